@@ -1,0 +1,254 @@
+"""The edge to the file system: where things live, hashing, and writing that is whole or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from badx_hub.errors import BadxError, StorageError
+
+STAGING = ".staging"
+_CHUNK = 1 << 20
+_ABANDONED_AFTER = 24 * 3600.0
+_TIMESTAMP_GRAIN_NS = 2_000_000_000  # the coarsest file timestamps in use (FAT): 2 seconds
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def home() -> Path:
+    """Folder of registries and caches: ``$BADX_HUB_HOME``, or the platform's user data folder."""
+    chosen = os.environ.get("BADX_HUB_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return platformdirs.user_data_path("badx_hub", appauthor=False)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hex. An unreadable file raises StorageError."""
+    digest = hashlib.sha256()
+    with storage_errors(path), path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def cached_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, remembered below ``home()`` for as long as the file stays untouched.
+
+    A remembered digest counts only if path, device, inode, size and both timestamps still match. A file
+    changed within the last two seconds is not remembered: a later change might leave the same timestamps.
+    """
+    with storage_errors(path):
+        resolved = path.resolve(strict=True)
+        state = _file_state(resolved)
+    memory = home() / "cache" / "digests" / f"{hashlib.sha256(os.fsencode(resolved)).hexdigest()}.json"
+    remembered = _remembered_digest(memory, state)
+    if remembered is not None:
+        return remembered
+    settled = max(state["mtime_ns"], state["ctime_ns"]) + _TIMESTAMP_GRAIN_NS < time.time_ns()
+    digest = sha256_file(resolved)
+    with storage_errors(path):
+        unchanged = _file_state(resolved) == state
+    if settled and unchanged:
+        # A digest that cannot be remembered (full or read-only disk) is still right.
+        with suppress(StorageError):
+            atomic_write_text(memory, canonical_json({"digest": digest, "state": state}))
+    return digest
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one text for one value. NaN and infinity raise ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256, in hex, of a JSON value's canonical text."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of the file system into a StorageError that names ``path`` and says what to do.
+
+    Errors that are not the file system's (network errors, which are OSErrors too) pass unchanged.
+    """
+    try:
+        yield
+    except (BadxError, ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _storage_error(error, path) from error
+
+
+@contextmanager
+def atomic_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes ``final``, complete and on disk, when the block ends well.
+
+    The folder lies in ``final.parent / ".staging"``, on the same file system. Any exception, Ctrl-C included,
+    removes it and leaves ``final`` as it was. If ``final`` exists already and is not empty, it stays and the
+    new folder is dropped: names are content-addressed, so the first of several writers has written the same.
+    Raises StorageError where the file system refuses, also on behalf of the block.
+    """
+    with storage_errors(final):
+        final = final.absolute()
+        staging = final.parent / STAGING
+        _sweep_abandoned(staging)
+        temporary = _new_folder_in(staging)
+        try:
+            yield temporary
+            _sync_tree(temporary)
+            _rename_unless_taken(temporary, final)
+            _sync_folder(final.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            with suppress(OSError):  # another writer still stages here
+                staging.rmdir()
+
+
+def atomic_write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old content or the new, never a part. Makes missing folders."""
+    with storage_errors(path):
+        path = path.absolute()
+        temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+        _make_folder(path.parent)
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """``atomic_write_bytes`` of the text in UTF-8, newlines as they are."""
+    atomic_write_bytes(path, text.encode())
+
+
+def _file_state(path: Path) -> dict[str, Any]:
+    stat = path.stat()
+    return {
+        "path": os.fsencode(path).hex(),
+        "device": stat.st_dev,
+        "inode": stat.st_ino,
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "ctime_ns": stat.st_ctime_ns,
+    }
+
+
+def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
+    try:
+        record = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("state") != state:
+        return None
+    digest = record.get("digest")
+    return digest if isinstance(digest, str) else None
+
+
+def _storage_error(error: OSError, path: Path) -> StorageError:
+    reason = os.strerror(error.errno or 0)
+    if error.errno in _NO_ROOM:
+        advice = (
+            "free some space or set BADX_HUB_HOME to a folder on another disk, then run the command again"
+        )
+    elif error.errno in _NO_RIGHT:
+        advice = (
+            "choose a folder you may write to (set BADX_HUB_HOME or pass --registry) or change its rights"
+        )
+    else:
+        advice = "check the path, then run it again"
+    culprit = f" ({error.filename})" if _names_another_file(error, path) else ""
+    wrapped = StorageError(f"{path}: {reason}{culprit}; {advice}.")
+    wrapped.errno = error.errno
+    return wrapped
+
+
+def _names_another_file(error: OSError, path: Path) -> bool:
+    """Whether the error is about a file the user knows: neither ``path`` itself nor a temporary beside it."""
+    if not isinstance(error.filename, str):
+        return False
+    culprit = Path(error.filename)
+    return culprit.parent != path.parent and path.parent / STAGING not in culprit.parents
+
+
+def _make_folder(folder: Path) -> None:
+    """``mkdir -p`` that survives a power cut: each new folder's entry is synced too."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _new_folder_in(staging: Path) -> Path:
+    while True:
+        _make_folder(staging.parent)
+        with suppress(FileExistsError):
+            staging.mkdir()
+        temporary = staging / uuid.uuid4().hex
+        with suppress(FileNotFoundError):  # another writer has just removed the empty staging folder
+            temporary.mkdir()
+            return temporary
+
+
+def _sweep_abandoned(staging: Path) -> None:
+    """Remove what killed processes left behind: nothing in it was written to for a day."""
+    with suppress(FileNotFoundError):  # another writer's folder may vanish at any step
+        for folder in staging.iterdir():
+            newest = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+            if newest < time.time() - _ABANDONED_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename_unless_taken(temporary: Path, final: Path) -> None:
+    try:
+        temporary.rename(final)
+    except OSError:
+        if not (final.is_dir() and any(final.iterdir())):
+            raise
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(parent, name))
+        _sync_folder(Path(parent))
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open folders and keeps its own journal of names
+        return
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOTSUP,
+        ):  # some network file systems sync names by themselves
+            raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
