@@ -1,0 +1,1 @@
+"""Tasks: what is read, encoded, predicted and scored, one file each."""
