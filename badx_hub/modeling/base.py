@@ -1,0 +1,177 @@
+"""Finding a base: `demo`, a folder or a Hub id becomes a local folder with a digest. Loads no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError
+from badx_hub.manifest import BaseRef
+from badx_hub.names import base_slug
+from badx_hub.storage import atomic_folder, atomic_write_text, cached_sha256, canonical_json, digest_of, home
+
+DEMO = "demo"
+DEFAULT_BASE = "bert-base-multilingual-cased"
+"""mBERT, the base of the paper (BAD-X, section 4)."""
+
+_DOWNLOADED = (
+    "config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base on this machine: its folder, and what a manifest says of it."""
+
+    folder: Path
+    ref: BaseRef
+
+    @property
+    def slug(self) -> str:
+        """The base's field in adapter names."""
+        return base_slug(self.ref.name)
+
+
+def resolve_base(spec: str) -> Base:
+    """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
+
+    A folder is remembered, so that adapters trained on it find it again.
+
+    Raises:
+        NotFoundError: it can neither be downloaded nor found in the cache.
+        IntegrityError: it holds no safetensors weights.
+        DataError: its config.json cannot be read.
+    """
+    if spec == DEMO:
+        return _base(DEMO, _unpacked_demo())
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        base = _base(folder.resolve().name, folder.resolve())
+        _remember(base)
+        return base
+    if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or "\\" in spec:
+        raise NotFoundError(f"No folder {spec!r} with a base. Give a folder, a Hub id or `--base demo`.")
+    return _base(spec, _downloaded(spec))
+
+
+def base_of(ref: BaseRef, spec: str | None = None) -> Base:
+    """The base that an adapter's manifest names; `spec` says where it is, if this machine does not know.
+
+    Raises:
+        NotFoundError: this machine does not have it.
+        IntegrityError: the base found has other weights than the adapter was trained on.
+    """
+    base = resolve_base(spec or _remembered(ref.digest) or ref.name)
+    if base.ref.digest != ref.digest:
+        raise IntegrityError(
+            f"The adapter was trained on base {ref.name} ({ref.digest[:12]}), but {spec or ref.name} has other "
+            f"weights ({base.ref.digest[:12]}). Give the right base with --base (base= in Python)."
+        )
+    return base
+
+
+def _base(name: str, folder: Path) -> Base:
+    config = _config(folder)
+    weights = sorted(folder.glob("model*.safetensors"))
+    if not weights:
+        raise IntegrityError(
+            f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
+            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it, then use --base FOLDER."
+        )
+    ref = BaseRef(
+        name=name,
+        digest=digest_of({file.name: cached_sha256(file) for file in weights}),
+        model_type=str(config["model_type"]),
+        hidden_size=int(config.get("hidden_size") or config["dim"]),
+        num_layers=int(config.get("num_hidden_layers") or config["n_layers"]),
+        vocab_size=int(config["vocab_size"]),
+    )
+    return Base(folder, ref)
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return {**config, "model_type": config["model_type"], "vocab_size": config["vocab_size"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder.name}/config.json does not describe a transformer ({error!r}). "
+            "Give --base a folder written by `save_pretrained`."
+        ) from error
+
+
+def _unpacked_demo() -> Path:
+    """The embedded base as an ordinary model folder, made once from its 8-bit storage."""
+    from badx_hub.demo.unpack import unpack
+
+    with as_file(files("badx_hub.demo") / "base") as packed:
+        if not packed.is_dir():
+            raise NotFoundError("This installation lacks the demo base. Install badx-hub again from its wheel.")
+        digest = digest_of({file.name: cached_sha256(file) for file in sorted(packed.iterdir())})
+        folder = home() / "cache" / "bases" / f"demo-{digest[:12]}"
+        if not folder.is_dir():
+            with atomic_folder(folder) as building:
+                unpack(packed, building)
+    return folder
+
+
+def _downloaded(repo: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from requests import RequestException
+
+    try:
+        return Path(snapshot_download(repo, allow_patterns=list(_DOWNLOADED)))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, RequestException) as error:
+        raise _unavailable(repo) from error
+
+
+def _unavailable(repo: str) -> BadxError:
+    cached = _cached_repos()
+    known = f"The cache holds {', '.join(cached)}" if cached else "The cache holds no model"
+    return NotFoundError(
+        f"The base {repo} could be neither downloaded nor found in the Hugging Face cache. {known}. "
+        "Check the name and the connection, give a folder, or take the embedded one: --base demo."
+    )
+
+
+def _cached_repos() -> tuple[str, ...]:
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return tuple(sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model"))
+    except CacheNotFound:
+        return ()
+
+
+def _remember(base: Base) -> None:
+    text = canonical_json({"folder": os.fspath(base.folder)})
+    target = _memory(base.ref.digest)
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(target, text)
+
+
+def _remembered(digest: str) -> str | None:
+    try:
+        folder = str(json.loads(_memory(digest).read_text(encoding="utf-8"))["folder"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return folder if Path(folder).is_dir() else None
+
+
+def _memory(digest: str) -> Path:
+    return home() / "bases" / f"{digest}.json"

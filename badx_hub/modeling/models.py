@@ -1,0 +1,75 @@
+"""Loading a base into memory, frozen: once with its masked-language-model head, once for stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import adapters
+import torch
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import logging as transformers_logging
+
+from badx_hub.errors import UsageError
+from badx_hub.modeling.base import Base
+
+
+def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
+    """The fast tokenizer of a base.
+
+    Raises:
+        UsageError: the base has no fast tokenizer.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base.folder, use_fast=True)
+    if not tokenizer.is_fast:
+        raise UsageError(f"{base.ref.name} has no fast tokenizer (tokenizer.json). Save it as one and try again.")
+    return tokenizer
+
+
+def load_masked_lm(base: Base) -> PreTrainedModel:
+    """The base with its pretrained masked-language-model head, ready for adapters, every weight frozen.
+
+    Raises:
+        UsageError: the checkpoint has no such head, so its first loss would be that of random weights.
+    """
+    with _quiet():
+        model, report = AutoModelForMaskedLM.from_pretrained(
+            base.folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+    head = [key for key in report["missing_keys"] if not key.startswith(model.base_model_prefix)]
+    if head:
+        raise UsageError(
+            f"{base.ref.name} has no masked-language-model head ({head[0]} is missing), so no adapter can be "
+            "trained on text with it. Take a base pretrained by masked-language modelling, such as --base demo."
+        )
+    adapters.init(model)
+    return freeze(model)
+
+
+def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
+    with _quiet():
+        config = AutoConfig.from_pretrained(base.folder)
+        # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
+        config.architectures = None
+        model = adapters.AutoAdapterModel.from_pretrained(
+            base.folder, config=config, use_safetensors=True, dtype=dtype
+        )
+    return freeze(model).eval()
+
+
+def freeze(model: Any) -> Any:
+    """`model` with gradients off for every parameter it has now."""
+    return model.requires_grad_(False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' advice to train the layers that we replace or do not use."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

@@ -1,0 +1,88 @@
+"""Adapters in a model: adding, loading, saving and activating them by their names inside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from adapters.composition import Stack
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from badx_hub.adapter_types import adapter_config
+from badx_hub.errors import IntegrityError, StorageError
+from badx_hub.names import AdapterName
+from badx_hub.recipes import AdapterRecipe
+
+
+def add_adapter(model: Any, name: AdapterName, recipe: AdapterRecipe, *, seed: int) -> None:
+    """A new adapter with weights drawn from `seed`; the caller's random state stays as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model.add_adapter(name.module_name, config=adapter_config(recipe))
+
+
+def activate(model: Any, names: Sequence[AdapterName]) -> None:
+    """Stack the adapters, the first one closest to the base; no names: the bare base."""
+    model.set_active_adapters(Stack(*(name.module_name for name in names)) if names else None)
+
+
+def own_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Parameter]:
+    """The weights of the adapter, its invertible part and its head, by their names in the model."""
+    mark = f".{name.module_name}."
+    return {key: value for key, value in model.named_parameters() if mark in f".{key}."}
+
+
+def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
+    """Write configuration and safetensors of the adapter (with its head, if it has one) to `folder`."""
+    with_head = name.module_name in getattr(model, "heads", {})
+    try:
+        model.save_adapter(str(folder), name.module_name, with_head=with_head, use_safetensors=True)
+    except SafetensorError as error:  # What safetensors makes of a full disk.
+        raise StorageError(f"{name} could not be written: {error}. Free some space and try again.") from error
+
+
+def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
+    """Load an adapter (with its head, if the folder has one) under its name inside the model, frozen.
+
+    Raises:
+        IntegrityError: weights that the adapter needs are missing from the file, or do not fit.
+    """
+    report: dict[str, Any] = {}
+    with_head = (folder / "head_config.json").is_file()
+    try:
+        model.load_adapter(
+            str(folder),
+            load_as=name.module_name,
+            with_head=with_head,
+            use_safetensors=True,
+            loading_info=report,
+        )
+    except (OSError, RuntimeError) as error:
+        raise IntegrityError(
+            f"{name} could not be loaded into this base: {_first_line(error)}. "
+            f"Check it with `badx-hub verify {name}` and the base with --base."
+        ) from error
+    missing = [*report.get("missing_keys", ()), *_absent(model, name, folder, with_head)]
+    if missing:
+        raise IntegrityError(
+            f"{name} lacks {len(missing)} of its weights ({missing[0]}, ...). "
+            f"Pull it again, or train it again with --force."
+        )
+    for parameter in own_parameters(model, name).values():
+        parameter.requires_grad_(False)
+
+
+def _absent(model: nn.Module, name: AdapterName, folder: Path, with_head: bool) -> list[str]:
+    """Weights the model now has under `name` beyond those in the files: they would stay random."""
+    files = ["adapter.safetensors", *(["model_head.safetensors"] if with_head else [])]
+    stored = sum(len(load_file(folder / file)) for file in files)
+    own = own_parameters(model, name)
+    return list(own)[stored:] if stored < len(own) else []
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

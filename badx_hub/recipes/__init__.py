@@ -1,0 +1,16 @@
+"""Every hyperparameter as validated data: presets, YAML files and flags on top of them."""
+
+from __future__ import annotations
+
+from badx_hub.recipes.load import load_recipe, override, preset_names
+from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Recipe, TaskRecipe
+
+__all__ = [
+    "AdapterRecipe",
+    "LanguageRecipe",
+    "Recipe",
+    "TaskRecipe",
+    "load_recipe",
+    "override",
+    "preset_names",
+]

@@ -1,0 +1,98 @@
+"""Reading recipes: a preset's name or a YAML file, then flags on top. All errors are reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from badx_hub.errors import UsageError
+from badx_hub.recipes.model import Recipe
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names of the embedded recipes, in alphabetical order."""
+    found = (entry.name for entry in files("badx_hub.recipes").iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml")))
+
+
+def load_recipe(name_or_file: str) -> Recipe:
+    """The preset of that name, or the recipe in that YAML file.
+
+    A file may start from a preset with `extends: NAME` and state only what differs.
+
+    Raises:
+        UsageError: no such preset or file, not YAML, unknown keys or impossible values (all of them listed).
+    """
+    data = dict(_read(name_or_file))
+    parent = data.pop("extends", None)
+    if parent is not None:
+        data = _merge(load_recipe(str(parent)).model_dump(), data)
+    return _validated(Recipe, data, where=f"recipe {name_or_file}")
+
+
+def override(section: Section, flags: Mapping[str, Any]) -> Section:
+    """`section` with the flags that are not None put on top, validated again.
+
+    Raises:
+        UsageError: a value is impossible; every such value is listed.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
+
+
+def _read(name_or_file: str) -> Mapping[str, Any]:
+    if name_or_file in preset_names():
+        text = files("badx_hub.recipes").joinpath(f"{name_or_file}.yaml").read_text(encoding="utf-8")
+    else:
+        text = _read_file(Path(name_or_file))
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{name_or_file} is not valid YAML: {reason}. Correct that line.") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{name_or_file} holds no recipe. Start from `badx-hub recipes paper > my.yaml`.")
+    return data
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        presets = ", ".join(preset_names())
+        raise UsageError(
+            f"No recipe {str(path)!r}: it is neither a preset ({presets}) nor a readable YAML file. "
+            "Type `badx-hub recipes` to see the presets."
+        ) from error
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
+        merged[key] = _merge(below[key], value) if nested else value
+    return merged
+
+
+def _validated(model: type[Section], data: Mapping[str, Any], *, where: str) -> Section:
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors(include_url=False))
+        raise UsageError(f"{where} is not valid: {problems}.") from error
+
+
+def _describe(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{place} is not a known key"
+    reason = problem["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (got {problem['input']!r})"
+    return f"{place}: {reason}{value}" if place else f"{reason}{value}"

@@ -1,0 +1,83 @@
+"""The shape of a recipe. Figures of the paper stand in `paper.yaml`, each with its section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors: a misspelt hyperparameter must never be ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AdapterRecipe(_Strict):
+    """One bottleneck adapter: h + U(f(D h)) in every layer (BAD-X, section 3.1).
+
+    `reduction_factor` is hidden size / bottleneck size; `invertible` adds MAD-X's invertible adapter at the
+    embeddings; `leave_out` names layers (from 0) without an adapter, as in MAD-X 2.0; `dropout` acts on the
+    bottleneck's input.
+    """
+
+    reduction_factor: Annotated[float, Field(gt=0.0)] = 2.0
+    non_linearity: Literal["relu", "gelu", "swish", "tanh", "leakyrelu"] = "relu"
+    dropout: Fraction = 0.0
+    invertible: bool = False
+    leave_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
+class _TrainingRecipe(_Strict):
+    steps: Positive
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    eval_every: Positive
+    save_every: Annotated[int, Field(ge=0)] = 0
+    max_length: Annotated[int, Field(ge=8, le=8192)] = 256
+    micro_batches: Positive = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    adapter: AdapterRecipe
+
+    @model_validator(mode="after")
+    def _possible(self) -> _TrainingRecipe:
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} exceeds steps {self.steps}")
+        if self.batch_size % self.micro_batches:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batches {self.micro_batches}"
+            )
+        return self
+
+
+class LanguageRecipe(_TrainingRecipe):
+    """Masked-language modelling of a BA, LA or MA.
+
+    `batch_size` counts blocks of `max_length` tokens per optimizer step; `held_out` is the share of the text
+    kept for evaluation; `eval_blocks` caps the held-out blocks a language is evaluated on (0: all of them).
+    """
+
+    mask_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    eval_blocks: Annotated[int, Field(ge=0)] = 512
+    adapter: AdapterRecipe = AdapterRecipe()
+
+
+class TaskRecipe(_TrainingRecipe):
+    """A task adapter with its head; `batch_size` counts sentences (windows of them, when they are long)."""
+
+    adapter: AdapterRecipe = AdapterRecipe(reduction_factor=16.0)
+
+
+class Recipe(_Strict):
+    """A whole recipe: how language-side adapters are trained, and each task's adapter."""
+
+    name: str
+    language: LanguageRecipe
+    tasks: dict[str, TaskRecipe]

@@ -1,0 +1,1 @@
+"""Training: one loop for every kind of adapter, its checkpoints, and what it leaves in a registry."""

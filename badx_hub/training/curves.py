@@ -1,0 +1,41 @@
+"""Learning curves of a run: a CSV of its evaluations and a picture of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+Rows = Sequence[Mapping[str, float]]
+
+
+def write_curves(folder: Path, rows: Rows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
+    """Write `curves.csv` (a row an evaluation) and `curves.png` (a line a metric, the kept step marked)."""
+    _write_csv(folder / "curves.csv", rows)
+    _write_png(folder / "curves.png", rows, title, metrics, best_step)
+
+
+def _write_csv(path: Path, rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_step: int) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    steps = [row["step"] for row in rows]
+    # Lines differ by marker and dash as well as by colour: readable in grey and for the colour-blind.
+    for metric, marker, dash in zip(metrics, cycle("osD^vPX*"), cycle(("-", "--", "-.", ":")), strict=False):
+        axes.plot(steps, [row[metric] for row in rows], marker=marker, linestyle=dash, label=metric)
+    axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: step {best_step}")
+    if all("perplexity" in metric for metric in metrics):
+        axes.set_yscale("log")
+    axes.set(title=title, xlabel="optimizer steps")
+    axes.legend()
+    axes.grid(visible=True, alpha=0.3)
+    figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -1,0 +1,185 @@
+"""Training a language-side adapter: BA, LA and MA differ in their mixture alone (BAD-X, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from badx_hub.corpora.masking import mask_tokens
+from badx_hub.corpora.packing import BlockStore
+from badx_hub.corpora.schedule import draws_before, language_at
+from badx_hub.corpora.sources import Source, default_source, open_source
+from badx_hub.languages import Mixture
+from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
+from badx_hub.modeling.mlm import MaskedLanguageModel, perplexity
+from badx_hub.modeling.models import load_masked_lm, load_tokenizer
+from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+from badx_hub.names import AdapterName
+from badx_hub.recipes import LanguageRecipe
+from badx_hub.registry.protocol import Registry
+from badx_hub.training.loop import Batch, Reporter, Row, Silent, derived_seed
+from badx_hub.training.runs import Run, Trained, seed_label
+
+_EVALUATION_SEED = 0
+"""Evaluation masks are the same at every step of every run, so that perplexities compare."""
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """What masking must know of a tokenizer."""
+
+    special_ids: tuple[int, ...]
+    mask_id: int
+    vocab_size: int
+
+
+class LanguageObjective:
+    """Masked-language modelling over a mixture: one language a step, in the mixture's cycle order."""
+
+    unit = "tokens"
+    larger_is_better = False
+
+    def __init__(
+        self,
+        model: Any,
+        name: AdapterName,
+        stores: Mapping[str, BlockStore],
+        tokens: SpecialTokens,
+        recipe: LanguageRecipe,
+    ) -> None:
+        self.module: nn.Module = MaskedLanguageModel(model)
+        self.parameters = own_parameters(model, name)
+        self.mixture, self.stores, self.tokens, self.recipe = name.mixture, stores, tokens, recipe
+        for parameter in self.parameters.values():
+            parameter.requires_grad_(True)
+
+    @property
+    def selection(self) -> str:
+        """The target's perplexity (LA: its language's; MA: the mean of its targets')."""
+        targets = self.mixture.targets
+        return _metric(targets[0]) if len(targets) == 1 else _metric("targets")
+
+    def batches(self, step: int, parts: int) -> Sequence[Batch]:
+        """`batch_size` blocks of the step's language, masked anew, in `parts` slices."""
+        language = language_at(self.mixture, step)
+        first = draws_before(self.mixture, language, step) * self.recipe.batch_size
+        rows = self.stores[language].train_batch(
+            range(first, first + self.recipe.batch_size), self.recipe.seed
+        )
+        generator = torch.Generator().manual_seed(derived_seed(self.recipe.seed, "mask", step))
+        return [self._masked(part, generator) for part in np.array_split(rows, parts)]
+
+    def evaluate(self) -> Row:
+        """Perplexity on the held-out masked tokens of every language of the mixture."""
+        values = {language: self._perplexity(language) for language in self.mixture.languages}
+        metrics = {_metric(language): value for language, value in values.items()}
+        if len(self.mixture.targets) > 1:
+            metrics[_metric("targets")] = fmean(values[target] for target in self.mixture.targets)
+        return metrics
+
+    def _perplexity(self, language: str) -> float:
+        generator = torch.Generator().manual_seed(_EVALUATION_SEED)
+        loss, count = 0.0, 0
+        for rows in self._held_out(language):
+            batch = self._masked(rows, generator)
+            loss += float(self.module(**_to(batch.inputs, self._device())))
+            count += batch.labels
+        return perplexity(loss, count)
+
+    def _held_out(self, language: str) -> Iterator[np.ndarray[Any, Any]]:
+        blocks = self.stores[language].held_out_blocks(self.recipe.eval_blocks or None)
+        size = 2 * self.recipe.batch_size
+        return (blocks[start : start + size] for start in range(0, len(blocks), size))
+
+    def _masked(self, rows: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
+        ids = torch.from_numpy(rows.astype(np.int64))
+        masked, positions, labels = mask_tokens(
+            ids,
+            special_ids=self.tokens.special_ids,
+            mask_id=self.tokens.mask_id,
+            vocab_size=self.tokens.vocab_size,
+            probability=self.recipe.mask_probability,
+            generator=generator,
+        )
+        inputs = {"input_ids": masked, "positions": positions, "labels": labels}
+        return Batch(inputs, labels=len(labels), units=ids.numel())
+
+    def _device(self) -> torch.device:
+        return next(iter(self.parameters.values())).device
+
+
+def train_language_adapter(
+    mixture: Mixture,
+    recipe: LanguageRecipe,
+    *,
+    registry: Registry,
+    base: str | None = None,
+    text: Mapping[str, str] | None = None,
+    label: str | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+    again: str = "train again",
+) -> Trained:
+    """Train a BA, LA or MA on text and publish it in `registry`.
+
+    Args:
+        base: `demo`, a folder or a Hub id; default mBERT.
+        text: language -> source; default that language's Wikipedia.
+        label: the name's last field; default none for seed 1, else `seedN`.
+        force: train although the registry holds this very run.
+        again: what a user types to go on after an interruption.
+
+    Raises:
+        UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
+        TrainingInterrupted: Ctrl-C; the same call goes on.
+    """
+    found = resolve_base(base or DEFAULT_BASE)
+    name = AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed))
+    given = text or {}
+    sources = {
+        language: open_source(language, given.get(language) or default_source(language))
+        for language in mixture.languages
+    }
+    run = Run.of(name, found, recipe, sources={language: s.reference() for language, s in sources.items()})
+    if not force and (done := run.published_in(registry)):
+        return Trained(done, already=True)
+    objective, model = _objective(run, found, recipe, sources)
+    return run.execute(
+        model, objective, registry, reporter or Silent(), again=again, counts=lambda: _counts(objective)
+    )
+
+
+def _objective(
+    run: Run, base: Any, recipe: LanguageRecipe, sources: Mapping[str, Source]
+) -> tuple[LanguageObjective, Any]:
+    tokenizer = load_tokenizer(base)
+    stores = {
+        language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
+        for language, source in sources.items()
+    }
+    for store in stores.values():  # Too little text is found here, before the base is loaded.
+        store.held_out_blocks(1)
+        store.train_batch(range(1), recipe.seed)
+    model = load_masked_lm(base)
+    add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
+    activate(model, [run.name])
+    tokens = SpecialTokens(tuple(tokenizer.all_special_ids), tokenizer.mask_token_id, len(tokenizer))
+    return LanguageObjective(model, run.name, stores, tokens, recipe), model
+
+
+def _counts(objective: LanguageObjective) -> Mapping[str, Mapping[str, int]]:
+    return {language: store.counts for language, store in objective.stores.items()}
+
+
+def _metric(language: str) -> str:
+    return f"{language}/perplexity"
+
+
+def _to(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {key: value.to(device) for key, value in inputs.items()}

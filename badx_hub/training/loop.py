@@ -1,0 +1,317 @@
+"""One training loop, on `accelerate`, for language-side and task adapters alike.
+
+Whatever a step sees is a pure function of (seed, step): the batch, the masks, the learning rate and the random
+numbers of dropout. So a run that was stopped goes on as if it had not been, from weights and optimizer alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from badx_hub.errors import TrainingInterrupted
+from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
+
+Row = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers the loop itself needs; `save_every` 0 keeps no checkpoints."""
+
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    clip_norm: float
+    eval_every: int
+    save_every: int
+    micro_batches: int
+    seed: int
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One slice of a step: the model's inputs, how many labels it scores and how many units it reads."""
+
+    inputs: Mapping[str, Tensor]
+    labels: int
+    units: int
+
+
+class Objective(Protocol):
+    """What is trained, on what, and how it is judged."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Called with a batch's inputs; returns the loss summed over its labels."""
+
+    @property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """The trained weights by name; everything else is frozen."""
+
+    @property
+    def selection(self) -> str:
+        """The metric that decides which step is kept."""
+
+    @property
+    def larger_is_better(self) -> bool: ...
+
+    @property
+    def unit(self) -> str:
+        """What `Batch.units` counts: tokens or sentences."""
+
+    def batches(self, step: int, parts: int) -> Sequence[Batch]:
+        """The step's batch in `parts` slices, all of the same language (one a process and micro batch)."""
+
+    def evaluate(self) -> Row:
+        """The metrics of the weights as they are now, by name."""
+
+
+class Reporter(Protocol):
+    """Told how a training goes; the command line draws it."""
+
+    def started(self, steps: int, done: int, unit: str) -> None: ...
+
+    def stepped(self, step: int, loss: float, units: int) -> None: ...
+
+    def evaluated(self, step: int, metrics: Row, best: bool) -> None: ...
+
+    def finished(self) -> None: ...
+
+
+class Silent:
+    """A reporter that tells nobody."""
+
+    def started(self, steps: int, done: int, unit: str) -> None:
+        """Ignored."""
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        """Ignored."""
+
+    def evaluated(self, step: int, metrics: Row, best: bool) -> None:
+        """Ignored."""
+
+    def finished(self) -> None:
+        """Ignored."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to; the model now holds the weights of `best_step`.
+
+    `history` has a row an evaluation (step, loss since the last one, metrics); `seconds` is wall-clock time in
+    steps and evaluations, over all the sessions of a continued run.
+    """
+
+    best_step: int
+    best: Row
+    history: tuple[Row, ...]
+    units: int
+    seconds: float
+
+
+def train(
+    objective: Objective, plan: Plan, checkpoints: CheckpointFolder, reporter: Reporter, *, again: str
+) -> Outcome:
+    """Train, evaluate, select; leave the best weights in the model.
+
+    Args:
+        again: what to type to go on after an interruption.
+
+    Raises:
+        TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
+    """
+    with torch.random.fork_rng(), _first_interrupt() as interrupted:
+        return _Run(objective, plan, checkpoints, reporter, again).finish(interrupted)
+
+
+class _Run:
+    def __init__(
+        self,
+        objective: Objective,
+        plan: Plan,
+        checkpoints: CheckpointFolder,
+        reporter: Reporter,
+        again: str,
+    ) -> None:
+        self.objective, self.plan, self.checkpoints = objective, plan, checkpoints
+        self.reporter, self.again = reporter, again
+        self.names = tuple(objective.parameters)
+        self.accelerator = Accelerator()
+        self.optimizer = torch.optim.AdamW(
+            list(objective.parameters.values()), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        self.module = self.accelerator.prepare(objective.module)
+        self.state = self._restored()
+
+    def finish(self, interrupted: threading.Event) -> Outcome:
+        self.reporter.started(self.plan.steps, self.state.step, self.objective.unit)
+        try:
+            while self.state.step < self.plan.steps:
+                self._advance()
+                self._save_if_due()
+                if interrupted.is_set():
+                    raise self._stop()
+        finally:
+            self.reporter.finished()
+        self._load(self.state.best_weights)
+        return self._outcome()
+
+    def _advance(self) -> None:
+        began = time.perf_counter()
+        loss, units = self._step(self.state.step)
+        step = self.state.step + 1
+        self.reporter.stepped(step, loss, units)
+        self.state = replace(
+            self.state, step=step, units=self.state.units + units, losses=(*self.state.losses, loss)
+        )
+        if step % self.plan.eval_every == 0 or step == self.plan.steps:
+            self._evaluate()
+        spent = time.perf_counter() - began
+        self.state = replace(self.state, seconds=self.state.seconds + spent)
+
+    def _step(self, step: int) -> tuple[float, int]:
+        """One optimizer step; returns the mean loss a label and the units read."""
+        torch.manual_seed(derived_seed(self.plan.seed, "dropout", step))
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        batches = self.objective.batches(step, processes * self.plan.micro_batches)
+        labels = sum(batch.labels for batch in batches)
+        self.module.train()
+        total = torch.zeros((), device=self.accelerator.device)
+        for batch in batches[rank :: processes]:
+            inputs = {
+                key: value.to(self.accelerator.device, non_blocking=True)
+                for key, value in batch.inputs.items()
+            }
+            loss = self.module(**inputs)
+            # Processes average their gradients; the sum over all labels is wanted, divided once.
+            self.accelerator.backward(loss * (processes / labels))
+            total += loss.detach()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate_at(step)
+        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.plan.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        mean = float(self.accelerator.reduce(total, "sum")) / labels
+        return mean, sum(batch.units for batch in batches)
+
+    def _evaluate(self) -> None:
+        self.module.eval()
+        with torch.inference_mode():
+            metrics = self.objective.evaluate()
+        state, value = self.state, metrics[self.objective.selection]
+        better = not state.history or self._better(value, state.history[state.best_row])
+        row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
+        history = (*state.history, row)
+        self.state = replace(
+            state,
+            losses=(),
+            history=history,
+            best_row=len(history) - 1 if better else state.best_row,
+            best_weights=self._weights() if better else state.best_weights,
+        )
+        self.reporter.evaluated(state.step, metrics, better)
+
+    def _better(self, value: float, best: Row) -> bool:
+        reference = best[self.objective.selection]
+        return value > reference if self.objective.larger_is_better else value < reference
+
+    def _save_if_due(self) -> None:
+        due = self.plan.save_every and self.state.step % self.plan.save_every == 0
+        if due and self.state.step < self.plan.steps:
+            self._save()
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            self.checkpoints.save(replace(self.state, weights=self._weights(), optimizer=self._moments()))
+
+    def _stop(self) -> TrainingInterrupted:
+        self._save()
+        return TrainingInterrupted(
+            f"Stopped after step {self.state.step} of {self.plan.steps}; nothing is lost. "
+            f"The same command goes on from there: {self.again}"
+        )
+
+    def _weights(self) -> dict[str, Tensor]:
+        parameters = self.objective.parameters
+        return {name: parameters[name].detach().cpu().clone() for name in self.names}
+
+    def _load(self, weights: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.objective.parameters.items():
+                parameter.copy_(weights[name])
+
+    def _moments(self) -> dict[str, Tensor]:
+        """The optimizer's state as flat tensors, so that it is stored without pickle."""
+        found = self.optimizer.state_dict()["state"]
+        return {
+            f"{self.names[index]}/{key}": torch.as_tensor(value).detach().cpu().clone()
+            for index, values in found.items()
+            for key, value in values.items()
+        }
+
+    def _restored(self) -> Checkpoint:
+        state = self.checkpoints.load()
+        if state is None:
+            return Checkpoint()
+        self._load(state.weights)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.optimizer.items():
+            name, field = key.rsplit("/", 1)
+            moments.setdefault(self.names.index(name), {})[field] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        return replace(state, weights={}, optimizer={})
+
+    def _outcome(self) -> Outcome:
+        best = self.state.history[self.state.best_row]
+        return Outcome(
+            best_step=int(best["step"]),
+            best={key: value for key, value in best.items() if key not in ("step", "loss")},
+            history=self.state.history,
+            units=self.state.units,
+            seconds=self.state.seconds,
+        )
+
+
+def derived_seed(seed: int, purpose: str, step: int) -> int:
+    """A seed for one purpose at one step: 63 bits of a hash, so that purposes and steps never share one."""
+    text = f"{seed}/{purpose}/{step}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event, so that no step is torn; the second one interrupts at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(_number: int, _frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,149 @@
+"""One run: its key, its checkpoints, and the adapter it leaves in a registry."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from badx_hub.manifest import ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.modeling.base import Base
+from badx_hub.modeling.stacks import save_adapter
+from badx_hub.names import AdapterName
+from badx_hub.recipes import LanguageRecipe, TaskRecipe
+from badx_hub.registry.local import prepare
+from badx_hub.registry.protocol import Entry, Registry, newest
+from badx_hub.storage import digest_of, home
+from badx_hub.training.checkpoints import CheckpointFolder
+from badx_hub.training.curves import write_curves
+from badx_hub.training.loop import Objective, Outcome, Plan, Reporter, train
+
+_PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
+
+Counts = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The adapter a training call ends with; `already` when the registry held this very run before."""
+
+    entry: Entry
+    already: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides an adapter's weights. The same run has the same key, on any machine."""
+
+    name: AdapterName
+    base: Base
+    recipe: LanguageRecipe | TaskRecipe
+    sources: tuple[SourceRef, ...]
+    parent: ParentRef | None = None
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """sha256 over name, base, recipe, data and parent; how often it is saved does not count."""
+        return digest_of(
+            {
+                "name": str(self.name),
+                "base": self.base.ref.digest,
+                "recipe": self.recipe.model_dump(mode="json", exclude={"save_every"}),
+                "data": [(source.language, source.digest) for source in self.sources],
+                "parent": self.parent.digest if self.parent else None,
+                "labels": self.labels,
+            }
+        )
+
+    def published_in(self, registry: Registry) -> Entry | None:
+        """The entry this run left in `registry`, if it ran before."""
+        same = [entry for entry in registry.list() if entry.manifest.run == self.key]
+        return newest(same) if same else None
+
+    def execute(
+        self,
+        model: Any,
+        objective: Objective,
+        registry: Registry,
+        reporter: Reporter,
+        *,
+        again: str,
+        counts: Callable[[], Counts],
+    ) -> Trained:
+        """Train from the last checkpoint on, publish, and drop the checkpoints."""
+        checkpoints = CheckpointFolder(home() / "runs" / self.key[:32])
+        outcome = train(objective, self._plan(), checkpoints, reporter, again=again)
+        entry = self._publish(model, objective, outcome, registry, counts())
+        checkpoints.clear()
+        return Trained(entry, already=False)
+
+    def _plan(self) -> Plan:
+        recipe = self.recipe
+        return Plan(
+            steps=recipe.steps,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            warmup_steps=recipe.warmup_steps,
+            clip_norm=recipe.clip_norm,
+            eval_every=recipe.eval_every,
+            save_every=recipe.save_every,
+            micro_batches=recipe.micro_batches,
+            seed=recipe.seed,
+        )
+
+    def _publish(
+        self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts
+    ) -> Entry:
+        with tempfile.TemporaryDirectory(prefix="badx-") as folder:
+            building = Path(folder)
+            save_adapter(model, self.name, building)
+            write_curves(
+                building,
+                outcome.history,
+                title=str(self.name),
+                metrics=_drawn(outcome, objective.selection),
+                best_step=outcome.best_step,
+            )
+            prepare(building, self._draft(objective, outcome, counts))
+            return registry.publish(building)
+
+    def _draft(self, objective: Objective, outcome: Outcome, counts: Counts) -> ManifestDraft:
+        spent = {objective.unit: outcome.units}
+        return ManifestDraft.of(
+            self.name,
+            run=self.key,
+            base=self.base.ref,
+            parent=self.parent,
+            recipe=self.recipe.model_dump(mode="json"),
+            seed=self.recipe.seed,
+            data=tuple(_counted(source, counts) for source in self.sources),
+            labels=self.labels,
+            training=Training(
+                steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent
+            ),
+            metrics={"dev": outcome.best},
+            versions={package: version(package) for package in _PACKAGES}
+            | {"python": platform.python_version()},
+        )
+
+
+def seed_label(seed: int) -> str | None:
+    """The label of a run whose user gave none: seed 1 is the default and needs no label."""
+    return None if seed == 1 else f"seed{seed}"
+
+
+def _counted(source: SourceRef, counts: Counts) -> SourceRef:
+    """`source` with what its reader counted, where it counted anything."""
+    found = counts.get(source.language)
+    return source.model_copy(update={"counts": dict(found)}) if found else source
+
+
+def _drawn(outcome: Outcome, selection: str) -> list[str]:
+    """The curves of a picture: every metric of the selection's own kind, such as all the perplexities."""
+    kind = selection.rsplit("/", 1)[-1]
+    return [metric for metric in outcome.best if metric.rsplit("/", 1)[-1] == kind]

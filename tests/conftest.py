@@ -1,0 +1,32 @@
+"""Every test has an empty home of its own and no network; tests on real corpora skip where these are missing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# huggingface_hub reads these when it is imported, which happens once for all tests.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="badx-tests-hf-")
+os.environ["NO_COLOR"] = "1"
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`$BADX_HUB_HOME`, empty."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("BADX_HUB_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real corpora and models beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared beside the checkout: tests on its corpora and models are left out")
+    return SHARED
