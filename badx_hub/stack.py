@@ -17,7 +17,7 @@ from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry, Wanted, open_registry, resolve
-from badx_hub.tasks import Example, Prediction, Task, get_task
+from badx_hub.tasks import AnyTask, task_named
 
 MAX_LENGTH = 256
 """Sub-words a window; longer sentences are read in overlapping windows."""
@@ -32,7 +32,7 @@ class BilingualStack:
 
     model: Any
     tokenizer: Any
-    task: Task
+    task: AnyTask
     entries: tuple[Entry, ...]
     max_length: int = MAX_LENGTH
 
@@ -46,13 +46,11 @@ class BilingualStack:
         """The labels the task adapter was trained with."""
         return self.entries[-1].manifest.labels or ()
 
-    def examples(self, inputs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[Example, ...]:
+    def examples(self, inputs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[Any, ...]:
         """The inputs as the task reads them: a text is split into words, a split sentence is taken as it is."""
-        return tuple(self.task.example(given) for given in inputs)
+        return tuple(self.task.prepare(given) for given in inputs)
 
-    def predict(
-        self, inputs: Sequence[str] | Sequence[Sequence[str]], *, batch_size: int = 32
-    ) -> tuple[Prediction, ...]:
+    def predict(self, inputs: Sequence[str] | Sequence[Sequence[str]], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an input, in the order given; POS: a tag a word.
 
         Args:
@@ -66,9 +64,7 @@ class BilingualStack:
             raise UsageError("predict expects a list of texts; got one string. Type predict([text]).")
         return self.predict_examples(self.examples(inputs), batch_size=batch_size)
 
-    def predict_examples(
-        self, examples: Sequence[Example], *, batch_size: int = 32
-    ) -> tuple[Prediction, ...]:
+    def predict_examples(self, examples: Sequence[Any], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an example, as read by the task."""
         windows = self.task.encode(examples, self.tokenizer, self.max_length)
         return predict_windows(
@@ -115,8 +111,8 @@ def load_bilingual_stack(
     """
     found = registry if registry is not None and not isinstance(registry, (str, Path)) else open_registry(registry)
     mixture = pair(source, target, ratio)
-    slug = None  # A folder may have been renamed since: the digest decides, in base_of.
-    resolution = resolve(found.list(), Wanted(mixture, task, base=slug, setup=setup, label=label))
+    wanted = Wanted(mixture, task, base=base, setup=setup, label=label)
+    resolution = resolve(found.list(), wanted, broken=found.problems())
     carriers = (resolution.carrier,) if resolution.carrier else ()
     return load_entries((*carriers, resolution.entry), found, base=base, device=device, dtype=dtype)
 
@@ -138,7 +134,7 @@ def load_entries(
     return BilingualStack(
         model=model.to(device or default_device()),
         tokenizer=load_tokenizer(found),
-        task=get_task(str(last.task)),
+        task=task_named(str(last.task)),
         entries=tuple(entries),
     )
 

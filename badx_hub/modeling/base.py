@@ -129,7 +129,7 @@ def _unpacked_demo() -> Path:
 
 def _downloaded(repo: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     from requests import RequestException
 
     try:

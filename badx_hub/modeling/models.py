@@ -8,7 +8,13 @@ from typing import Any
 
 import adapters
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers import logging as transformers_logging
 
 from badx_hub.errors import UsageError
@@ -53,9 +59,7 @@ def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTraine
         config = AutoConfig.from_pretrained(base.folder)
         # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
         config.architectures = None
-        model = adapters.AutoAdapterModel.from_pretrained(
-            base.folder, config=config, use_safetensors=True, dtype=dtype
-        )
+        model = adapters.AutoAdapterModel.from_pretrained(base.folder, config=config, use_safetensors=True, dtype=dtype)
     return freeze(model).eval()
 
 

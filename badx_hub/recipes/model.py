@@ -50,9 +50,7 @@ class _TrainingRecipe(_Strict):
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} exceeds steps {self.steps}")
         if self.batch_size % self.micro_batches:
-            raise ValueError(
-                f"batch_size {self.batch_size} is not a multiple of micro_batches {self.micro_batches}"
-            )
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of micro_batches {self.micro_batches}")
         return self
 
 

@@ -11,23 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from badx_hub.corpora.masking import mask_tokens
+from badx_hub.corpora.masking import generator_for, mask_tokens
 from badx_hub.corpora.packing import BlockStore
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture
-from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
+from badx_hub.manifest import SourceRef
+from badx_hub.modeling.base import DEFAULT_BASE, Base, resolve_base
 from badx_hub.modeling.mlm import MaskedLanguageModel, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
-from badx_hub.training.loop import Batch, Reporter, Row, Silent, derived_seed
+from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.runs import Run, Trained, seed_label
-
-_EVALUATION_SEED = 0
-"""Evaluation masks are the same at every step of every run, so that perplexities compare."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,15 @@ class LanguageObjective:
         """`batch_size` blocks of the step's language, masked anew, in `parts` slices."""
         language = language_at(self.mixture, step)
         first = draws_before(self.mixture, language, step) * self.recipe.batch_size
-        rows = self.stores[language].train_batch(
-            range(first, first + self.recipe.batch_size), self.recipe.seed
-        )
-        generator = torch.Generator().manual_seed(derived_seed(self.recipe.seed, "mask", step))
+        rows = self.stores[language].train_batch(range(first, first + self.recipe.batch_size), self.recipe.seed)
+        generator = generator_for("mask", self.recipe.seed, step)
         return [self._masked(part, generator) for part in np.array_split(rows, parts)]
 
     def evaluate(self) -> Row:
-        """Perplexity on the held-out masked tokens of every language of the mixture."""
+        """Perplexity on the held-out masked tokens of every language of the mixture.
+
+        The masks are the same at every step of every run, so that perplexities compare.
+        """
         values = {language: self._perplexity(language) for language in self.mixture.languages}
         metrics = {_metric(language): value for language, value in values.items()}
         if len(self.mixture.targets) > 1:
@@ -84,7 +83,7 @@ class LanguageObjective:
         return metrics
 
     def _perplexity(self, language: str) -> float:
-        generator = torch.Generator().manual_seed(_EVALUATION_SEED)
+        generator = generator_for("held out", language)
         loss, count = 0.0, 0
         for rows in self._held_out(language):
             batch = self._masked(rows, generator)
@@ -143,20 +142,26 @@ def train_language_adapter(
     name = AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed))
     given = text or {}
     sources = {
-        language: open_source(language, given.get(language) or default_source(language))
+        language: open_source(language, given.get(language) or default_source(language).spec)
         for language in mixture.languages
     }
-    run = Run.of(name, found, recipe, sources={language: s.reference() for language, s in sources.items()})
+    run = Run(
+        name,
+        found,
+        recipe,
+        sources=tuple(
+            SourceRef(language=language, name=source.name, digest=source.digest, counts={})
+            for language, source in sources.items()
+        ),
+    )
     if not force and (done := run.published_in(registry)):
         return Trained(done, already=True)
     objective, model = _objective(run, found, recipe, sources)
-    return run.execute(
-        model, objective, registry, reporter or Silent(), again=again, counts=lambda: _counts(objective)
-    )
+    return run.execute(model, objective, registry, reporter or Silent(), again=again, counts=lambda: _counts(objective))
 
 
 def _objective(
-    run: Run, base: Any, recipe: LanguageRecipe, sources: Mapping[str, Source]
+    run: Run, base: Base, recipe: LanguageRecipe, sources: Mapping[str, Source]
 ) -> tuple[LanguageObjective, Any]:
     tokenizer = load_tokenizer(base)
     stores = {

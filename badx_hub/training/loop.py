@@ -179,9 +179,7 @@ class _Run:
         loss, units = self._step(self.state.step)
         step = self.state.step + 1
         self.reporter.stepped(step, loss, units)
-        self.state = replace(
-            self.state, step=step, units=self.state.units + units, losses=(*self.state.losses, loss)
-        )
+        self.state = replace(self.state, step=step, units=self.state.units + units, losses=(*self.state.losses, loss))
         if step % self.plan.eval_every == 0 or step == self.plan.steps:
             self._evaluate()
         spent = time.perf_counter() - began
@@ -189,17 +187,14 @@ class _Run:
 
     def _step(self, step: int) -> tuple[float, int]:
         """One optimizer step; returns the mean loss a label and the units read."""
-        torch.manual_seed(derived_seed(self.plan.seed, "dropout", step))
+        torch.manual_seed(dropout_seed(self.plan.seed, step))
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         batches = self.objective.batches(step, processes * self.plan.micro_batches)
         labels = sum(batch.labels for batch in batches)
         self.module.train()
         total = torch.zeros((), device=self.accelerator.device)
-        for batch in batches[rank :: processes]:
-            inputs = {
-                key: value.to(self.accelerator.device, non_blocking=True)
-                for key, value in batch.inputs.items()
-            }
+        for batch in batches[rank::processes]:
+            inputs = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.inputs.items()}
             loss = self.module(**inputs)
             # Processes average their gradients; the sum over all labels is wanted, divided once.
             self.accelerator.backward(loss * (processes / labels))
@@ -290,9 +285,9 @@ class _Run:
         )
 
 
-def derived_seed(seed: int, purpose: str, step: int) -> int:
-    """A seed for one purpose at one step: 63 bits of a hash, so that purposes and steps never share one."""
-    text = f"{seed}/{purpose}/{step}".encode()
+def dropout_seed(seed: int, step: int) -> int:
+    """The seed of a step's random numbers: 63 bits of a hash, so that no two steps or seeds share one."""
+    text = f"dropout/{seed}/{step}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 

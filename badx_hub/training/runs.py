@@ -15,7 +15,7 @@ from badx_hub.modeling.base import Base
 from badx_hub.modeling.stacks import save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
-from badx_hub.registry.local import prepare
+from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.storage import digest_of, home
 from badx_hub.training.checkpoints import CheckpointFolder
@@ -96,9 +96,7 @@ class Run:
             seed=recipe.seed,
         )
 
-    def _publish(
-        self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts
-    ) -> Entry:
+    def _publish(self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts) -> Entry:
         with tempfile.TemporaryDirectory(prefix="badx-") as folder:
             building = Path(folder)
             save_adapter(model, self.name, building)
@@ -123,12 +121,9 @@ class Run:
             seed=self.recipe.seed,
             data=tuple(_counted(source, counts) for source in self.sources),
             labels=self.labels,
-            training=Training(
-                steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent
-            ),
+            training=Training(steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent),
             metrics={"dev": outcome.best},
-            versions={package: version(package) for package in _PACKAGES}
-            | {"python": platform.python_version()},
+            versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},
         )
 
 

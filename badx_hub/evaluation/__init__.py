@@ -1,0 +1,46 @@
+"""Judging a stack on annotated data of its target language."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from badx_hub.registry import Entry
+from badx_hub.stack import BilingualStack
+from badx_hub.tasks.metrics import Scores
+from badx_hub.tasks.treebanks import Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a stack on one split; `data` names the file, `seconds` is the time of the predictions."""
+
+    entry: Entry
+    data: str
+    split: str
+    examples: int
+    scores: Scores
+    seconds: float
+
+
+def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
+    """Zero-shot scores of a stack: every word of the split counts.
+
+    Args:
+        data: what the stack's task reads, such as a folder with `*-ud-test.conllu`.
+        split: "train", "dev" or "test".
+
+    Raises:
+        NotFoundError, DataError: the data is not there or cannot be read.
+    """
+    examples = stack.task.read(data, split)
+    began = time.perf_counter()
+    predictions = stack.predict_examples(examples, batch_size=batch_size)
+    return Evaluation(
+        entry=stack.entries[-1],
+        data=", ".join(file.name for file in stack.task.references(data, split)),
+        split=split,
+        examples=len(examples),
+        scores=stack.task.score(examples, predictions),
+        seconds=time.perf_counter() - began,
+    )
