@@ -11,6 +11,8 @@ from math import inf
 from typing import Literal
 
 from langcodes import Language, LanguageTagError
+from language_data.names import load_trie, normalize_name  # type: ignore[import-untyped]
+from language_data.util import data_filename  # type: ignore[import-untyped]
 
 from badx_hub.errors import UsageError
 
@@ -219,7 +221,7 @@ def _known_tag(text: str) -> str | None:
         return None
     if not language.is_valid() or not _names_a_language(language):
         return None
-    return language.to_tag()
+    return str(language.to_tag())
 
 
 def _names_a_language(language: Language) -> bool:
@@ -242,8 +244,6 @@ def _english_name(tag: str) -> str:
 
 
 def _tag_of_name(text: str) -> str | None:
-    from language_data.names import normalize_name
-
     name = normalize_name(text)
     # Own names first: "Kiswahili" is sw, though as an English name it is swh, one of Swahili's two halves.
     code = _MORE_NAMES.get(name) or _own_names().get(name) or _english_names().get(name)
@@ -253,9 +253,6 @@ def _tag_of_name(text: str) -> str | None:
 @cache
 def _english_names() -> dict[str, str]:
     """English names, alternatives included, in the look-up spelling of language_data -> code."""
-    from language_data.names import load_trie
-    from language_data.util import data_filename
-
     trie = load_trie(data_filename("trie/en/name_to_language.marisa"))
     return {name: code.decode() for name, code in trie.items()}
 
@@ -263,8 +260,7 @@ def _english_names() -> dict[str, str]:
 @cache
 def _own_names() -> dict[str, str]:
     """Names of languages in themselves, in the look-up spelling of language_data -> code."""
-    from language_data.name_data import CODE_TO_NAMES
-    from language_data.names import normalize_name
+    from language_data.name_data import CODE_TO_NAMES  # type: ignore[import-untyped]  # slow to load
 
     # Longest codes first, so that of two languages with one name the plainer tag stays.
     return {
@@ -296,8 +292,6 @@ def _spoken_in(text: str) -> list[str]:
 
 def _nearest(text: str, most: int = 3) -> list[str]:
     """Known languages whose name or code is nearest to ``text``; of equally near ones, the most spoken."""
-    from language_data.names import normalize_name
-
     wanted = normalize_name(text)[:_SHOWN]
     # Codes are near to anything of their length: offer only those of languages with counted speakers.
     near = [(name, _known_tag(code)) for name, code in _matches(wanted, _english_names(), 0.75)]
@@ -316,7 +310,7 @@ def _matches(wanted: str, spellings: dict[str, str], cutoff: float) -> list[tupl
 
 @cache
 def _spoken_codes() -> dict[str, str]:
-    from language_data.population_data import LANGUAGE_SPEAKING_POPULATION
+    from language_data.population_data import LANGUAGE_SPEAKING_POPULATION  # type: ignore[import-untyped]
 
     plain = (code for code in LANGUAGE_SPEAKING_POPULATION if code.isalpha())
     return {code: tag for code in plain if (tag := _known_tag(code)) is not None}
