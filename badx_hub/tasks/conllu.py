@@ -153,9 +153,7 @@ def _word_rows(path: Path, block: list[tuple[int, str]]) -> list[tuple[str, list
         identifier, due = columns[0], len(rows) + 1
         if _WORD_ID.fullmatch(identifier):
             if int(identifier) != due:
-                raise DataError(
-                    f"{where}: word {identifier} where word {due} is due; is a blank line missing?"
-                )
+                raise DataError(f"{where}: word {identifier} where word {due} is due; is a blank line missing?")
             rows.append((where, columns))
         elif match := _RANGE_ID.fullmatch(identifier):
             start, end = int(match[1]), int(match[2])
@@ -163,9 +161,7 @@ def _word_rows(path: Path, block: list[tuple[int, str]]) -> list[tuple[str, list
                 raise DataError(f"{where}: range {identifier} is out of place; word {due} is due")
             end_of_range = end
         elif not _EMPTY_NODE_ID.fullmatch(identifier):
-            raise DataError(
-                f"{where}: ID is {identifier!r}, not a word (1), a range (1-2) or an empty node (1.1)"
-            )
+            raise DataError(f"{where}: ID is {identifier!r}, not a word (1), a range (1-2) or an empty node (1.1)")
     if end_of_range > len(rows) or (inside and not rows):
         raise DataError(f"{where}: the sentence ends after word {len(rows)}, more words were announced")
     return rows
@@ -174,9 +170,7 @@ def _word_rows(path: Path, block: list[tuple[int, str]]) -> list[tuple[str, list
 def _columns(where: str, line: str) -> list[str]:
     columns = line.split("\t")
     if len(columns) != len(COLUMNS):
-        raise DataError(
-            f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}"
-        )
+        raise DataError(f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}")
     if "" in columns:
         name = COLUMNS[columns.index("")]
         raise DataError(f"{where}: column {name} is empty; CoNLL-U writes _ for a missing value")

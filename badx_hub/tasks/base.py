@@ -1,0 +1,174 @@
+"""What the training and evaluation loops know of a task, and how they batch its inputs. Imports no torch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from badx_hub.errors import UsageError
+from badx_hub.tasks.conllu import Sentence
+from badx_hub.tasks.metrics import Scores
+from badx_hub.tasks.treebanks import DataReference, Split
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label id that torch's cross entropy leaves out of the loss."""
+
+_POOL = 64
+"""Batches sorted by length together: enough to save padding, few enough to keep the order random."""
+
+
+class Window(Protocol):
+    """One model input: a whole example, or a part of a long one."""
+
+    @property
+    def input_ids(self) -> tuple[int, ...]:
+        """Sub-words, CLS and SEP included."""
+
+    def __len__(self) -> int:
+        """The number of `input_ids`."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it carries a gold label (see `labelled_only`)."""
+
+
+ExampleT = TypeVar("ExampleT")
+WindowT = TypeVar("WindowT", bound=Window)
+PartT = TypeVar("PartT")
+PredictionT = TypeVar("PredictionT")
+
+
+class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
+    """A task from file to score. Pure but for `read` and `references` (files) and `add_head` (the model).
+
+    An example is what one prediction is about (a sentence, a pair), a window one model input, a part what one
+    window says about its example, a prediction all that is said about one example.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names in `Scores.metrics`, the most telling first."""
+
+    @property
+    def selection_metric(self) -> str:
+        """The metric, higher is better, of the source's dev split by which a training step is selected."""
+
+    def read(self, data: str, split: Split) -> tuple[ExampleT, ...]:
+        """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
+
+    def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
+        """Name and digest of each file that `read` reads, for a manifest."""
+
+    def prepare(self, item: str | Sequence[str]) -> ExampleT:
+        """An example without labels, from raw text or from its parts (words; premise and hypothesis)."""
+
+    def labels(self, examples: Sequence[ExampleT]) -> tuple[str, ...]:
+        """The label names, in the order of their ids, for a head trained on these examples."""
+
+    def encode(
+        self, examples: Sequence[ExampleT], tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> tuple[WindowT, ...]:
+        """Model inputs of at most `max_length` sub-words, in the order of the examples."""
+
+    def collate(self, windows: Sequence[WindowT], labels: Sequence[str] | None, pad_id: int) -> dict[str, torch.Tensor]:
+        """The padded batch, int64, as arguments of the model; with gold ids unless `labels` is None."""
+
+    def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
+        """Add an untrained head of that name to an `adapters` model."""
+
+    def decode(self, logits: Any, windows: Sequence[WindowT], labels: Sequence[str]) -> tuple[PartT, ...]:
+        """What the head's logits for a batch (a tensor, or several where it gives several) say about each window."""
+
+    def merge(self, examples: Sequence[ExampleT], parts: Iterable[PartT]) -> tuple[PredictionT, ...]:
+        """One prediction an example, from the parts of all their windows, in any order."""
+
+    def score(self, examples: Sequence[ExampleT], predictions: Sequence[PredictionT]) -> Scores:
+        """Raises DataError where there is no gold label to score against."""
+
+    def rows(self, example: ExampleT, prediction: PredictionT) -> tuple[tuple[str, ...], ...]:
+        """The prediction as table rows, for tab-separated text."""
+
+    def record(self, example: ExampleT, prediction: PredictionT) -> dict[str, Any]:
+        """The prediction as a JSON object."""
+
+    def sentence(self, example: ExampleT, prediction: PredictionT) -> Sentence | None:
+        """The prediction for CoNLL-U, what was not predicted left empty; None for a task without words."""
+
+
+AnyTask: TypeAlias = Task[Any, Any, Any, Any]
+
+
+def labelled_only(windows: Sequence[WindowT]) -> tuple[WindowT, ...]:
+    """The windows to train on: the loss of a batch without any gold label is NaN."""
+    return tuple(window for window in windows if window.labelled)
+
+
+def bucketed(
+    windows: Sequence[Sized], batch_size: int, seed: int | None = None, epoch: int = 0
+) -> tuple[tuple[int, ...], ...]:
+    """Indices of `windows` in batches of like length; each index once, at most one batch smaller.
+
+    Without a seed, for prediction: longest first, so that a batch too big for the memory fails at once. With a
+    seed, for training: in random order, a pure function of (lengths, batch size, seed, epoch).
+    Raises UsageError for a batch size below 1.
+    """
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}; expected 1 or more")
+    lengths = [len(window) for window in windows]
+    order = list(range(len(lengths)))
+    if seed is None:
+        order.sort(key=lambda index: -lengths[index])
+        return _cut(order, batch_size)
+    # random.Random, seeded with text: the same numbers on every platform and library version.
+    generator = random.Random(f"{seed}/{epoch}")
+    generator.shuffle(order)
+    batches = [
+        batch
+        for pool in _cut(order, batch_size * _POOL)
+        for batch in _cut(sorted(pool, key=lengths.__getitem__), batch_size)
+    ]
+    generator.shuffle(batches)
+    return tuple(batches)
+
+
+class EpochBatches:
+    """The training batch of every step: `batches[step]` is a pure function of (lengths, batch size, seed, step).
+
+    Each epoch draws every window once, in an order of its own; a run that continues sees the same batches.
+    """
+
+    def __init__(self, windows: Sequence[Sized], batch_size: int, seed: int) -> None:
+        """Raises UsageError without windows or with a batch size below 1."""
+        if not windows:
+            raise UsageError("there is no labelled example to train on; give data that has some")
+        self._windows = windows
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+        self._batches = bucketed(windows, batch_size, seed, epoch=0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, step: int) -> tuple[int, ...]:
+        """Indices of the windows drawn at a step, counted from 0 and without end. Raises IndexError below 0."""
+        if step < 0:
+            raise IndexError(f"step {step} is before the first one, 0")
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._batches = bucketed(self._windows, self._batch_size, self._seed, epoch)
+            self._epoch = epoch
+        return self._batches[index]
+
+
+def _cut(indices: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(indices[start : start + size]) for start in range(0, len(indices), size))
