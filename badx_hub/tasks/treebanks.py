@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from badx_hub.demo import embedded
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import home, sha256_file
 
@@ -41,7 +42,7 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     """The files of one split, in the order of their names; more than one if the treebank comes in parts.
 
     `data` is a folder with `*-ud-{train,dev,test}.conllu[.gz]`, the name of such a treebank in an index
-    (`ud:UD_English-EWT`), or a `.conllu[.gz]` file. One file is what an evaluation (`test`) scores, whatever
+    (`ud:UD_English-EWT`), an embedded one (`demo:ud/UD_Wolof-WTB`) or a `.conllu[.gz]` file. One file is what an evaluation (`test`) scores, whatever
     its name. For training it has to be what it is called: the train file brings the dev file beside it, and a
     file whose name has no split has no dev split, lest a model be selected on its own training data.
 
@@ -50,7 +51,7 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     """
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}; expected one of: {', '.join(SPLITS)}")
-    path = _indexed_folder(data.removeprefix(INDEX)) if data.startswith(INDEX) else Path(data).expanduser()
+    path = _indexed_folder(data.removeprefix(INDEX)) if data.startswith(INDEX) else Path(embedded(data)).expanduser()
     if path.is_dir():
         return _in_folder(path, split)
     if not path.exists():

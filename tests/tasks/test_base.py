@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from badx_hub.errors import UsageError
+from badx_hub.tasks import TASKS, task_named
+from badx_hub.tasks.base import EpochBatches, bucketed, labelled_only
+from badx_hub.tasks.tagging import WordWindow
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=300)
+sizes = st.integers(1, 40)
+seeds = st.none() | st.integers(0, 2**31)
+
+
+def windows(drawn: list[int]) -> list[range]:
+    return [range(length) for length in drawn]
+
+
+@given(lengths, sizes, seeds)
+def test_batches_are_a_permutation_and_full_but_for_one(drawn: list[int], size: int, seed: int | None) -> None:
+    batches = bucketed(windows(drawn), size, seed)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(drawn)))
+    assert len(batches) == -(-len(drawn) // size)
+    assert sorted(map(len, batches))[1:] == [size] * (len(batches) - 1)
+
+
+@given(lengths, sizes)
+def test_prediction_reads_the_longest_first(drawn: list[int], size: int) -> None:
+    order = [drawn[index] for batch in bucketed(windows(drawn), size) for index in batch]
+    assert order == sorted(drawn, reverse=True)
+
+
+@given(lengths, sizes, st.integers(0, 9), st.lists(st.integers(0, 900), max_size=8))
+def test_a_step_s_batch_depends_on_the_step_alone(drawn: list[int], size: int, seed: int, steps: list[int]) -> None:
+    batches = EpochBatches(windows(drawn), size, seed)
+    for step in steps:
+        assert batches[step] == EpochBatches(windows(drawn), size, seed)[step]
+
+
+@given(lengths, sizes, st.integers(0, 9), st.integers(0, 5))
+def test_an_epoch_draws_each_window_once(drawn: list[int], size: int, seed: int, epoch: int) -> None:
+    batches = EpochBatches(windows(drawn), size, seed)
+    first = epoch * batches.steps_per_epoch
+    indices = [index for step in range(first, first + batches.steps_per_epoch) for index in batches[step]]
+    assert sorted(indices) == list(range(len(drawn)))
+
+
+def test_epochs_and_seeds_differ_and_batches_save_padding() -> None:
+    drawn = windows([1 + (index * 37) % 64 for index in range(4096)])
+    first = bucketed(drawn, 16, seed=1)
+    assert first != bucketed(drawn, 16, seed=1, epoch=1)
+    assert first != bucketed(drawn, 16, seed=2)
+    padded = sum(len(batch) * max(len(drawn[index]) for index in batch) for batch in first)
+    assert padded < 1.1 * sum(map(len, drawn))
+
+
+def test_the_same_batches_on_every_machine() -> None:
+    """Written down, because a run may go on elsewhere."""
+    assert bucketed(windows([5, 1, 4, 2, 3]), 2, seed=7) == ((1, 3), (4, 2), (0,))
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_refusals(size: int) -> None:
+    with pytest.raises(UsageError, match="batch size"):
+        bucketed([range(1)], size)
+    with pytest.raises(UsageError, match="no labelled example"):
+        EpochBatches([], 8, seed=1)
+    with pytest.raises(IndexError):
+        EpochBatches([range(1)], 8, seed=1)[-1]
+
+
+def test_a_window_without_gold_is_not_trained_on() -> None:
+    bare = WordWindow((1, 5, 2), 0, (0,), (1,), (None,))
+    tagged = WordWindow((1, 5, 6, 2), 0, (1, 2), (1, 2), (None, "NOUN"))
+    assert labelled_only([bare, tagged]) == (tagged,)
+
+
+def test_the_registry_of_tasks() -> None:
+    assert all(task.name == name and task.selection_metric in task.metrics for name, task in TASKS.items())
+    assert task_named("pos") is TASKS["pos"]
+    with pytest.raises(UsageError, match="no task 'PoS'; expected one of: pos"):
+        task_named("PoS")
+
+
+def test_no_tensor_library_is_imported() -> None:
+    code = "import sys, badx_hub.tasks; print({'torch', 'transformers', 'adapters', 'datasets'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
