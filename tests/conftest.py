@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import write_tiny_base
+
 # huggingface_hub reads these when it is imported, which happens once for all tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="badx-tests-hf-")
@@ -30,3 +32,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout: tests on its corpora and models are left out")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random two-layer base called `tiny`."""
+    return write_tiny_base(tmp_path_factory.mktemp("bases") / "tiny")

@@ -74,8 +74,14 @@ class TaskRecipe(_TrainingRecipe):
 
 
 class Recipe(_Strict):
-    """A whole recipe: how language-side adapters are trained, and each task's adapter."""
+    """A whole recipe: how language-side adapters are trained, and each task's adapter.
+
+    `base`, `text` (language -> source) and `data` (task -> source) stand in for what a user leaves out.
+    """
 
     name: str
+    base: str | None = None
+    text: dict[str, str] = {}
+    data: dict[str, str] = {}
     language: LanguageRecipe
     tasks: dict[str, TaskRecipe]

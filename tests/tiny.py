@@ -1,0 +1,51 @@
+"""A base small enough to train in tests: a random two-layer BERT over words of the demo's text."""
+
+from __future__ import annotations
+
+import gzip
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def write_tiny_base(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
+    """Write a random masked-language model and its tokenizer to `folder`."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    lines = [*demo_lines("en", 1500), *demo_lines("wo", 1500)]
+    tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(vocab_size=800, special_tokens=SPECIAL))
+    pad, unk, cls, sep, mask = SPECIAL
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=pad, unk_token=unk, cls_token=cls, sep_token=sep, mask_token=mask
+    ).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        BertForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
+def demo_lines(language: str, count: int) -> list[str]:
+    """The first lines of the embedded text of a language."""
+    path = files("badx_hub.demo") / "data" / "text" / f"{language}.txt.gz"
+    with path.open("rb") as raw, gzip.open(raw, "rt", encoding="utf-8") as text:
+        return [line.rstrip("\n") for line in islice(text, count)]
+
+
+def demo_data() -> Path:
+    """The folder of the embedded text and treebanks."""
+    return Path(str(files("badx_hub.demo") / "data"))
