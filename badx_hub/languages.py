@@ -245,8 +245,8 @@ def _english_name(tag: str) -> str:
 
 def _tag_of_name(text: str) -> str | None:
     name = normalize_name(text)
-    # Own names first: "Kiswahili" is sw, though as an English name it is swh, one of Swahili's two halves.
-    code = _MORE_NAMES.get(name) or _own_names().get(name) or _english_names().get(name)
+    # Other English names come last: there "Kiswahili" is swh, one of Swahili's two halves.
+    code = _MORE_NAMES.get(name) or _main_names().get(name) or _english_names().get(name)
     return _known_tag(code) if code else None
 
 
@@ -258,17 +258,20 @@ def _english_names() -> dict[str, str]:
 
 
 @cache
-def _own_names() -> dict[str, str]:
-    """Names of languages in themselves, in the look-up spelling of language_data -> code."""
+def _main_names() -> dict[str, str]:
+    """The main English name of each language and, where free, its name in itself, spelt as above -> code."""
     from language_data.name_data import CODE_TO_NAMES  # type: ignore[import-untyped]  # slow to load
 
     # Longest codes first, so that of two languages with one name the plainer tag stays.
-    return {
+    codes = sorted((code for code in CODE_TO_NAMES if code[0].islower()), key=lambda code: (-len(code), code))
+    own = {
         normalize_name(name): code
-        for code in sorted(CODE_TO_NAMES, key=lambda code: (-len(code), code))
+        for code in codes
         for locale, name in CODE_TO_NAMES[code].items()
         if locale.partition("-")[0] == code.partition("-")[0]
     }
+    english = {normalize_name(CODE_TO_NAMES[code]["en"]): code for code in codes if "en" in CODE_TO_NAMES[code]}
+    return own | english
 
 
 def _unknown(text: str) -> str:

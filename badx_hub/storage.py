@@ -166,13 +166,9 @@ def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
 def _storage_error(error: OSError, path: Path) -> StorageError:
     reason = os.strerror(error.errno or 0)
     if error.errno in _NO_ROOM:
-        advice = (
-            "free some space or set BADX_HUB_HOME to a folder on another disk, then run the command again"
-        )
+        advice = "free some space or set BADX_HUB_HOME to a folder on another disk, then run the command again"
     elif error.errno in _NO_RIGHT:
-        advice = (
-            "choose a folder you may write to (set BADX_HUB_HOME or pass --registry) or change its rights"
-        )
+        advice = "choose a folder you may write to (set BADX_HUB_HOME or pass --registry) or change its rights"
     else:
         advice = "check the path, then run it again"
     culprit = f" ({error.filename})" if _names_another_file(error, path) else ""
