@@ -1,0 +1,317 @@
+"""badx.json: what an adapter is, where it comes from, and the digest of every file beside it.
+
+Manifests are read from other people's folders, so everything here is bounded and checked, and a file name
+can never lead out of its folder. Unknown keys are ignored (a newer minor version may add some); a newer
+`schema_version` is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic_core
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from typing_extensions import Self
+
+from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.languages import Mixture
+from badx_hub.names import TA_ONLY, AdapterName
+from badx_hub.storage import digest_of, storage_errors
+
+SCHEMA = 1
+MANIFEST_FILE = "badx.json"
+CARD_FILE = "README.md"
+CURVES_FILE = "curves.png"
+WEIGHT_FILES = ("adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors")
+MAX_MANIFEST_BYTES = 4 * 2**20
+
+_EXTRA_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,90}\.(png|csv)", re.ASCII)
+_TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
+
+Kind = Literal["language", "bilingual", "multilingual", "task"]
+
+
+def is_allowed_file(name: str) -> bool:
+    """Whether `name` may stand in a manifest: weights, README.md, or a plain *.png / *.csv name."""
+    return name == CARD_FILE or name in WEIGHT_FILES or _EXTRA_FILE.fullmatch(name) is not None
+
+
+def weights_digest(files: Mapping[str, str]) -> str:
+    """The identity of an adapter: one sha256 over the digests of its weight files (those present)."""
+    return digest_of({name: files[name] for name in WEIGHT_FILES if name in files})
+
+
+def needed_files(kind: Kind) -> tuple[str, ...]:
+    """The weight files that an adapter of this kind cannot do without (a task adapter: its head too)."""
+    return WEIGHT_FILES if kind == "task" else WEIGHT_FILES[:2]
+
+
+def utc_now() -> str:
+    """The present time as manifests write it, "2026-01-01T00:00:00Z"."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_base_name(name: str) -> str:
+    parts = name.split("/")
+    if len(parts) > 2 or "\\" in name or any(part in ("", ".", "..", "~") for part in parts):
+        raise ValueError("a base is a Hub id (org/name) or a plain name, never a path")
+    if not name.isprintable() or re.match(r"[A-Za-z]:", name):
+        raise ValueError("a base name has no drive letter and no control characters")
+    return name
+
+
+def _is_time(text: str) -> str:
+    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    return text
+
+
+def _are_files(files: dict[str, str]) -> dict[str, str]:
+    seen: set[str] = set()
+    for name in files:
+        if not is_allowed_file(name):
+            raise ValueError(f"{name!r} is not among the files an adapter may have")
+        if name.casefold() in seen:
+            raise ValueError(f"{name!r} differs from another file by case alone")
+        seen.add(name.casefold())
+    return files
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class BaseRef(_Frozen):
+    """The frozen transformer: a Hub id, "demo" or a folder's name, and the sha256 over its weights."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_base_name)]
+    digest: Digest
+    model_type: Word
+    hidden_size: Count
+    num_layers: Count
+    vocab_size: Count
+
+
+class ParentRef(_Frozen):
+    """The language-side adapter under a task adapter: its name, for people, and its digest, which binds."""
+
+    name: Text
+    digest: Digest
+
+
+class SourceRef(_Frozen):
+    """One source of training data; `counts` as the reader reported them (lines, kept, duplicates, ...)."""
+
+    language: Word
+    name: Text
+    digest: Digest
+    counts: Annotated[dict[Word, Count], Field(max_length=100)]
+
+
+class Training(_Frozen):
+    """What training cost: optimizer steps, the step that was kept, tokens or sentences seen, seconds."""
+
+    steps: Count
+    best_step: Count
+    tokens: Count | None = None
+    sentences: Count | None = None
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ManifestDraft(_Frozen):
+    """A manifest before its files are hashed: all that training knows. `prepare` makes it a Manifest."""
+
+    schema_version: Literal[1] = 1
+    name: Text
+    kind: Kind
+    mixture: Annotated[tuple[tuple[Word, Count], ...], Field(min_length=1, max_length=100)]
+    task: Word | None = None
+    setup: Word | None = None
+    base: BaseRef
+    parent: ParentRef | None = None
+    recipe: Annotated[dict[Word, JsonValue], Field(max_length=1000)]
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
+    data: Annotated[tuple[SourceRef, ...], Field(max_length=1000)]
+    labels: Annotated[tuple[Word, ...], Field(max_length=10_000)] | None = None
+    run: Digest | None = None
+    training: Training
+    metrics: Annotated[dict[Word, Annotated[dict[Text, Number], Field(max_length=10_000)]], Field(max_length=100)]
+    versions: Annotated[dict[Word, Word], Field(max_length=100)]
+    created: Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
+    licence: Word | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: AdapterName,
+        *,
+        base: BaseRef,
+        recipe: Mapping[str, JsonValue],
+        seed: int,
+        data: tuple[SourceRef, ...],
+        training: Training,
+        metrics: Mapping[str, Mapping[str, float]],
+        versions: Mapping[str, str],
+        parent: ParentRef | None = None,
+        labels: tuple[str, ...] | None = None,
+        run: str | None = None,
+        licence: str | None = None,
+        created: str | None = None,
+    ) -> Self:
+        """A draft whose kind, mixture, task and setup come from `name`; `created` defaults to now (UTC).
+
+        `run` is the key of the training run (everything that decided the weights), for whoever asks to run it again.
+        """
+        return cls(
+            name=str(name),
+            kind=name.kind,
+            mixture=name.mixture.parts,
+            task=name.task,
+            setup=name.setup,
+            base=base,
+            parent=parent,
+            recipe=dict(recipe),
+            seed=seed,
+            data=data,
+            labels=labels,
+            run=run,
+            training=training,
+            metrics={split: dict(scores) for split, scores in metrics.items()},
+            versions=dict(versions),
+            created=created or utc_now(),
+            licence=licence,
+        )
+
+    @cached_property
+    def adapter_name(self) -> AdapterName:
+        """`name`, parsed."""
+        return AdapterName.parse(self.name)
+
+    @model_validator(mode="after")
+    def _name_says_the_rest(self) -> Self:
+        name = self.adapter_name
+        if str(name) != self.name:
+            raise ValueError(f"name {self.name!r} is not written as {str(name)!r}")
+        said = (name.kind, name.mixture.parts, name.task, name.setup)
+        if said != (self.kind, self.mixture, self.task, self.setup):
+            raise ValueError(f"kind, mixture, task and setup do not agree with the name {self.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _parent_fits(self) -> Self:
+        name = self.adapter_name
+        if self.parent is None:
+            if name.kind == "task" and name.setup != TA_ONLY:
+                raise ValueError("a task adapter names the adapter it stands on (parent)")
+            return self
+        if name.kind != "task" or name.setup == TA_ONLY:
+            raise ValueError(f"{self.name!r} stands on the base alone and has no parent")
+        parent = AdapterName.parse(self.parent.name)
+        if parent.kind == "task" or parent.base != name.base:
+            raise ValueError(f"{self.parent.name!r} cannot be the parent of {self.name!r}")
+        if name.setup is None and parent.mixture != name.mixture:
+            raise ValueError(f"{self.name!r} stands on an adapter of its own mixture, not {self.parent.name!r}")
+        return self
+
+    @property
+    def languages(self) -> Mixture:
+        """The mixture, as a value."""
+        return self.adapter_name.mixture
+
+
+class Manifest(ManifestDraft):
+    """badx.json. `files` has the sha256 of every file but badx.json; `digest` is `weights_digest(files)`."""
+
+    digest: Digest
+    files: Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
+
+    @model_validator(mode="after")
+    def _weights_are_complete(self) -> Self:
+        if missing := [name for name in needed_files(self.kind) if name not in self.files]:
+            raise ValueError(f"files lack {', '.join(missing)}")
+        if self.digest != weights_digest(self.files):
+            raise ValueError("digest is not the digest of the weight files")
+        return self
+
+    def to_json(self) -> str:
+        """The text of badx.json: indented, keys sorted, one line feed at the end."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of an adapter's folder.
+
+        Raises NotFoundError (no badx.json), DataError (malformed), IntegrityError (newer schema).
+        """
+        return cls.from_json(read_manifest_text(folder), str(folder / MANIFEST_FILE))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Manifest:
+        """Checks `text`; `where` stands in the errors. Raises DataError and IntegrityError like `read`."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            _refuse_newer_schema(text, where)
+            raise DataError(
+                f"{where} is not a valid badx.json: {_first_problem(error)}. "
+                "Get the adapter anew (`badx-hub pull`) or train it again."
+            ) from error
+
+
+def read_manifest_text(folder: Path) -> str:
+    """The text of `folder`/badx.json, at most 4 MiB. Raises NotFoundError, DataError, StorageError."""
+    path = folder / MANIFEST_FILE
+    with storage_errors(path):
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_MANIFEST_BYTES:
+                raise DataError(f"{path} is not a manifest: a regular file of at most 4 MiB was expected.")
+            return path.read_bytes().decode("utf-8")
+        except FileNotFoundError as error:
+            raise NotFoundError(f"{folder} holds no adapter: {MANIFEST_FILE} is missing.") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 (byte {error.start}). Get the adapter anew.") from error
+
+
+def _refuse_newer_schema(text: str, where: str) -> None:
+    try:
+        value = pydantic_core.from_json(text)
+    except ValueError:
+        return
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        raise IntegrityError(
+            f"{where} has schema {version} and this badx_hub reads up to {SCHEMA}: "
+            "update badx_hub (`pip install -U badx-hub`)."
+        )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False)
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]
