@@ -1,0 +1,14 @@
+"""Where adapters are kept and found: the Registry protocol, the local folder, resolution, push and pull."""
+
+from badx_hub.registry.local import LocalRegistry as LocalRegistry
+from badx_hub.registry.local import open_registry as open_registry
+from badx_hub.registry.protocol import Entry as Entry
+from badx_hub.registry.protocol import FileCheck as FileCheck
+from badx_hub.registry.protocol import Problem as Problem
+from badx_hub.registry.protocol import Registry as Registry
+from badx_hub.registry.protocol import Report as Report
+from badx_hub.registry.resolve import Resolution as Resolution
+from badx_hub.registry.resolve import Wanted as Wanted
+from badx_hub.registry.resolve import resolve as resolve
+from badx_hub.registry.transfer import Transferred as Transferred
+from badx_hub.registry.transfer import copy as copy

@@ -1,0 +1,315 @@
+"""A registry in a folder: <root>/<repo name>/<version>/, each version written once and never changed.
+
+A version appears by the rename of a finished folder and goes by a rename into the staging folder, so a
+reader meets whole versions only, whatever other processes do and wherever they are killed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.resources import files as resource_files
+from pathlib import Path
+from typing import Literal
+
+from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, is_allowed_file, read_manifest_text
+from badx_hub.names import AdapterName
+from badx_hub.registry.protocol import Entry, FileCheck, Problem, Registry, Report, version_of
+from badx_hub.storage import STAGING, atomic_folder, home, sha256_file, storage_errors
+
+DEMO = "demo"
+
+_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def open_registry(where: str | Path | None = None) -> Registry:
+    """None: the user's own registry; "demo": the embedded one, read-only; else the folder of that path.
+
+    A folder that does not exist yet is an empty registry. Raises NotFoundError if this installation
+    carries no demo registry, UsageError if the path is a file.
+    """
+    if where is None:
+        return LocalRegistry(home() / "registry")
+    if where == DEMO:
+        embedded = Path(str(resource_files("badx_hub").joinpath("demo", "registry")))
+        if not embedded.is_dir():
+            raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
+        return LocalRegistry(embedded, read_only=True)
+    root = Path(where).expanduser()
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file and a registry is a folder. Give a folder (`--registry DIR`).")
+    return LocalRegistry(root)
+
+
+class LocalRegistry:
+    """The registry in the folder `root` (made by the first publish). `read_only` refuses every change."""
+
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
+        self.root = root
+        self.read_only = read_only
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def list(self) -> tuple[Entry, ...]:
+        """Every readable entry, sorted by name, then oldest version first."""
+        entries = (found for found in self._scan() if isinstance(found, Entry))
+        return tuple(sorted(entries, key=lambda entry: (str(entry.name), entry.version)))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The version folders whose badx.json is missing, malformed, too new or changed."""
+        found = (found for found in self._scan() if isinstance(found, Problem))
+        return tuple(sorted(found, key=lambda problem: problem.location))
+
+    def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
+        """The given or newest version of `name`.
+
+        Raises NotFoundError with the nearest names, and DataError or IntegrityError if that version's
+        badx.json cannot be trusted (an older one is never taken in its place).
+        """
+        name = AdapterName.parse(name) if isinstance(name, str) else name
+        versions = self._versions(name)
+        if not versions:
+            raise NotFoundError(self._no_such(name))
+        if version is not None and version not in versions:
+            raise NotFoundError(f"{name} has no version {version} in {self.root}. It has {', '.join(versions)}.")
+        return self._read(self.root / name.repo_name / (version or versions[-1]))
+
+    def by_digest(self, digest: str) -> tuple[Entry, ...]:
+        """The entries whose weights have this digest, oldest first."""
+        entries = (entry for entry in self.list() if entry.manifest.digest == digest)
+        return tuple(sorted(entries, key=lambda entry: entry.version))
+
+    def publish(self, folder: Path) -> Entry:
+        """Copies a prepared folder in, re-hashing the copy, and makes it visible by one rename.
+
+        The same badx.json twice is one version. Raises IntegrityError (a file outside the allow-list, a
+        pickle, a changed or missing file), StorageError (disk full, no permission), UsageError (read-only).
+        """
+        self._refuse_if_read_only()
+        text = read_manifest_text(folder)
+        manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
+        _check_names(folder, manifest)
+        final = self.root / manifest.adapter_name.repo_name / version_of(text, manifest.created)
+        if (there := self._already(final)) is not None:
+            return there
+        with atomic_folder(final) as staged:
+            (staged / MANIFEST_FILE).write_bytes(text.encode())
+            for name, digest in manifest.files.items():
+                shutil.copyfile(folder / name, staged / name)
+                if sha256_file(staged / name) != digest:
+                    raise IntegrityError(
+                        f"{folder / name} is not the file that badx.json describes (its sha256 differs). "
+                        "Prepare the folder again or get the adapter anew."
+                    )
+            _check_safetensors(staged, manifest)
+        return Entry(manifest, final.name, str(final))
+
+    def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
+        """Takes one version (or one unreadable folder) away.
+
+        Raises UsageError if a task adapter here stands on it and `force` is not given, NotFoundError if
+        it has gone already.
+        """
+        self._refuse_if_read_only()
+        if isinstance(entry, Entry) and not force:
+            self._refuse_if_stood_on(entry)
+        folder = self._folder(entry) if isinstance(entry, Entry) else self._inside(Path(entry.location))
+        with storage_errors(folder):
+            _discard(folder)
+
+    def fetch(self, entry: Entry) -> Path:
+        """The entry's own folder. Raises NotFoundError if it has gone."""
+        folder = self._folder(entry)
+        if not folder.is_dir():
+            raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}. See `badx-hub list`.")
+        return folder
+
+    def verify(self, entry: Entry) -> Report:
+        """Re-hashes every file, badx.json included. Raises NotFoundError if the entry has gone."""
+        folder = self.fetch(entry)
+        needed = entry.manifest.parent
+        parent: Literal["present", "missing"] | None = None
+        if needed is not None:
+            parent = "present" if self._holds(needed) else "missing"
+        checks = _check_folder(folder, entry)
+        self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
+        return Report(entry, checks, parent)
+
+    def _scan(self) -> Iterator[Entry | Problem]:
+        for repo in _folders(self.root):
+            for folder in _folders(repo):
+                if not _VERSION.fullmatch(folder.name):
+                    continue
+                try:
+                    yield self._read(folder)
+                except BadxError as error:
+                    if folder.is_dir():  # else another process has just removed it
+                        yield Problem(_name_of(repo), folder.name, str(folder), str(error))
+
+    def _read(self, folder: Path) -> Entry:
+        text = read_manifest_text(folder)
+        manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
+        place = (manifest.adapter_name.repo_name, version_of(text, manifest.created))
+        if place != (folder.parent.name, folder.name):
+            raise IntegrityError(
+                f"{folder / MANIFEST_FILE} was changed after it was published or moved to another folder. "
+                "Remove that folder and get the adapter anew."
+            )
+        return Entry(manifest, folder.name, str(folder))
+
+    def _versions(self, name: AdapterName) -> tuple[str, ...]:
+        folders = _folders(self.root / name.repo_name)
+        return tuple(sorted(folder.name for folder in folders if _VERSION.fullmatch(folder.name)))
+
+    def _folder(self, entry: Entry) -> Path:
+        if not _VERSION.fullmatch(entry.version):
+            raise NotFoundError(f"{entry.version!r} is no version of this registry. See `badx-hub list`.")
+        return self.root / entry.name.repo_name / entry.version
+
+    def _inside(self, folder: Path) -> Path:
+        if folder.parent.parent != self.root or not _VERSION.fullmatch(folder.name):
+            raise UsageError(f"{folder} is not a version in the registry {self.root}.")
+        return folder
+
+    def _already(self, folder: Path) -> Entry | None:
+        try:
+            entry = self._read(folder)
+            fault = next((check for check in _check_folder(folder, entry) if check.state != "ok"), None)
+        except NotFoundError:
+            entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
+        if not folder.is_dir():  # never there, or removed while it was being checked
+            return None
+        if fault is not None:
+            raise IntegrityError(
+                f"{folder} is there already and damaged ({fault.name}: {fault.state}). "
+                "Remove it first (`badx-hub remove`)."
+            )
+        return entry
+
+    def _holds(self, parent: ParentRef) -> bool:
+        named = AdapterName.parse(parent.name)
+        near = (self.root / named.repo_name / version for version in self._versions(named))
+        # The name is a short cut past a scan of the whole registry; the digest decides.
+        return any(_digest(folder) == parent.digest for folder in near) or bool(self.by_digest(parent.digest))
+
+    def _no_such(self, name: AdapterName) -> str:
+        if not (known := [str(other) for repo in _folders(self.root) if (other := _name_of(repo))]):
+            return f"{name} is not in {self.root}, which holds no adapters. Train it or pull it first."
+        nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+        hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
+        return f"{name} is not in {self.root}.{hint} See `badx-hub list`."
+
+    def _refuse_if_read_only(self) -> None:
+        if self.read_only:
+            raise UsageError(f"The registry {self.root} is read-only. Name another with `--registry DIR`.")
+
+    def _refuse_if_stood_on(self, entry: Entry) -> None:
+        digest = entry.manifest.digest
+        entries = self.list()
+        if any(other.manifest.digest == digest and other.location != entry.location for other in entries):
+            return
+        standing = [e for e in entries if e.manifest.parent and e.manifest.parent.digest == digest]
+        if standing:
+            names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
+            raise UsageError(
+                f"{entry.name} carries {len(standing)} task adapter(s) here ({names}). "
+                "Remove these first, or add `--force`."
+            )
+
+
+def _folders(parent: Path) -> list[Path]:
+    with storage_errors(parent):
+        try:
+            with os.scandir(parent) as found:
+                return [Path(entry.path) for entry in found if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def _discard(folder: Path) -> None:
+    """One rename hides the folder; what is left of it after that is staging waste, which publishes sweep."""
+    staging = folder.parent / STAGING
+    trash = staging / uuid.uuid4().hex
+    while folder.is_dir():
+        staging.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another writer may drop the empty staging folder in between
+            folder.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+            with suppress(OSError):
+                staging.rmdir()
+            return
+    raise NotFoundError(f"{folder} has been removed already. See `badx-hub list`.")
+
+
+def _name_of(repo: Path) -> AdapterName | None:
+    try:
+        return AdapterName.from_repo_name(repo.name)
+    except UsageError:
+        return None
+
+
+def _digest(folder: Path) -> str | None:
+    try:
+        return Manifest.read(folder).digest
+    except (DataError, IntegrityError, NotFoundError):
+        return None
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.name in manifest.files or path.name == MANIFEST_FILE:
+            continue
+        if path.suffix.lower() in _PICKLES:
+            raise IntegrityError(
+                f"{path} is a pickle, which can run code when it is loaded. "
+                "Save the weights with `use_safetensors=True` and leave it out."
+            )
+        reason = "is not in badx.json" if is_allowed_file(path.name) else "is no file an adapter may have"
+        raise IntegrityError(f"{path} {reason}. Take it out or prepare the folder again.")
+    if missing := [name for name in manifest.files if not (folder / name).is_file()]:
+        raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter anew.")
+
+
+def _check_safetensors(folder: Path, manifest: Manifest) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    for name in manifest.files:
+        if name.endswith(".safetensors"):
+            try:
+                with safe_open(folder / name, framework="np"):
+                    pass
+            except SafetensorError as error:
+                raise IntegrityError(
+                    f"{name} is not in the safetensors format ({error}). Save it with `use_safetensors=True`."
+                ) from error
+
+
+def _check_folder(folder: Path, entry: Entry) -> tuple[FileCheck, ...]:
+    try:
+        text = read_manifest_text(folder)
+        unchanged = version_of(text, entry.manifest.created) == entry.version
+        checks = [FileCheck(MANIFEST_FILE, "ok" if unchanged else "changed")]
+    except NotFoundError:
+        checks = [FileCheck(MANIFEST_FILE, "missing")]
+    except DataError:
+        checks = [FileCheck(MANIFEST_FILE, "changed")]
+    for name, digest in sorted(entry.manifest.files.items()):
+        if not (folder / name).is_file():
+            checks.append(FileCheck(name, "missing"))
+        else:
+            checks.append(FileCheck(name, "ok" if sha256_file(folder / name) == digest else "changed"))
+    known = {MANIFEST_FILE, *entry.manifest.files}
+    with suppress(FileNotFoundError):
+        extra = sorted(path.name for path in folder.iterdir() if path.name not in known)
+        checks += [FileCheck(name, "extra") for name in extra]
+    return tuple(checks)

@@ -1,0 +1,45 @@
+"""From a folder of trained files to one that a registry takes: digests, card, badx.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from badx_hub.errors import IntegrityError
+from badx_hub.manifest import (
+    CARD_FILE,
+    MANIFEST_FILE,
+    Manifest,
+    ManifestDraft,
+    is_allowed_file,
+    needed_files,
+    weights_digest,
+)
+from badx_hub.registry.cards import render_card
+from badx_hub.storage import atomic_write_text, sha256_file
+
+
+def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
+    """Hashes the files in `folder`, renders README.md, writes badx.json last, and returns it.
+
+    Raises IntegrityError (weights missing, or a file that no adapter may have), StorageError (writing failed).
+    """
+    names = sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST_FILE, CARD_FILE))
+    for name in names:
+        if not is_allowed_file(name):
+            raise IntegrityError(
+                f"{folder / name} is no file an adapter may have. Take it out; weights are saved as safetensors "
+                "(`use_safetensors=True`)."
+            )
+    if missing := [name for name in needed_files(draft.kind) if name not in names]:
+        raise IntegrityError(f"{folder} lacks {', '.join(missing)}. Save the adapter (and its head) there first.")
+    files = {name: sha256_file(folder / name) for name in names}
+    card = render_card(_complete(draft, files))
+    atomic_write_text(folder / CARD_FILE, card)
+    manifest = _complete(draft, {**files, CARD_FILE: sha256_file(folder / CARD_FILE)})
+    atomic_write_text(folder / MANIFEST_FILE, manifest.to_json())
+    return manifest
+
+
+def _complete(draft: ManifestDraft, files: dict[str, str]) -> Manifest:
+    known = {field: getattr(draft, field) for field in ManifestDraft.model_fields}
+    return Manifest(**known, files=files, digest=weights_digest(files))

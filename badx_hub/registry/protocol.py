@@ -1,0 +1,112 @@
+"""What a registry is: a place that keeps immutable versions of adapters. The local folder is one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from badx_hub.manifest import Manifest
+from badx_hub.names import AdapterName
+
+FileState = Literal["ok", "missing", "changed", "extra"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One version of an adapter in a registry; `location` is for people (a folder, a Hub address)."""
+
+    manifest: Manifest = field(hash=False)
+    version: str
+    location: str
+
+    @property
+    def name(self) -> AdapterName:
+        """The adapter's name."""
+        return self.manifest.adapter_name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that stands where an adapter should and cannot be read; `reason` is one line."""
+
+    name: AdapterName | None
+    version: str
+    location: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of an adapter against its manifest."""
+
+    name: str
+    state: FileState
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found. `parent` is None where the adapter needs none."""
+
+    entry: Entry
+    files: tuple[FileCheck, ...]
+    parent: Literal["present", "missing"] | None
+
+    @property
+    def ok(self) -> bool:
+        """Every file as the manifest says, none besides, and the parent at hand."""
+        return self.parent != "missing" and not self.faults
+
+    @property
+    def faults(self) -> tuple[FileCheck, ...]:
+        """The files that are missing, changed or extra."""
+        return tuple(check for check in self.files if check.state != "ok")
+
+
+class Registry(Protocol):
+    """The one interface behind `list`, `info`, `verify`, `remove`, `push`, `pull` and the loader.
+
+    An entry's files never change. A registry shows complete entries only, whatever happened to the
+    process that was publishing them.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where this is, as the user would write it."""
+
+    def list(self) -> tuple[Entry, ...]:
+        """Every readable entry, sorted by name, then oldest version first."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What `list` leaves out because it cannot be read."""
+
+    def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
+        """The given or newest version. Raises NotFoundError, and IntegrityError if that one is unreadable."""
+
+    def by_digest(self, digest: str) -> tuple[Entry, ...]:
+        """The entries whose weights have this digest, oldest first (a TA finds its BA so)."""
+
+    def publish(self, folder: Path) -> Entry:
+        """Checks a prepared folder and makes it visible at once or not at all; there already: no-op."""
+
+    def remove(self, entry: Entry, *, force: bool = False) -> None:
+        """Takes a version away. Raises UsageError if a task adapter here stands on it, unless `force`."""
+
+    def fetch(self, entry: Entry) -> Path:
+        """A local folder with the entry's files. Raises NotFoundError if the entry has gone."""
+
+    def verify(self, entry: Entry) -> Report:
+        """Re-hashes every file."""
+
+
+def version_of(manifest_text: str, created: str) -> str:
+    """A version's name, "20260101T000000Z-" and 12 digits of badx.json's sha256: later sorts higher."""
+    stamp = created.replace("-", "").replace(":", "")
+    return f"{stamp}-{hashlib.sha256(manifest_text.encode()).hexdigest()[:12]}"
+
+
+def newest(entries: Iterable[Entry]) -> Entry:
+    """The entry with the greatest version (then name, so that the choice never depends on order)."""
+    return max(entries, key=lambda entry: (entry.version, str(entry.name)))

@@ -1,0 +1,95 @@
+"""Small real adapters' folders (a few bytes of safetensors) and registries to put them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.names import AdapterName
+from badx_hub.registry import Entry, LocalRegistry
+from badx_hub.registry.prepare import prepare
+
+Make = Callable[..., Path]
+Put = Callable[..., Entry]
+
+MBERT = BaseRef(
+    name="bert-base-multilingual-cased",
+    digest="b" * 64,
+    model_type="bert",
+    hidden_size=768,
+    num_layers=12,
+    vocab_size=119547,
+)
+
+
+def build(
+    folder: Path,
+    name: str,
+    *,
+    weights: float = 1.0,
+    parent: ParentRef | None = None,
+    size: int = 4,
+    files: Mapping[str, bytes] | None = None,
+    **changes: Any,
+) -> Path:
+    """A prepared folder for `name`; `weights` decides its digest, `size` its bytes."""
+    parsed = AdapterName.parse(name)
+    is_task = parsed.kind == "task"
+    folder.mkdir(parents=True)
+    for part in ["adapter", "model_head"] if is_task else ["adapter"]:
+        save_file({"down": np.full(size, weights, dtype=np.float32)}, folder / f"{part}.safetensors")
+    for part in ["adapter", "head"] if is_task else ["adapter"]:
+        (folder / f"{part}_config.json").write_text(json.dumps({"mixture": str(parsed.mixture)}))
+    for file, content in (files or {}).items():
+        (folder / file).write_bytes(content)
+    if is_task and parent is None and parsed.parent is not None:
+        parent = ParentRef(name=str(parsed.parent), digest="a" * 64)
+    values: dict[str, Any] = {
+        "base": MBERT.model_copy(update={"digest": parsed.base.encode().hex().ljust(64, "0")[:64]}),
+        "recipe": {"name": "quick", "adapter": {"reduction_factor": 2, "leave_out": []}},
+        "seed": 7,
+        "data": (SourceRef(language="en", name="en.txt", digest="c" * 64, counts={"kept": 1200, "empty": 3}),),
+        "training": Training(steps=1000, best_step=500, tokens=2_560_000, seconds=61.7),
+        "metrics": {"dev": {"en/perplexity": 12.345678}},
+        "versions": {"adapters": "1.3.0", "badx_hub": "0.1.0"},
+        "labels": ("NOUN", "VERB") if is_task else None,
+        "licence": "mit",
+        "created": "2026-01-01T00:00:00Z",
+    }
+    prepare(folder, ManifestDraft.of(parsed, parent=parent, **{**values, **changes}))
+    return folder
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """make(name, ...) -> a prepared folder."""
+    made: list[Path] = []
+
+    def factory(name: str, **options: Any) -> Path:
+        made.append(build(tmp_path / "made" / str(len(made)), name, **options))
+        return made[-1]
+
+    return factory
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> LocalRegistry:
+    return LocalRegistry(tmp_path / "registry")
+
+
+@pytest.fixture
+def put(registry: LocalRegistry, make: Make) -> Put:
+    """put(name, ..., on=BA) -> an entry in `registry`; `on` is the entry that a TA stands on."""
+
+    def factory(name: str, *, on: Entry | None = None, into: LocalRegistry | None = None, **options: Any) -> Entry:
+        parent = ParentRef(name=on.manifest.name, digest=on.manifest.digest) if on else None
+        return (into or registry).publish(make(name, parent=parent, **options))
+
+    return factory

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import random
+import shlex
+from typing import Any
+
+import pytest
+
+from badx_hub.errors import IntegrityError, NotFoundError, UsageError
+from badx_hub.languages import Mixture
+from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
+from badx_hub.names import AdapterName
+from badx_hub.registry import Entry, Problem, Wanted, resolve
+from badx_hub.registry.resolve import nearest, train_command
+
+BASES = {"mbert": "bert-base-multilingual-cased", "xlmr-base": "xlm-roberta-base", "another": "my/mbert"}
+
+
+def hexed(text: str) -> str:
+    return text.encode().hex().ljust(64, "0")[:64]
+
+
+def entry(name: str, *, on: Entry | None = None, day: int = 1, base: str | None = None, weights: str = "") -> Entry:
+    """An entry as a registry would list it, with no files behind it."""
+    parsed = AdapterName.parse(name)
+    files = {"adapter_config.json": hexed(name), "adapter.safetensors": hexed(name + weights)[::-1]}
+    if parsed.kind == "task":
+        files |= {"head_config.json": hexed("h"), "model_head.safetensors": hexed("w")}
+    slug = base or parsed.base
+    manifest = Manifest(
+        name=name,
+        kind=parsed.kind,
+        mixture=parsed.mixture.parts,
+        task=parsed.task,
+        setup=parsed.setup,
+        base=BaseRef(
+            name=BASES[slug], digest=hexed(slug), model_type="bert", hidden_size=1, num_layers=1, vocab_size=1
+        ),
+        parent=ParentRef(name=on.manifest.name, digest=on.manifest.digest) if on else None,
+        recipe={},
+        seed=0,
+        data=(),
+        training=Training(steps=1, best_step=1, seconds=0.0),
+        metrics={},
+        versions={},
+        created=f"2026-01-{day:02}T00:00:00Z",
+        files=files,
+        digest=weights_digest(files),
+    )
+    return Entry(manifest, f"202601{day:02}T000000Z-{'0' * 12}", "x")
+
+
+def want(mixture: str, task: str | None = "pos", **options: Any) -> Wanted:
+    return Wanted(Mixture.parse(mixture), task, **options)
+
+
+BA = entry("mbert/en-wo", weights="1")
+TA = entry("mbert/en-wo/pos", on=BA)
+ONLY = entry("mbert/en/pos@ta-only")
+SKEWED = entry("mbert/en-wo@5:1")
+SKEWED_TA = entry("mbert/en-wo@5:1/pos", on=SKEWED)
+SEEDED_TA = entry("mbert/en-wo/pos#seed2", on=BA, day=20)
+ALL = (BA, TA, ONLY, SKEWED, SKEWED_TA, SEEDED_TA)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "carrier"),
+    [
+        (want("en-wo"), TA, BA),
+        (want("en-wo", None), BA, None),
+        (want("en-wo@5:1"), SKEWED_TA, SKEWED),
+        (want("en-wo@5:1", None), SKEWED, None),
+        (want("en-wo", label="seed2"), SEEDED_TA, BA),
+        (want("en-wo", setup="ta-only"), ONLY, None),
+        (want("en-wo@5:1", setup="ta-only"), ONLY, None),
+        (want("en-fo", setup="ta-only"), ONLY, None),
+        (want("en-wo", base="mbert"), TA, BA),
+        (want("en-wo", base="bert-base-multilingual-cased"), TA, BA),
+        (want("en-wo", base=hexed("mbert")), TA, BA),
+        (want("en-wo", base=hexed("mbert")[:8]), TA, BA),
+    ],
+)
+def test_exactly_what_was_asked(wanted: Wanted, found: Entry, carrier: Entry | None) -> None:
+    for seed in range(5):
+        candidates = random.Random(seed).sample(ALL, len(ALL))
+        resolution = resolve(candidates, wanted)
+        assert (resolution.entry, resolution.carrier) == (found, carrier)
+
+
+def test_the_newest_version_wins() -> None:
+    newer = entry("mbert/en-wo/pos", on=BA, day=9)
+    assert resolve((newer, *ALL), want("en-wo")).entry == newer
+
+
+def test_the_ba_is_chosen_by_digest_and_never_by_name() -> None:
+    newer_ba = entry("mbert/en-wo", day=28, weights="2")
+    assert resolve((newer_ba, *ALL), want("en-wo")).carrier == BA
+    renamed = Entry(BA.manifest.model_copy(update={"name": "mbert/en-wo#kept"}), BA.version, "y")
+    assert resolve((newer_ba, renamed, TA), want("en-wo")).carrier == renamed
+
+
+def test_a_missing_ba_names_its_digest_and_both_ways_out() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve((TA, entry("mbert/en-wo", weights="2")), want("en-wo"))
+    text = str(caught.value)
+    assert BA.manifest.digest[:12] in text
+    assert "badx-hub pull" in text
+    assert "badx-hub train en-wo --base bert-base-multilingual-cased" in text
+
+
+def test_a_ba_on_another_base_is_refused() -> None:
+    foreign = Entry(
+        BA.manifest.model_copy(update={"base": BA.manifest.base.model_copy(update={"digest": "9" * 64})}),
+        BA.version,
+        "x",
+    )
+    with pytest.raises(IntegrityError, match="different bases"):
+        resolve((TA, foreign), want("en-wo"))
+
+
+@pytest.mark.parametrize(
+    ("candidates", "wanted", "said"),
+    [
+        ((SKEWED, SKEWED_TA), want("en-wo"), "mbert/en-wo@5:1/pos (another ratio: `--ratio 5:1`)"),
+        ((BA, TA), want("en-wo@5:1"), "mbert/en-wo/pos (another ratio: `--ratio 1:1`)"),
+        ((BA, SEEDED_TA), want("en-wo"), "mbert/en-wo/pos#seed2 (another label: `--label seed2`)"),
+        (
+            (BA, TA),
+            want("en-wo", base="xlm-roberta-base"),
+            "mbert/en-wo/pos (another base: `--base bert-base-multilingual-cased`)",
+        ),
+        ((entry("mbert/de-wo"),), want("en-wo", None), "mbert/de-wo (another source: `de-wo`)"),
+        ((entry("mbert/wo-en"),), want("en-wo", None), "mbert/wo-en (the other direction: `wo-en`)"),
+        ((entry("mbert/en+fo+wo"),), want("en-wo", None), "mbert/en+fo+wo (more languages: `en+fo+wo`)"),
+    ],
+)
+def test_nothing_else_is_taken_but_the_nearest_are_named(
+    candidates: tuple[Entry, ...], wanted: Wanted, said: str
+) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve(candidates, wanted)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "wanted", "commands"),
+    [
+        ((), want("en-wo", None), "`badx-hub train en-wo`."),
+        ((), want("en-wo"), "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos`."),
+        ((BA,), want("en-wo"), ": `badx-hub train en-wo --task pos`."),
+        ((), want("en-wo", setup="ta-only"), ": `badx-hub train en-wo --task pos --setup ta-only`."),
+        ((), want("en-wo@5:1", None), "`badx-hub train en-wo --ratio 5:1`."),
+        ((), want("wo", None, base="a b"), "`badx-hub train wo --base 'a b'`."),
+        ((), want("en+fo+wo", None), "`badx-hub train en+fo+wo`."),
+    ],
+)
+def test_the_error_ends_with_what_to_train(candidates: tuple[Entry, ...], wanted: Wanted, commands: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve(candidates, wanted)
+    assert str(caught.value).endswith(commands)
+
+
+def test_nearest_are_ranked_and_newest() -> None:
+    older, newer = entry("mbert/de-wo/pos", on=BA_DE), entry("mbert/de-wo/pos", on=BA_DE, day=5)
+    near = nearest((older, newer, SKEWED_TA, SEEDED_TA, BA, ONLY), want("en-wo"))
+    assert [one.entry for one in near] == [SKEWED_TA, SEEDED_TA, newer]
+
+
+BA_DE = entry("mbert/de-wo")
+
+
+def test_several_bases_and_none_asked() -> None:
+    other = entry("xlmr-base/en-wo")
+    with pytest.raises(UsageError, match=r"`--base bert-base-multilingual-cased` or `--base xlm-roberta-base`"):
+        resolve((BA, other), want("en-wo", None))
+    assert resolve((BA, other), want("en-wo", None, base="xlm-roberta-base")).entry == other
+
+
+def test_two_bases_under_one_slug() -> None:
+    other = entry("mbert/en-wo", base="another", day=3)
+    with pytest.raises(UsageError, match=f"--base {hexed('another')[:12]}"):
+        resolve((BA, other), want("en-wo", None, base="mbert"))
+    assert resolve((BA, other), want("en-wo", None, base=hexed("mbert")[:12])).entry == BA
+
+
+def problem(name: str, day: int) -> Problem:
+    return Problem(AdapterName.parse(name), f"202601{day:02}T000000Z-{'f' * 12}", "x", "badx.json is malformed.")
+
+
+def test_an_unreadable_newest_version_is_no_reason_for_an_older_one() -> None:
+    with pytest.raises(IntegrityError, match="malformed"):
+        resolve(ALL, want("en-wo"), broken=[problem("mbert/en-wo/pos", 2)])
+    with pytest.raises(IntegrityError, match="malformed"):
+        resolve((BA,), want("en-wo"), broken=[problem("mbert/en-wo/pos", 2)])
+    newer = entry("mbert/en-wo/pos", on=BA, day=3)
+    for beside in (problem("mbert/en-wo/pos", 2), problem("mbert/en-fo/pos", 9), problem("xlmr-base/en-wo/pos", 9)):
+        assert resolve((*ALL, newer), want("en-wo"), broken=[beside]).entry == newer
+
+
+def test_wanted_is_checked() -> None:
+    with pytest.raises(UsageError, match="bad-x, ta-only"):
+        want("en-wo", setup="nonsense")
+    with pytest.raises(UsageError, match="--task"):
+        want("en-wo", None, setup="ta-only")
+
+
+def test_train_command_is_one_that_a_shell_reads_back() -> None:
+    command = train_command(want("en-zh_Hant", base="my base; rm -rf", label="seed2"))
+    assert shlex.split(command) == [
+        "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--base", "my base; rm -rf", "--label", "seed2",
+    ]  # fmt: skip
