@@ -1,0 +1,227 @@
+"""Model cards: README.md rendered from a manifest by the templates in `badx_hub.cards`.
+
+A manifest's values are data. Whatever a template prints is written as character references where Markdown
+or HTML could read it as structure; YAML is written by `ModelCardData`, never by a template.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from huggingface_hub.repocard_data import ModelCardData
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import JsonValue
+
+from badx_hub.languages import Mixture, name_of
+from badx_hub.manifest import CURVES_FILE, Manifest
+from badx_hub.names import AdapterName
+
+# Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
+_CANONICAL_BASES = ("bert-base-multilingual-cased", "xlm-roberta-base", "xlm-roberta-large")
+_DEMO = "demo"
+_KIND_WORDS = {
+    "language": "language adapter (LA)",
+    "bilingual": "bilingual adapter (BA)",
+    "multilingual": "multilingual adapter (MA)",
+    "task": "task adapter (TA)",
+}
+_PIPELINES = {"pos": "token-classification"}
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_DATASET = re.compile(rf"hf:({_HUB_ID.pattern})(:.*)?", re.DOTALL)
+_LICENCE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
+_STRUCTURE = re.compile(
+    r"[\\`*\[\]{}<>|~#!$&@\"']"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # inside a word it emphasises nothing
+    r"|:(?=//)|(?<=www)\.",  # addresses become links by themselves
+    re.IGNORECASE,
+)
+_PLAIN_CODE = re.compile(r"[^\\`|<>&]+")
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+class _Safe(str):
+    """Text that is Markdown already."""
+
+
+def render_card(manifest: Manifest) -> str:
+    """README.md for `manifest`: YAML metadata, then Markdown. The same manifest gives the same text."""
+    template = "task.md.j2" if manifest.kind == "task" else "language.md.j2"
+    metadata = _Safe(card_data(manifest).to_yaml())
+    return _environment().get_template(template).render(metadata=metadata, **_context(manifest))
+
+
+def card_data(manifest: Manifest) -> ModelCardData:
+    """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags."""
+    name = manifest.adapter_name
+    datasets = [found[1] for source in manifest.data if (found := _HUB_DATASET.fullmatch(source.name))]
+    return ModelCardData(
+        base_model=manifest.base.name if _on_hub(manifest.base.name) else None,
+        language=list(name.mixture.languages),
+        library_name="adapters",
+        license=_licence(manifest.licence),
+        license_name=_line(manifest.licence) if _licence(manifest.licence) == "other" else None,
+        datasets=list(dict.fromkeys(datasets)) or None,
+        pipeline_tag=_PIPELINES.get(name.task or ""),
+        tags=[
+            "adapter-transformers",
+            "badx",
+            f"badx:{name.kind}",
+            f"badx-source:{name.mixture.source}",
+            *(f"badx-target:{target}" for target in name.mixture.targets),
+            *([f"badx-task:{name.task}"] if name.task else []),
+        ],
+    )
+
+
+def _context(manifest: Manifest) -> dict[str, Any]:
+    name = manifest.adapter_name
+    return {
+        "manifest": manifest,
+        "name": name,
+        "kind": _KIND_WORDS[name.kind],
+        "languages": _named(name.mixture),
+        "source": name_of(name.mixture.source),
+        "targets": " and ".join(name_of(target) for target in name.mixture.targets),
+        "parent": AdapterName.parse(manifest.parent.name) if manifest.parent else None,
+        "base_on_hub": _on_hub(manifest.base.name),
+        "base_place": (
+            'resolve_base("demo").folder of badx_hub.modeling.base'
+            if manifest.base.name == _DEMO
+            else "the folder of the base, see Lineage"
+        ),
+        "options": _options(name),
+        "load": _arguments(manifest),
+        "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
+        "recipe": [
+            *_flat(manifest.recipe),
+            ("seed", str(manifest.seed)),
+            ("steps", f"{manifest.training.steps:,}"),
+            ("step kept", f"{manifest.training.best_step:,}"),
+            *_seen(manifest),
+        ],
+        "scores": [
+            (split, *_score_of(key), f"{value:.4g}")
+            for split, scores in sorted(manifest.metrics.items())
+            for key, value in sorted(scores.items())
+        ],
+        "versions": sorted(manifest.versions.items()),
+        "curves": CURVES_FILE if CURVES_FILE in manifest.files else None,
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("badx_hub.cards", ""),
+        finalize=_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters.update(code=_code, python=_python, verbatim=_verbatim, safe_part=_Safe)
+    return environment
+
+
+def _markdown(value: object) -> str:
+    """Any value as inert inline Markdown, in tables too."""
+    if isinstance(value, _Safe):
+        return value
+    return _STRUCTURE.sub(_reference, _line(str(value)))
+
+
+def _code(value: object) -> _Safe:
+    """Inline code. HTML with character references where backticks would not hold the value."""
+    text = _line(str(value))
+    if _PLAIN_CODE.fullmatch(text):
+        return _Safe(f"`{text}`")
+    return _Safe(f"<code>{_markdown(text)}</code>")
+
+
+def _python(value: object) -> _Safe:
+    """A Python literal for a fenced block: one line, and backticks that no fence can be made of."""
+    return _Safe(repr(_line(str(value))).replace("`", "\\x60"))
+
+
+def _verbatim(value: object) -> _Safe:
+    """A name that cannot hold anything special by its own type (adapter names, options), for a fenced block."""
+    return _Safe(_line(str(value)).replace("`", ""))
+
+
+def _reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
+
+
+def _line(text: str | None) -> str:
+    return _UNPRINTABLE.sub(" ", text or "").strip()
+
+
+def _on_hub(base: str) -> bool:
+    return base in _CANONICAL_BASES or _HUB_ID.fullmatch(base) is not None
+
+
+def _licence(licence: str | None) -> str | None:
+    if licence is None:
+        return None
+    return licence.lower() if _LICENCE_ID.fullmatch(licence.lower()) else "other"
+
+
+def _named(mixture: Mixture) -> str:
+    return ", ".join(
+        f"{name_of(language)} ({language})" + (f" x {weight}" if max(mixture.weights) > 1 else "")
+        for language, weight in mixture.parts
+    )
+
+
+def _ratio(mixture: Mixture) -> str | None:
+    return ":".join(str(weight) for weight in mixture.weights) if max(mixture.weights) > 1 else None
+
+
+def _options(name: AdapterName) -> str:
+    """What a badx-hub command says to mean this adapter: the mixture and flags."""
+    plain = Mixture(tuple((language, 1) for language in name.mixture.languages))
+    flags = {"ratio": _ratio(name.mixture), "task": name.task, "setup": name.setup, "label": name.label}
+    return " ".join((str(plain), *(f"--{flag} {value}" for flag, value in flags.items() if value)))
+
+
+def _arguments(manifest: Manifest) -> str | None:
+    """The arguments of `load_bilingual_stack`, for the kind it loads: a TA on its own BA."""
+    name = manifest.adapter_name
+    if name.mixture.kind != "bilingual" or name.setup:
+        return None
+    source, target = name.mixture.languages
+    base = None if _on_hub(manifest.base.name) or manifest.base.name == _DEMO else "path/to/base"
+    options = {"ratio": _ratio(name.mixture), "label": name.label, "base": base}
+    given = [f'{option}="{value}"' for option, value in options.items() if value is not None]
+    return ", ".join((f'"{source}", "{target}", "{name.task}"', *given))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+
+def _seen(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    training = manifest.training
+    if training.tokens is not None:
+        yield "tokens seen", f"{training.tokens:,}"
+    if training.sentences is not None:
+        yield "sentences seen", f"{training.sentences:,}"
+    yield "seconds", f"{training.seconds:,.0f}"
+
+
+def _flat(recipe: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in sorted(recipe.items()):
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _score_of(key: str) -> tuple[str, str]:
+    language, slash, metric = key.partition("/")
+    return (language, metric) if slash else ("", key)

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from badx_hub.manifest import Manifest, SourceRef
+from badx_hub.names import AdapterName
+from badx_hub.registry.cards import render_card
+
+Card = tuple[dict[str, Any], str]
+
+HEADINGS = ["## Load", "## Training data", "## Recipe", "## Scores", "## Lineage", "## Limits", "## Citation"]
+NASTY = [
+    "**bold** _it_ [a](http://evil.example) ![i](x.png)",
+    "<script>alert(1)</script><!-- x --></table>",
+    "a | b || c \\| d \\\\| e",
+    "`x` ``y`` ```\n```python\nimport os",
+    "x\n---\ntags: [evil]\n---\n# Heading\n",
+    "x\r\n\r\n## Heading\r\n| a | b |",
+    "{{ 7 * 7 }}{% raw %}{# c #}",
+    "'\"); import os; os.system('x') #",
+    "!!python/object/apply:os.system ['x']",
+    "&amp; &#124; &lt;b&gt; @someone #1 www.evil.example",
+    "\x00\x1b[31mred\u2028line\u202eright",
+    ": - [x] > quote ~~~",
+]
+
+
+@pytest.fixture
+def manifest(make: Any) -> Any:
+    return lambda name, **options: Manifest.read(make(name, **options))
+
+
+def parts(card: str) -> Card:
+    """The metadata, read back, and the rest."""
+    found = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    assert found is not None
+    return yaml.safe_load(found[1]), card[found.end() :]
+
+
+def outside_fences(body: str) -> list[str]:
+    lines, inside = [], False
+    for line in body.split("\n"):
+        if line.startswith("```"):
+            inside = not inside
+        elif not inside:
+            lines.append(line)
+    assert not inside
+    return lines
+
+
+def tables(body: str) -> list[list[str]]:
+    """The tables' lines; each has the columns of its head."""
+    found: list[list[str]] = [[]]
+    for line in outside_fences(body):
+        if line.startswith("|"):
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def fences(body: str) -> list[str]:
+    return re.findall(r"^```\w+\n(.*?)^```$", body, re.DOTALL | re.MULTILINE)
+
+
+BA_CARD = """\
+---
+base_model: bert-base-multilingual-cased
+language:
+- en
+- wo
+library_name: adapters
+license: mit
+tags:
+- adapter-transformers
+- badx
+- badx:bilingual
+- badx-source:en
+- badx-target:wo
+---
+
+# `mbert/en-wo@5:1`
+
+A bilingual adapter (BA) for English (en) x 5, Wolof (wo) x 1.
+One bottleneck adapter trained by masked-language modelling on text of these languages in turn,
+inside `bert-base-multilingual-cased`, whose own weights stayed as they were.
+It has no task head: a task adapter is trained on top of it, on labelled data of one language, and is then
+used on the others without labels.
+
+## Load
+
+With badx_hub, to train a task adapter on it:
+
+```bash
+badx-hub train en-wo --ratio 5:1 --task pos
+```
+
+With plain `adapters`, from a folder that holds these files:
+
+```python
+from adapters import AutoAdapterModel
+
+model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
+carrier = model.load_adapter('./mbert.en-wo.5-1', use_safetensors=True)
+model.set_active_adapters(carrier)
+```
+
+## Training data
+
+| Language | Source | sha256 | Counts |
+|---|---|---|---|
+| en | `en.txt` | `cccccccccccc` | empty 3, kept 1,200 |
+
+## Recipe
+
+| Setting | Value |
+|---|---|
+| `adapter.leave_out` | `[]` |
+| `adapter.reduction_factor` | `2` |
+| `name` | `quick` |
+| `seed` | `7` |
+| `steps` | `1,000` |
+| `step kept` | `500` |
+| `tokens seen` | `2,560,000` |
+| `seconds` | `62` |
+
+Made with adapters 1.3.0, badx_hub 0.1.0.
+
+## Scores
+
+| Split | Language | Metric | Value |
+|---|---|---|---|
+| dev | en | perplexity | 12.35 |
+
+![Learning curves](curves.png)
+
+Perplexities are those of masked words in held-out text of the same sources; compare them with one another
+only on the same base.
+
+## Lineage
+
+| | Name | Digest (sha256) |
+|---|---|---|
+| This adapter | `mbert/en-wo@5:1` | `DIGEST` |
+| Base | `bert-base-multilingual-cased` | `6d62657274000000000000000000000000000000000000000000000000000000` |
+
+## Limits
+
+- It works inside the base with the digest above and no other.
+- It has seen the text listed above and no other: other domains, dialects and spellings of these languages
+  may fare worse, and whatever bias that text has is in it.
+- Scores come from one run with one seed.
+
+## Citation
+"""
+
+
+def test_the_card_of_a_ba(manifest: Any) -> None:
+    ba = manifest("mbert/en-wo@5:1", files={"curves.png": b"png"})
+    card, citation = render_card(ba).split("\n```bibtex\n")
+    assert card == BA_CARD.replace("DIGEST", ba.digest)
+    assert "Zero-Shot Cross-Lingual Transfer" in citation
+    assert citation.endswith("}\n```\n")
+    assert all(name in citation for name in ("Parovi", "Glava", "Vuli", "Korhonen", "2022"))
+
+
+TA_CARD = """\
+---
+base_model: bert-base-multilingual-cased
+language:
+- en
+- wo
+library_name: adapters
+license: mit
+pipeline_tag: token-classification
+tags:
+- adapter-transformers
+- badx
+- badx:task
+- badx-source:en
+- badx-target:wo
+- badx-task:pos
+---
+
+# `mbert/en-wo/pos`
+
+A task adapter (TA) for `pos`: an adapter and a prediction head trained on labelled English data
+on top of `mbert/en-wo`, which stayed as it was, inside `bert-base-multilingual-cased`. It is meant for
+Wolof text, of which it has seen no labels.
+
+Labels: `NOUN`, `VERB`.
+
+## Load
+
+With badx_hub:
+
+```python
+from badx_hub import load_bilingual_stack
+
+stack = load_bilingual_stack("en", "wo", "pos")
+stack.predict(["One sentence a string."])
+```
+
+With plain `adapters`, from folders that hold the files of the two adapters:
+
+```python
+from adapters import AutoAdapterModel
+from adapters.composition import Stack
+
+model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
+carrier = model.load_adapter('./mbert.en-wo', use_safetensors=True)
+task = model.load_adapter('./mbert.en-wo.pos', use_safetensors=True)
+model.active_adapters = Stack(carrier, task)
+```
+
+## Training data
+
+| Language | Source | sha256 | Counts |
+|---|---|---|---|
+| en | `en.txt` | `cccccccccccc` | empty 3, kept 1,200 |
+
+## Recipe
+
+| Setting | Value |
+|---|---|
+| `adapter.leave_out` | `[]` |
+| `adapter.reduction_factor` | `2` |
+| `name` | `quick` |
+| `seed` | `7` |
+| `steps` | `1,000` |
+| `step kept` | `500` |
+| `tokens seen` | `2,560,000` |
+| `seconds` | `62` |
+
+Made with adapters 1.3.0, badx_hub 0.1.0.
+
+## Scores
+
+| Split | Language | Metric | Value |
+|---|---|---|---|
+| dev | en | accuracy | 0.9123 |
+| test | wo | f1/NOUN | 0.5 |
+
+## Lineage
+
+| | Name | Digest (sha256) |
+|---|---|---|
+| This adapter | `mbert/en-wo/pos` | `DIGEST` |
+| Stands on | `mbert/en-wo` | `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` |
+| Base | `bert-base-multilingual-cased` | `6d62657274000000000000000000000000000000000000000000000000000000` |
+
+## Limits
+
+- It works inside the base and on the adapter with the digests above and no other.
+- Its labels come from English annotation alone; what English does not mark, it has not learnt to mark.
+- Scores come from one run with one seed, on the splits named above; other domains may fare worse.
+
+## Citation
+"""
+
+
+def test_the_card_of_a_ta(manifest: Any) -> None:
+    ta = manifest("mbert/en-wo/pos", metrics={"test": {"wo/f1/NOUN": 0.5}, "dev": {"en/accuracy": 0.91234}})
+    assert render_card(ta).split("\n```bibtex\n")[0] == TA_CARD.replace("DIGEST", ta.digest)
+
+
+ALL_NAMES = [
+    "mbert/wo",
+    "mbert/en-wo",
+    "mbert/en+fo+ug",
+    "mbert/en-zh_Hant@1:2#seed2",
+    "mbert/en-wo/pos#seed2",
+    "mbert/en-wo@5:1/pos",
+    "mbert/en+fo+ug/pos",
+    "mbert/en/pos@ta-only",
+]
+
+
+@pytest.mark.parametrize("name", ALL_NAMES)
+def test_every_kind_has_the_same_parts(manifest: Any, name: str) -> None:
+    metadata, body = parts(render_card(manifest(name)))
+    parsed = AdapterName.parse(name)
+    assert [line for line in outside_fences(body) if line.startswith("#")] == [
+        f"# `{name}`",
+        *HEADINGS,
+    ]
+    assert metadata["language"] == list(parsed.mixture.languages)
+    assert f"badx:{parsed.kind}" in metadata["tags"]
+    assert parsed.repo_name in body
+    assert "\n\n\n" not in body
+
+
+@pytest.mark.parametrize("name", ALL_NAMES)
+def test_python_snippets_compile(manifest: Any, name: str) -> None:
+    for code in fences(parts(render_card(manifest(name)))[1]):
+        if "import" in code:
+            ast.parse(code)
+
+
+def test_the_card_depends_on_the_manifest_alone(make: Any) -> None:
+    folder = make("mbert/en-wo/pos", files={"curves.png": b"png"})
+    assert render_card(Manifest.read(folder)) == (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_options_stand_in_the_loading_snippet(manifest: Any) -> None:
+    card = render_card(manifest("mbert/en-wo@5:1/pos#seed2"))
+    assert 'load_bilingual_stack("en", "wo", "pos", ratio="5:1", label="seed2")' in card
+    assert "badx-hub predict en --task pos --setup ta-only " in render_card(manifest("mbert/en/pos@ta-only"))
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+@pytest.mark.parametrize("name", ["mbert/en-wo", "mbert/en-wo/pos"])
+def test_values_are_data(manifest: Any, nasty: str, name: str) -> None:
+    """Whatever a manifest says, the card has the headings, tables and code blocks of an ordinary one."""
+    plain = manifest(name)
+    word = nasty[:100]
+    hostile = {
+        "data": (SourceRef(language=word, name=nasty, digest="c" * 64, counts={word: 1}),),
+        "recipe": {"name": nasty, word: {"inner": [nasty, {"x": nasty}]}},
+        "metrics": {word: {nasty: 1.0, f"{word}/{nasty}": 2.0}},
+        "versions": {word: word},
+        "licence": word,
+        "labels": (word, "NOUN") if plain.labels else None,
+    }
+    base = plain.base.model_copy(update={"name": re.sub(r"[\\/\x00-\x1f\u2028\u202e]", "", nasty)[:90]})
+    metadata, body = parts(render_card(manifest(name, base=base, **hostile)))
+    assert [line for line in outside_fences(body) if line.startswith("#")] == [f"# `{name}`", *HEADINGS]
+    assert set(metadata) <= {
+        "base_model",
+        "language",
+        "library_name",
+        "license",
+        "license_name",
+        "pipeline_tag",
+        "tags",
+    }
+    assert metadata["tags"] == parts(render_card(plain))[0]["tags"]
+    widths = [[line.count("|") for line in table] for table in tables(body)]
+    assert [width[0] - 1 for width in widths] == [4, 2, 4, 3]
+    assert all(set(width) == {width[0]} for width in widths)
+    assert len(fences(body)) == len(fences(parts(render_card(plain))[1]))
+    for code in fences(body):
+        if code.startswith("from"):
+            ast.parse(code)
+    text = "\n".join(outside_fences(body))
+    without_code = re.sub(r"`[^`\n]*`|</?code>", "", text)
+    assert not re.search(r"<[A-Za-z!/]|https?://|\]\(|\*\*|~~", without_code)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u2028\u202e]", body)
+
+
+def test_a_base_that_is_not_on_the_hub_is_not_linked(manifest: Any) -> None:
+    plain = manifest("demo/en-wo")
+    for name, place in (("demo", "resolve_base"), ("mini-mmt", "the folder of the base")):
+        metadata, body = parts(render_card(manifest("demo/en-wo", base=plain.base.model_copy(update={"name": name}))))
+        assert "base_model" not in metadata
+        assert f'from_pretrained("path/to/base")  # {place}' in body
+
+
+def test_datasets_and_other_licences(manifest: Any) -> None:
+    wiki = SourceRef(language="en", name="hf:wikimedia/wikipedia:20231101.en", digest="c" * 64, counts={})
+    metadata, _ = parts(render_card(manifest("mbert/en-wo", data=(wiki, wiki), licence="As the Bible Society says")))
+    assert metadata["datasets"] == ["wikimedia/wikipedia"]
+    assert (metadata["license"], metadata["license_name"]) == ("other", "As the Bible Society says")
+
+
+def test_no_torch_for_a_card() -> None:
+    script = "import sys, badx_hub.registry.cards; print(*sorted({'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
