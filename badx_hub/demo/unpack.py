@@ -1,0 +1,84 @@
+"""Read the packed base: 8-bit weights back into an ordinary ``transformers`` folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from badx_hub.errors import IntegrityError
+
+WEIGHTS = "weights.int8.safetensors"
+TOKENIZER = "tokenizer.json.gz"
+COPIED = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
+SCALE = ".scale"
+
+_TYPES = {"int8": "I8", "float16": "F16", "float32": "F32"}
+
+Array = NDArray[np.generic]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
+    """Write a safetensors file with the tensors in the order of their names.
+
+    Adapters are bound to the digest of their base, so the bytes must not depend on the version of a library:
+    hence the format is spelt out here (length of the header, header, data) and not left to ``save_file``.
+    """
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    data: list[bytes] = []
+    start = 0
+    for name, tensor in sorted(tensors.items()):
+        data.append(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
+        end = start + len(data[-1])
+        header[name] = {
+            "dtype": _TYPES[tensor.dtype.name],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+        start = end
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)  # the format wants its data aligned
+    path.write_bytes(b"".join((len(text).to_bytes(8, "little"), text, *data)))
+
+
+def dequantise(packed: dict[str, Array]) -> dict[str, Array]:
+    """Undo the packing: ``int8[rows, columns] * float16[rows]`` and plain float16 both become float32.
+
+    The products are exact in float32, so every machine gets the same bits.
+    """
+    return {
+        name: np.ascontiguousarray(
+            tensor.astype(np.float32) * packed[name + SCALE].astype(np.float32)[:, None]
+            if name + SCALE in packed
+            else tensor.astype(np.float32)
+        )
+        for name, tensor in packed.items()
+        if not name.endswith(SCALE)
+    }
+
+
+def unpack(packed: Path, target: Path) -> None:
+    """Write the model and tokenizer of the folder ``packed`` into ``target``, ready for ``from_pretrained``.
+
+    A pure function of the packed files: the same input gives the same bytes.
+
+    Raises:
+        IntegrityError: a packed file is missing or damaged.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in COPIED:
+            shutil.copyfile(packed / name, target / name)
+        (target / "tokenizer.json").write_bytes(gzip.decompress((packed / TOKENIZER).read_bytes()))
+        weights = load_file(packed / WEIGHTS)
+    except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, SafetensorError) as error:
+        raise IntegrityError(f"the embedded base is damaged ({error}); install badx-hub again") from error
+    write_tensors(target / "model.safetensors", dequantise(weights))
