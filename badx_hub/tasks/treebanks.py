@@ -42,9 +42,10 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     """The files of one split, in the order of their names; more than one if the treebank comes in parts.
 
     `data` is a folder with `*-ud-{train,dev,test}.conllu[.gz]`, the name of such a treebank in an index
-    (`ud:UD_English-EWT`), an embedded one (`demo:ud/UD_Wolof-WTB`) or a `.conllu[.gz]` file. One file is what an evaluation (`test`) scores, whatever
-    its name. For training it has to be what it is called: the train file brings the dev file beside it, and a
-    file whose name has no split has no dev split, lest a model be selected on its own training data.
+    (`ud:UD_English-EWT`), an embedded one (`demo:ud/UD_Wolof-WTB`) or a `.conllu[.gz]` file. One file is what an
+    evaluation (`test`) scores, whatever its name. For training it has to be what it is called: the train file
+    brings the dev file beside it, and a file whose name has no split has no dev split, lest a model be selected on
+    its own training data.
 
     Raises NotFoundError for a missing treebank or split (naming the files that are there) and UsageError for
     another split, for what is neither folder nor CoNLL-U file, and for a folder with several treebanks.

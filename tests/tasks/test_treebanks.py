@@ -104,6 +104,10 @@ def test_named_treebanks_are_found_in_the_given_folders_and_at_home(
     assert "BADX_HUB_DATA" in message
 
 
+def test_an_embedded_treebank() -> None:
+    assert names("demo:ud/UD_Wolof-WTB", "test") == ["wo_wtb-ud-test.conllu.gz"]
+
+
 @pytest.mark.parametrize("name", ["ud:", "ud:../UD_English-EWT", "ud:English", "ud:UD_English-EWT/.."])
 def test_no_treebanks_name(name: str) -> None:
     with pytest.raises(UsageError, match="no treebank's name"):
