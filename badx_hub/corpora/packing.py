@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ class BlockStore:
         source: the text; its digest is part of the cache's key.
         tokenizer: a fast tokenizer with CLS and SEP (or BOS and EOS); it is not changed.
         length: tokens in a block, CLS included.
-        held_out_fraction: share of the lines kept apart, 5 % in BAD-X, section 4.
+        held_out_fraction: share of the lines kept apart, 5 % in BAD-X.
         shard_tokens: tokens in a shard of training blocks; training order is shuffled within a shard.
 
     Raises:
@@ -201,7 +202,7 @@ class BlockStore:
         span, arrays = packer.next_span()
         with atomic_folder(self._span_folder(number)) as folder:
             for name, array in arrays.items():
-                np.save(folder / f"{name}.npy", array)
+                (folder / f"{name}.npy").write_bytes(_npy(array))
             (folder / "span.json").write_text(canonical_json(asdict(span)), encoding="utf-8")
         self._packer = packer
         return span
@@ -379,6 +380,13 @@ def _read_batch(lines: Iterator[str]) -> list[str]:
         if characters >= _BATCH_CHARACTERS:
             break
     return batch
+
+
+def _npy(array: NDArray[Any]) -> memoryview:
+    # In memory, because np.save to a file on a full disk raises an OSError that does not say the disk is full.
+    buffer = BytesIO()
+    np.save(buffer, array)
+    return buffer.getbuffer()
 
 
 def _permutation(size: int, seed: int, epoch: int, shard: int) -> NDArray[np.intp]:

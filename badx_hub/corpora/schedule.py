@@ -1,4 +1,4 @@
-"""The mixture schedule: which language a training step draws (BAD-X, section 3.1, and its N:M ratios).
+"""The mixture schedule: which language a training step draws (BAD-X: N source batches, then M target batches).
 
 A mixture such as ``en:5,wo:1`` repeats the cycle en en en en en wo. Both functions are closed forms of the
 step number, so a resumed run needs nothing but its step.

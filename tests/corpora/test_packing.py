@@ -17,7 +17,7 @@ from badx_hub import storage
 from badx_hub.corpora import packing
 from badx_hub.corpora.packing import BlockStore, held_out
 from badx_hub.corpora.sources import open_source
-from badx_hub.errors import DataError, UsageError
+from badx_hub.errors import DataError, StorageError, UsageError
 
 WORDS = tuple(f"w{number}" for number in range(200))
 CLS, SEP = 1, 2
@@ -288,6 +288,16 @@ def test_long_lines_neither_warn_nor_shrink(caplog: pytest.LogCaptureFixture, re
     assert store.counts["tokens"] == 4001
     assert not caplog.records
     assert not recwarn.list
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    store = BlockStore(Lines(text(100)), TOKENIZER, 16)
+    full = Path("/dev/full").open("wb", 0)  # noqa: SIM115 - closed with the test's context below
+    monkeypatch.setattr(Path, "write_bytes", lambda _, data: full.write(data))
+    with full, pytest.raises(StorageError, match="No space left"):
+        store.train_batch(range(1), 0)
 
 
 @pytest.mark.parametrize("moment", ["encode", "save"])
