@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from badx_hub import languages
+from badx_hub.demo import embedded
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
 
@@ -27,6 +28,7 @@ HUB_PREFIX = "hf:"
 TEXT_COLUMN = "text"
 MAX_LINE_BYTES = 2**24
 _SNIFFED_BYTES = 2**13
+_HUB_TIMEOUT = 10.0
 _CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
 
 
@@ -70,13 +72,12 @@ def parse_text_option(option: str) -> TextSource:
 
 
 def default_source(language: str) -> TextSource:
-    """The Wikipedia of ``language``, streamed from the Hub (BAD-X, section 4, trains on Wikipedia)."""
+    """The Wikipedia of ``language``, streamed from the Hub (BAD-X trains on Wikipedia)."""
     return TextSource(language, f"{HUB_PREFIX}wikimedia/wikipedia:20231101.{language}")
 
 
 def open_source(language: str, spec: str) -> Source:
-    """Open a text source and look at its beginning, so that the common mistakes come to light before any
-    work.
+    """Open a text source and look at its beginning: the common mistakes come to light before any work.
 
     Args:
         language: named in the advice of errors.
@@ -91,7 +92,7 @@ def open_source(language: str, spec: str) -> Source:
     """
     if spec.startswith(HUB_PREFIX):
         return _open_dataset(language, spec)
-    return _open_files(Path(spec).expanduser())
+    return _open_files(Path(embedded(spec)).expanduser())
 
 
 # --- files ---
@@ -136,20 +137,20 @@ class FileSource:
 
 
 def _open_files(path: Path) -> FileSource:
-    if not path.exists():
-        raise NotFoundError(f"No such file or folder: {path}. Check the path given to --text.")
-    paths = _paths_in(path) if path.is_dir() else (path,)
-    if path.is_dir() and not paths:
+    with _reading(path):
+        if not path.exists():
+            raise NotFoundError(f"No such file or folder: {path}. Check the path given to --text.")
+        paths = _paths_in(path) if path.is_dir() else (path,)
+    if not paths:
         raise DataError(f"{path} holds no text file; expected {_KINDS}.")
     files = tuple(_open_file(file) for file in paths)
     if all(size == 0 for size, _ in (file.stamp for file in files)):
         raise DataError(f"{path} is empty; expected one sentence or paragraph a line.")
-    return FileSource(path.resolve().name, files)
+    return FileSource(path.absolute().name, files)
 
 
 def _paths_in(folder: Path) -> tuple[Path, ...]:
-    with _reading(folder):
-        return tuple(sorted(p for p in folder.rglob("*") if p.is_file() and _suffix_of(p) and p.name[0] != "."))
+    return tuple(sorted(p for p in folder.rglob("*") if p.is_file() and _suffix_of(p) and p.name[0] != "."))
 
 
 def _open_file(path: Path) -> _File:
@@ -157,6 +158,8 @@ def _open_file(path: Path) -> _File:
     if suffix is None:
         raise UsageError(f"{path} is of an unknown kind; expected {_KINDS}, a folder of these, or hf:DATASET.")
     with _reading(path):
+        if not path.is_file():
+            raise DataError(f"{path} is not a regular file. Save its content to a file first.")
         stamp = _stamp(path)
         head = _head(path)
         if suffix != ".parquet":
@@ -357,8 +360,8 @@ def _open_dataset(language: str, spec: str) -> DatasetSource:
     folder = Path(dataset).expanduser()
     where = str(folder) if folder.is_dir() else dataset
     try:
-        # The builder resolves the revision to a commit once; its stream then reads exactly that commit.
-        builder = load_dataset_builder(where, config or None)
+        revision = None if folder.is_dir() else _commit_of(dataset)
+        builder = load_dataset_builder(where, config or None, revision=revision)
         rows = builder.as_streaming_dataset(split=split)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         wanted = ":".join(part for part in (dataset, config, split) if part)
@@ -370,12 +373,31 @@ def _open_dataset(language: str, spec: str) -> DatasetSource:
         if column not in rows.column_names:
             raise DataError(f'{spec} has no column "{column}"; its columns are {", ".join(rows.column_names)}.')
         rows = rows.select_columns([column])
-    revision = _folder_revision(builder, split) if folder.is_dir() else builder.hash
+    content = _folder_digest(builder, split) if folder.is_dir() else builder.hash
     name = HUB_PREFIX + ":".join([folder.name, *given[1:]]) if folder.is_dir() else spec
-    return DatasetSource(name, digest_of([name, split, column, revision]), column, rows)
+    return DatasetSource(name, digest_of([name, split, column, content]), column, rows)
 
 
-def _folder_revision(builder: Any, split: str) -> str:
+def _commit_of(dataset: str) -> str | None:
+    """The commit to stream; None in offline mode, where `datasets` looks into its cache. Asked first, because
+    `datasets` itself retries for half a minute before it gives up on a missing network.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        return HfApi().dataset_info(dataset, timeout=_HUB_TIMEOUT).sha
+    except OfflineModeIsEnabled:
+        return None
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError("no such dataset on the Hub, or no access to it") from error
+    except HfHubHTTPError:
+        raise
+    except OSError as error:
+        raise ConnectionError("the Hub cannot be reached") from error
+
+
+def _folder_digest(builder: Any, split: str) -> str:
     files = (builder.config.data_files or {}).get(split, ())
     return digest_of([cached_sha256(Path(os.fspath(file))) for file in files])
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from badx_hub.corpora import sources
 from badx_hub.corpora.sources import TextSource, default_source, open_source, parse_text_option
@@ -107,6 +110,7 @@ def test_a_folder_is_read_in_sorted_order(tmp_path: Path) -> None:
     write(folder / "a.jsonl", '{"text": "one"}\n')
     write(folder / "a.txt", "two\n")
     write(folder / "empty.txt", "")
+    write(folder / ".hidden.txt", "hidden")
     write(folder / "README.md", "no corpus")
     source = open_source("wo", str(folder))
     assert [line.strip() for line in source.lines()] == ["one", "two", "three"]
@@ -129,6 +133,12 @@ def test_missing_paths_and_unknown_kinds(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="holds no text file"):
         open_source("wo", str(tmp_path / "folder"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(DataError, match="not a regular file"):
+        open_source("wo", str(tmp_path / "a.txt"))
 
 
 def test_empty_files(tmp_path: Path) -> None:
@@ -264,6 +274,22 @@ def test_datasets_out_of_reach_offer_a_file(name: str) -> None:
         open_source("wo", name)
     assert name[3:].partition(":")[0] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (RepositoryNotFoundError("404", response=requests.Response()), "no such dataset on the Hub"),
+        (requests.ConnectionError("a long story"), "the Hub cannot be reached"),
+    ],
+)
+def test_trouble_with_the_hub_is_named(monkeypatch: pytest.MonkeyPatch, trouble: Exception, reason: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(HfApi, "dataset_info", fail)
+    with pytest.raises(NotFoundError, match=rf"wikimedia/wikipedia:20231101\.wo:train .*{reason}.*--text wo=FILE"):
+        open_source("wo", "hf:wikimedia/wikipedia:20231101.wo")
 
 
 def test_nothing_heavy_is_imported() -> None:
