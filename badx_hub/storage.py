@@ -58,9 +58,7 @@ def cached_sha256(path: Path) -> str:
         return remembered
     settled = max(state["mtime_ns"], state["ctime_ns"]) + _TIMESTAMP_GRAIN_NS < time.time_ns()
     digest = sha256_file(resolved)
-    with storage_errors(path):
-        unchanged = _file_state(resolved) == state
-    if settled and unchanged:
+    if settled:  # a change while it was read differs from the state taken before
         # A digest that cannot be remembered (full or read-only disk) is still right.
         with suppress(StorageError):
             atomic_write_text(memory, canonical_json({"digest": digest, "state": state}))
