@@ -105,7 +105,7 @@ class LocalRegistry:
         with atomic_folder(final) as staged:
             (staged / MANIFEST_FILE).write_bytes(text.encode())
             for name, digest in manifest.files.items():
-                shutil.copyfile(folder / name, staged / name)
+                _copy_file(folder / name, staged / name)
                 if sha256_file(staged / name) != digest:
                     raise IntegrityError(
                         f"{folder / name} is not the file that badx.json describes (its sha256 differs). "
@@ -278,6 +278,12 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
         raise IntegrityError(f"{path} {reason}. Take it out or prepare the folder again.")
     if missing := [name for name in manifest.files if not (folder / name).is_file()]:
         raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter anew.")
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    # Not copyfile: on a full disk that blames the source.
+    with source.open("rb") as reading, target.open("xb") as writing:
+        shutil.copyfileobj(reading, writing)
 
 
 def _check_safetensors(folder: Path, manifest: Manifest) -> None:

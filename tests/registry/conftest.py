@@ -49,22 +49,33 @@ def build(
         (folder / f"{part}_config.json").write_text(json.dumps({"mixture": str(parsed.mixture)}))
     for file, content in (files or {}).items():
         (folder / file).write_bytes(content)
-    if is_task and parent is None and parsed.parent is not None:
-        parent = ParentRef(name=str(parsed.parent), digest="a" * 64)
+    prepare(folder, describe(parsed, parent=parent, **changes))
+    return folder
+
+
+def describe(name: AdapterName, *, parent: ParentRef | None = None, **changes: Any) -> ManifestDraft:
+    """A draft with figures of every sort; a TA without `parent` stands on a made-up digest."""
+    if parent is None and name.parent is not None:
+        parent = ParentRef(name=str(name.parent), digest="a" * 64)
     values: dict[str, Any] = {
-        "base": MBERT.model_copy(update={"digest": parsed.base.encode().hex().ljust(64, "0")[:64]}),
+        "base": MBERT.model_copy(update={"digest": name.base.encode().hex().ljust(64, "0")[:64]}),
         "recipe": {"name": "quick", "adapter": {"reduction_factor": 2, "leave_out": []}},
         "seed": 7,
         "data": (SourceRef(language="en", name="en.txt", digest="c" * 64, counts={"kept": 1200, "empty": 3}),),
         "training": Training(steps=1000, best_step=500, tokens=2_560_000, seconds=61.7),
         "metrics": {"dev": {"en/perplexity": 12.345678}},
         "versions": {"adapters": "1.3.0", "badx_hub": "0.1.0"},
-        "labels": ("NOUN", "VERB") if is_task else None,
+        "labels": ("NOUN", "VERB") if name.task else None,
         "licence": "mit",
         "created": "2026-01-01T00:00:00Z",
     }
-    prepare(folder, ManifestDraft.of(parsed, parent=parent, **{**values, **changes}))
-    return folder
+    return ManifestDraft.of(name, parent=parent, **{**values, **changes})
+
+
+@pytest.fixture
+def draft() -> Callable[..., ManifestDraft]:
+    """draft(AdapterName, ...) -> a draft."""
+    return describe
 
 
 @pytest.fixture

@@ -4,14 +4,18 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from badx_hub.manifest import Manifest, SourceRef
+from badx_hub.manifest import Manifest, ManifestDraft, ParentRef, SourceRef
 from badx_hub.names import AdapterName
+from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
+from badx_hub.registry.prepare import prepare
 
 Card = tuple[dict[str, Any], str]
 
@@ -374,3 +378,43 @@ def test_no_torch_for_a_card() -> None:
     script = "import sys, badx_hub.registry.cards; print(*sorted({'torch', 'transformers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_plain_snippets_run(
+    draft: Callable[..., ManifestDraft], tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real adapters, saved by `adapters` and loaded by the code on their cards, give the same output."""
+    import torch
+    from adapters import AutoAdapterModel
+    from adapters.composition import Stack
+
+    model = AutoAdapterModel.from_pretrained(str(tiny_base))
+    ba, ta = AdapterName.parse("tiny/en-wo"), AdapterName.parse("tiny/en-wo/pos")
+    for name in (ba, ta):
+        model.add_adapter(name.module_name, config="seq_bn")
+    model.add_tagging_head(ta.module_name, num_labels=2)
+    torch.nn.init.normal_(model.heads[ta.module_name][1].weight)
+    cards = {}
+    parent: ParentRef | None = None
+    for name in (ba, ta):
+        folder = tmp_path / name.repo_name
+        model.save_adapter(str(folder), name.module_name, with_head=name == ta, use_safetensors=True)
+        manifest = prepare(
+            folder, draft(name, parent=parent, base=draft(name).base.model_copy(update={"name": "tiny"}))
+        )
+        parent = ParentRef(name=str(name), digest=manifest.digest)
+        cards[name] = (folder / "README.md").read_text(encoding="utf-8")
+        LocalRegistry(tmp_path / "registry").publish(folder)
+    model.active_adapters = Stack(ba.module_name, ta.module_name)
+    tokens = torch.arange(5, 15).unsqueeze(0)
+    monkeypatch.chdir(tmp_path)
+    for name, card in cards.items():
+        code = next(code for code in fences(card) if code.startswith("from adapters"))
+        scope: dict[str, Any] = {}
+        exec(code.replace("path/to/base", str(tiny_base)), scope)
+        loaded = scope["model"].eval()
+        if name == ta:
+            with torch.no_grad():
+                assert torch.equal(loaded(tokens).logits, model.eval()(tokens).logits)
+        else:
+            assert list(loaded.adapters_config.adapters) == [ba.module_name]

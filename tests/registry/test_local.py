@@ -347,15 +347,16 @@ def test_a_publish_cut_at_any_point_shows_all_or_nothing(registry: LocalRegistry
 def test_ctrl_c_in_the_middle_of_a_publish_leaves_nothing(
     registry: LocalRegistry, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, copyfile, copied = make("mbert/en-wo"), shutil.copyfile, []
+    folder, copy, copied = make("mbert/en-wo"), shutil.copyfileobj, list[Path]()
 
-    def interrupted(source: Path, target: Path) -> None:
+    def interrupted(source: Any, target: Any) -> None:
         if copied:
             raise KeyboardInterrupt
-        copied.append(copyfile(source, target))
+        copy(source, target)
+        copied.append(Path(target.name))
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("badx_hub.registry.local.shutil.copyfile", interrupted)
+        patch.setattr("badx_hub.registry.local.shutil.copyfileobj", interrupted)
         registry.publish(folder)
     assert copied
     assert not copied[0].exists()
