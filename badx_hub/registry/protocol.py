@@ -91,7 +91,7 @@ class Registry(Protocol):
     def publish(self, folder: Path) -> Entry:
         """Checks a prepared folder and makes it visible at once or not at all; there already: no-op."""
 
-    def remove(self, entry: Entry, *, force: bool = False) -> None:
+    def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Takes a version away. Raises UsageError if a task adapter here stands on it, unless `force`."""
 
     def fetch(self, entry: Entry) -> Path:

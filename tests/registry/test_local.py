@@ -265,7 +265,7 @@ def test_open_the_embedded_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_several_writers_of_the_same_and_of_different_versions(registry: LocalRegistry, make: Any) -> None:
-    same = make("mbert/en-wo", size=100_000)
+    same = make("mbert/en-wo", size=2_000_000)
     others = [make("mbert/en-wo", weights=float(i), created=f"2026-02-0{i}T00:00:00Z") for i in range(1, 5)]
     start = fork.Barrier(8)
 
