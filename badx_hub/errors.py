@@ -23,6 +23,10 @@ class IntegrityError(BadxError):
     """Something is there but not what it claims to be: digest, weights, base, or parent do not match."""
 
 
+class TrainingDiverged(BadxError):
+    """The loss is no longer a number."""
+
+
 class TrainingInterrupted(BadxError):  # noqa: N818 - an interruption the user asked for is not an error
     """Training stopped by Ctrl-C; the message says what to type to go on."""
 

@@ -29,6 +29,13 @@ def test_paper_has_the_figures_of_the_paper() -> None:
     assert pos.adapter.reduction_factor == 16
 
 
+def test_a_language_adapter_has_half_the_steps_of_a_bilingual_one_in_the_paper() -> None:
+    paper = load_recipe("paper")
+    assert [paper.language_side(languages).steps for languages in (1, 2, 7)] == [25_000, 50_000, 50_000]
+    quick = load_recipe("quick")
+    assert quick.language_side(1) == quick.language
+
+
 def test_a_file_extends_a_preset_and_keeps_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("extends: paper\nname: mine\nlanguage:\n  steps: 10\n  adapter:\n    invertible: true\n")

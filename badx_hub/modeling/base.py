@@ -17,7 +17,7 @@ from badx_hub.storage import atomic_folder, atomic_write_text, cached_sha256, ca
 
 DEMO = "demo"
 DEFAULT_BASE = "bert-base-multilingual-cased"
-"""mBERT, the base of the paper (BAD-X, section 4)."""
+"""mBERT, the base of the paper (BAD-X)."""
 
 _DOWNLOADED = (
     "config.json",
@@ -88,7 +88,8 @@ def _base(name: str, folder: Path) -> Base:
     if not weights:
         raise IntegrityError(
             f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
-            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it, then use --base FOLDER."
+            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it, "
+            "then use --base FOLDER."
         )
     ref = BaseRef(
         name=name,

@@ -37,8 +37,9 @@ class MaskedLanguageModel(nn.Module):
         return cross_entropy(self._head(masked).float(), labels, reduction="sum")
 
     def _invert(self, _decoder: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        inverted: Tensor = self.model.base_model.invertible_adapters_forward(args[0], rev=True)
-        return (inverted, *args[1:])
+        batch = args[0].unsqueeze(0)  # Coupling blocks take [batch, length, hidden].
+        inverted: Tensor = self.model.base_model.invertible_adapters_forward(batch, rev=True)
+        return (inverted.squeeze(0), *args[1:])
 
 
 def _head(model: PreTrainedModel) -> nn.Module:

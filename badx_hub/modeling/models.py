@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import adapters
@@ -15,10 +14,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-from transformers import logging as transformers_logging
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.base import Base
+from badx_hub.modeling.quiet import without_warnings
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
@@ -39,7 +38,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     Raises:
         UsageError: the checkpoint has no such head, so its first loss would be that of random weights.
     """
-    with _quiet():
+    with _unasked_advice():
         model, report = AutoModelForMaskedLM.from_pretrained(
             base.folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
@@ -55,7 +54,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
 
 def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
-    with _quiet():
+    with _unasked_advice():
         config = AutoConfig.from_pretrained(base.folder)
         # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
         config.architectures = None
@@ -68,12 +67,6 @@ def freeze(model: Any) -> Any:
     return model.requires_grad_(False)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' advice to train the layers that we replace or do not use."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
+def _unasked_advice() -> AbstractContextManager[None]:
+    """transformers advises to train the layers that we replace or do not use."""
+    return without_warnings("transformers.modeling_utils")

@@ -14,6 +14,7 @@ from torch import nn
 
 from badx_hub.adapter_types import adapter_config
 from badx_hub.errors import IntegrityError, StorageError
+from badx_hub.modeling.quiet import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
 
@@ -27,7 +28,9 @@ def add_adapter(model: Any, name: AdapterName, recipe: AdapterRecipe, *, seed: i
 
 def activate(model: Any, names: Sequence[AdapterName]) -> None:
     """Stack the adapters, the first one closest to the base; no names: the bare base."""
-    model.set_active_adapters(Stack(*(name.module_name for name in names)) if names else None)
+    # `adapters` deactivates first, and warns that nothing is active.
+    with without_warnings("adapters.model_mixin"):
+        model.set_active_adapters(Stack(*(name.module_name for name in names)) if names else None)
 
 
 def own_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Parameter]:

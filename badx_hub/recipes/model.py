@@ -17,7 +17,7 @@ class _Strict(BaseModel):
 
 
 class AdapterRecipe(_Strict):
-    """One bottleneck adapter: h + U(f(D h)) in every layer (BAD-X, section 3.1).
+    """One bottleneck adapter: h + U(f(D h)) in every layer (BAD-X).
 
     `reduction_factor` is hidden size / bottleneck size; `invertible` adds MAD-X's invertible adapter at the
     embeddings; `leave_out` names layers (from 0) without an adapter, as in MAD-X 2.0; `dropout` acts on the
@@ -76,12 +76,20 @@ class TaskRecipe(_TrainingRecipe):
 class Recipe(_Strict):
     """A whole recipe: how language-side adapters are trained, and each task's adapter.
 
+    `la_steps` are the steps of a mixture of one language, where they differ.
     `base`, `text` (language -> source) and `data` (task -> source) stand in for what a user leaves out.
     """
 
     name: str
+    la_steps: Positive | None = None
     base: str | None = None
     text: dict[str, str] = {}
     data: dict[str, str] = {}
     language: LanguageRecipe
     tasks: dict[str, TaskRecipe]
+
+    def language_side(self, languages: int) -> LanguageRecipe:
+        """The recipe of an adapter for so many languages: an LA (1), a BA (2) or an MA."""
+        if languages > 1 or self.la_steps is None:
+            return self.language
+        return self.language.model_copy(update={"steps": self.la_steps})

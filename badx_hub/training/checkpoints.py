@@ -54,9 +54,17 @@ class CheckpointFolder:
         if not (found := self._all()):
             return None
         numbers = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
-        tensors = {part: load_file(found[-1] / f"{part}.safetensors") for part in _PARTS}
+        weights, best_weights, optimizer = (load_file(found[-1] / f"{part}.safetensors") for part in _PARTS)
         return Checkpoint(
-            **{**numbers, "losses": tuple(numbers["losses"]), "history": tuple(numbers["history"])}, **tensors
+            step=numbers["step"],
+            units=numbers["units"],
+            seconds=numbers["seconds"],
+            losses=tuple(numbers["losses"]),
+            history=tuple(numbers["history"]),
+            best_row=numbers["best_row"],
+            weights=weights,
+            best_weights=best_weights,
+            optimizer=optimizer,
         )
 
     def clear(self) -> None:

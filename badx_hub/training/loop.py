@@ -7,6 +7,7 @@ numbers of dropout. So a run that was stopped goes on as if it had not been, fro
 from __future__ import annotations
 
 import hashlib
+import math
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from badx_hub.errors import TrainingInterrupted
+from badx_hub.errors import TrainingDiverged, TrainingInterrupted
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 
 Row = Mapping[str, float]
@@ -137,6 +138,7 @@ def train(
 
     Raises:
         TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
+        TrainingDiverged: the loss is no longer a number.
     """
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
         return _Run(objective, plan, checkpoints, reporter, again).finish(interrupted)
@@ -178,6 +180,11 @@ class _Run:
         began = time.perf_counter()
         loss, units = self._step(self.state.step)
         step = self.state.step + 1
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"The loss is {loss} after step {step}: training has diverged. "
+                "Give a smaller --learning-rate or some warm-up (warmup_steps in a recipe file)."
+            )
         self.reporter.stepped(step, loss, units)
         self.state = replace(self.state, step=step, units=self.state.units + units, losses=(*self.state.losses, loss))
         if step % self.plan.eval_every == 0 or step == self.plan.steps:

@@ -1,4 +1,4 @@
-"""Training a task adapter on a frozen language-side adapter, with source annotations only (BAD-X, section 3.3)."""
+"""Training a task adapter on a frozen language-side adapter, with source annotations only (BAD-X)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TaskObjective:
         name: AdapterName,
         task: AnyTask,
         tokenizer: Any,
-        examples: Mapping[str, Sequence[Any]],
+        examples: Mapping[Split, Sequence[Any]],
         labels: tuple[str, ...],
         recipe: TaskRecipe,
     ) -> None:
@@ -69,7 +69,7 @@ class TaskObjective:
 
     @property
     def selection(self) -> str:
-        """The task's metric on the source language's development data (BAD-X, section 4)."""
+        """The task's metric on the source language's development data (BAD-X)."""
         return f"{self.source}/{self.task.selection_metric}"
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
@@ -157,7 +157,8 @@ def train_task_adapter(
 
 def _carrier(mixture: Mixture, base: str | None, label: str | None, registry: Registry) -> Entry:
     slug = base_slug(base) if base else None
-    return resolve(registry.list(), Wanted(mixture, None, base=slug, label=label)).entry
+    wanted = Wanted(mixture, None, base=slug, label=label)
+    return resolve(registry.list(), wanted, broken=registry.problems()).entry
 
 
 def _objective(
@@ -165,7 +166,7 @@ def _objective(
     base: Base,
     recipe: TaskRecipe,
     task: AnyTask,
-    examples: Mapping[str, Sequence[Any]],
+    examples: Mapping[Split, Sequence[Any]],
     carrier: Entry | None,
     registry: Registry,
 ) -> tuple[TaskObjective, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from badx_hub.errors import TrainingInterrupted
+from badx_hub.errors import TrainingDiverged, TrainingInterrupted
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Batch, Plan, Row, Silent, dropout_seed, train
 
@@ -140,6 +140,13 @@ def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
     assert outcome.best_step == 8
     assert outcome.best == {"error": 1.0}
     assert all(torch.equal(value, objective.weights()[name]) for name, value in copy.copied.items())
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="--learning-rate"):
+        train(
+            Regression(dropout=0.0), plan(learning_rate=1e38, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
+        )
 
 
 def test_micro_batches_change_nothing_but_memory(tmp_path: Path) -> None:

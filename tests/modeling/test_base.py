@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.modeling.base import base_of, resolve_base
+
+
+@pytest.fixture
+def base_copy(tiny_base: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_base, tmp_path / "tiny"))
+
+
+def test_a_folder_is_a_base_under_its_own_name(tiny_base: Path) -> None:
+    base = resolve_base(str(tiny_base))
+    assert base.ref.name == base.slug == "tiny"
+    assert (base.ref.model_type, base.ref.hidden_size, base.ref.num_layers) == ("bert", 32, 2)
+    assert len(base.ref.digest) == 64
+
+
+def test_the_digest_follows_the_weights_not_the_place(tiny_base: Path, base_copy: Path) -> None:
+    assert resolve_base(str(base_copy)).ref.digest == resolve_base(str(tiny_base)).ref.digest
+    weights = load_file(base_copy / "model.safetensors")
+    key = next(iter(weights))
+    save_file({**weights, key: weights[key] + 1}, base_copy / "model.safetensors", metadata={"format": "pt"})
+    assert resolve_base(str(base_copy)).ref.digest != resolve_base(str(tiny_base)).ref.digest
+
+
+def test_a_folder_once_used_is_found_again_without_its_path(tiny_base: Path) -> None:
+    base = resolve_base(str(tiny_base))
+    assert base_of(base.ref).folder == base.folder
+
+
+def test_an_unknown_folder_says_to_give_the_base(tiny_base: Path, base_copy: Path) -> None:
+    base = resolve_base(str(base_copy))
+    shutil.rmtree(base_copy)
+    with pytest.raises(NotFoundError, match="--base"):
+        base_of(base.ref)
+    assert base_of(base.ref, str(tiny_base)).ref.digest == base.ref.digest
+
+
+def test_another_base_is_refused(tiny_base: Path, base_copy: Path) -> None:
+    base = resolve_base(str(tiny_base))
+    wrong = base.ref.model_copy(update={"digest": "0" * 64})
+    with pytest.raises(IntegrityError, match="--base"):
+        base_of(wrong, str(tiny_base))
+
+
+def test_a_base_that_cannot_be_downloaded_names_the_demo_base() -> None:
+    with pytest.raises(NotFoundError, match="--base demo"):
+        resolve_base("bert-base-multilingual-cased")
+
+
+@pytest.mark.parametrize("spec", ["./nowhere", "/no/such/base", "../a/b/c"])
+def test_a_missing_folder_is_not_looked_up_on_the_hub(spec: str) -> None:
+    with pytest.raises(NotFoundError, match="No folder"):
+        resolve_base(spec)
+
+
+def test_pickled_weights_are_refused(base_copy: Path) -> None:
+    (base_copy / "model.safetensors").rename(base_copy / "pytorch_model.bin")
+    with pytest.raises(IntegrityError, match="safetensors"):
+        resolve_base(str(base_copy))
+
+
+@pytest.mark.parametrize("config", ["", "[]", json.dumps({"model_type": "bert"}), "{"])
+def test_a_broken_config_is_refused(base_copy: Path, config: str) -> None:
+    (base_copy / "config.json").write_text(config)
+    with pytest.raises(DataError, match=r"config\.json"):
+        resolve_base(str(base_copy))
+
+
+def test_the_demo_base_unpacks_once_into_an_ordinary_folder(home: Path) -> None:
+    base = resolve_base("demo")
+    assert base.ref.name == base.slug == "demo"
+    assert (base.folder / "model.safetensors").is_file()
+    before = (base.folder / "model.safetensors").stat().st_mtime_ns
+    assert resolve_base("demo").ref == base.ref
+    assert (base.folder / "model.safetensors").stat().st_mtime_ns == before
+    assert home in base.folder.parents
