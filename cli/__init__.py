@@ -1,0 +1,100 @@
+"""The command line: thin, typed commands over the library.
+
+Data goes to stdout and everything else to stderr. Exit codes: 0; 1 for a known error; 2 for wrong usage; 130
+after Ctrl-C. Nothing here imports torch before a command that needs tensors runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from badx_hub.cli import _output, demo, evaluate, predict, recipes, registry, train
+from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
+
+PROGRAM = "badx-hub"
+DEBUG_VARIABLE = "BADX_HUB_DEBUG"
+INTERRUPTED = 130
+
+_COMMANDS = (
+    ("train", train.train, "train en-wo --base demo --text en=en.txt --text wo=wo.txt"),
+    ("evaluate", evaluate.evaluate, "evaluate en-wo --task pos --data ud:UD_Wolof-WTB"),
+    ("predict", predict.predict, 'predict en-wo --task pos "Nanga def?"'),
+    ("list", registry.list_adapters, "list en-wo --format json"),
+    ("info", registry.info, "info en-wo --task pos"),
+    ("verify", registry.verify, "verify"),
+    ("remove", registry.remove, "remove mbert/en-wo/pos"),
+    ("push", registry.push, "push en-wo --task pos --to ./shared-registry"),
+    ("pull", registry.pull, "pull en-wo --task pos --from ./shared-registry"),
+    ("recipes", recipes.recipes, "recipes paper > my.yaml"),
+    ("demo", demo.demo, "demo"),
+)
+
+app = typer.Typer(
+    name=PROGRAM,
+    no_args_is_help=True,
+    # Plain help: it keeps to 80 columns, and `--help` need not load rich.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Start with: {PROGRAM} demo. Every command has its own --help with an example.",
+)
+for _name, _function, _example in _COMMANDS:
+    app.command(_name, epilog=f"Example: {PROGRAM} {_example}")(_function)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from badx_hub import __version__
+
+        _output.write(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Bilingual adapters (BAD-X): from a language pair to a ready model.
+
+    PAIR is source-target, as in en-wo; wo and en+bm+wo (LA, MA) will do too.
+    """
+
+
+def main() -> None:
+    """Run the command line on `sys.argv` and exit; the one place where errors become messages and exit codes."""
+    _output.use_utf8()
+    sys.exit(_output.flushed(_run()))
+
+
+def _run() -> int:
+    try:
+        app(prog_name=PROGRAM)
+    except BadxError as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            traceback.print_exc()
+        _output.error(str(error))
+        return _exit_code(error)
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as stop:
+        # Typer turns Ctrl-C into this code and says nothing.
+        return _interrupted() if stop.code == INTERRUPTED else int(stop.code or 0)
+    return 0
+
+
+def _interrupted() -> int:
+    _output.error("Interrupted. Nothing half-written was kept.")
+    return INTERRUPTED
+
+
+def _exit_code(error: BadxError) -> int:
+    if isinstance(error, UsageError):
+        return 2
+    return INTERRUPTED if isinstance(error, TrainingInterrupted) else 1

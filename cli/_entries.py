@@ -1,0 +1,109 @@
+"""Registry entries as the commands find and show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from badx_hub.cli._output import Table
+from badx_hub.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.names import AdapterName
+    from badx_hub.registry import Entry, Registry, Resolution, Wanted
+
+COLUMNS = ("name", "kind", "metric", "created", "version")
+_HASH_SHOWN = 7
+
+
+def wanted(
+    pair: str,
+    *,
+    task: str | None = None,
+    setup: str = "bad-x",
+    base: str | None = None,
+    ratio: str | None = None,
+    label: str | None = None,
+) -> Wanted:
+    """What the pair and its options ask for. Raises UsageError."""
+    from badx_hub.languages import Mixture
+    from badx_hub.registry import Wanted
+
+    return Wanted(Mixture.parse(pair).with_ratio(ratio), task, base=base, setup=setup, label=label)
+
+
+def find(registry: Registry, asked: Wanted) -> Resolution:
+    """The newest entry that is asked for, with the one under it."""
+    from badx_hub.registry import resolve
+
+    return resolve(registry.list(), asked, broken=registry.problems())
+
+
+def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName:
+    """The adapter that a full name, or a pair with options, means in this registry."""
+    if "/" not in text:
+        given = {key: value for key, value in options.items() if value is not None}
+        return find(registry, wanted(text, **given)).entry.name
+    from badx_hub.names import AdapterName
+
+    if any(value is not None for value in options.values()):
+        flags = ", ".join(f"--{key}" for key, value in options.items() if value is not None)
+        raise UsageError(f"{text!r} is a full name and says it all. Leave out {flags}, or give a pair (en-wo).")
+    return AdapterName.parse(text)
+
+
+def version_named(versions: tuple[str, ...], name: AdapterName, version: str) -> str:
+    """The one of `versions` that is meant by `version`: all of it, or first digits of its hash."""
+    found = [full for full in versions if full == version or full.partition("-")[2].startswith(version)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(versions)
+    if found:
+        raise UsageError(f"{version!r} begins {len(found)} versions of {name}. Give one of: {there}.")
+    raise NotFoundError(f"{name} has no version {version!r}. It has {there}.")
+
+
+def document(entry: Entry) -> dict[str, Any]:
+    """What scripts need of an entry; `info --format json` has everything."""
+    manifest = entry.manifest
+    return {
+        "name": manifest.name,
+        "kind": manifest.kind,
+        "version": entry.version,
+        "created": manifest.created,
+        "digest": manifest.digest,
+        "base": manifest.base.name,
+        "parent": manifest.parent.model_dump() if manifest.parent else None,
+        "metrics": {split: dict(scores) for split, scores in manifest.metrics.items()},
+        "location": entry.location,
+    }
+
+
+def row(entry: Entry) -> tuple[str, ...]:
+    """The entry's cells below `COLUMNS`."""
+    manifest = entry.manifest
+    return (
+        manifest.name,
+        manifest.kind,
+        headline(entry),
+        manifest.created[:10],
+        entry.version.partition("-")[2][:_HASH_SHOWN],
+    )
+
+
+def table(entries: tuple[Entry, ...]) -> Table:
+    """One row an entry."""
+    return Table(COLUMNS, tuple(row(entry) for entry in entries), folding=("name", "metric"))
+
+
+def headline(entry: Entry) -> str:
+    """The figure that tells most: of a language-side adapter the target's perplexity, else the first metric."""
+    scores = entry.manifest.metrics.get("dev", {})
+    targets = entry.name.mixture.targets
+    selected = f"{targets[0] if len(targets) == 1 else 'targets'}/perplexity"
+    key = selected if selected in scores else next(iter(scores), None)
+    return "" if key is None else f"{key.replace('/', ' ')} {figure(key, scores[key])}"
+
+
+def figure(metric: str, value: float) -> str:
+    """A metric for people: perplexities as they are, fractions in percent."""
+    return f"{value:.2f}" if metric.endswith("perplexity") else f"{100 * value:.1f} %"

@@ -1,0 +1,59 @@
+"""Arguments and options that commands share. Only typer is imported: `--help` has to be quick."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from badx_hub.cli._completion import complete_name, complete_pair
+from badx_hub.cli._output import Format
+
+
+class Setup(str, Enum):
+    """What carries the task adapter; the values are those of `badx_hub.registry.resolve.SETUPS`."""
+
+    BAD_X = "bad-x"
+    TA_ONLY = "ta-only"
+
+
+class Split(str, Enum):
+    """The parts of an annotated corpus."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    TEST = "test"
+
+
+PairArgument = Annotated[
+    str,
+    typer.Argument(metavar="PAIR", autocompletion=complete_pair, help="Source-target: en-wo (also wo, en+bm+wo)."),
+]
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", autocompletion=complete_name, help="A name (mbert/en-wo/pos) or a pair (en-wo)."),
+]
+TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
+RequiredTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
+SetupOption = Annotated[
+    Setup, typer.Option("--setup", help="What a task adapter stands on: the pair's adapter, or the bare base.")
+]
+BaseOption = Annotated[
+    str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")
+]
+RatioOption = Annotated[
+    str | None, typer.Option("--ratio", metavar="N:M", help="Source to target batches, such as 5:1.")
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", metavar="LABEL", help="Last field of the name, such as seed2.")
+]
+VersionOption = Annotated[
+    str | None,
+    typer.Option("--version", metavar="V", help="A version, or the first digits that `list` shows of it."),
+]
+RegistryOption = Annotated[
+    str | None,
+    typer.Option("--registry", metavar="DIR", help="A registry's folder, or demo. [default: your own]"),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]

@@ -1,0 +1,121 @@
+"""The only place that prints. Data on stdout as a table, one JSON document or bare lines; the rest on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from io import TextIOWrapper
+
+
+class Format(str, Enum):
+    """How a command prints its data."""
+
+    TABLE = "table"
+    JSON = "json"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text. Columns in `folding` give way where the table is too wide; nothing is ever cut off."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[str, ...] = ()
+    folding: tuple[str, ...] = ()
+    title: str | None = None
+
+
+def show(format: Format, *, tables: Iterable[Table], document: object, quiet: Iterable[str]) -> None:
+    """Print the same data in the format asked for. Tables without rows are left out."""
+    if format is Format.JSON:
+        write_json(document)
+    elif format is Format.QUIET:
+        for line in quiet:
+            write(line)
+    else:
+        _write_tables(table for table in tables if table.rows)
+
+
+def write(line: str) -> None:
+    """One line of data."""
+    sys.stdout.write(f"{line}\n")
+
+
+def write_json(document: object) -> None:
+    """One JSON document, indented."""
+    write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def note(message: str) -> None:
+    """Something worth knowing, on stderr."""
+    sys.stderr.write(f"{printable(message)}\n")
+
+
+def warning(message: str) -> None:
+    """Something wrong that does not stop the command, on stderr."""
+    note(f"warning: {message}")
+
+
+def error(message: str) -> None:
+    """Why the command ends, on stderr."""
+    note(f"error: {message}")
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: what others wrote must not steer a terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in text
+    )
+
+
+def use_utf8() -> None:
+    """Write UTF-8 whatever the locale says: words of every language are data here."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def flushed(code: int) -> int:
+    """Flush stdout; quietly 1 in place of `code` if its reader has gone (`badx-hub list | head -1`)."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at exit; give it somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _write_tables(tables: Iterable[Table]) -> None:
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    for index, table in enumerate(tables):
+        if index:
+            console.print()
+        if table.title:
+            console.print(printable(table.title), soft_wrap=True)
+        console.print(_rich(table))
+
+
+def _rich(table: Table) -> object:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        drawn.add_column(
+            Text(column),
+            justify="right" if column in table.numbers else "left",
+            no_wrap=column not in table.folding,
+            overflow="fold",
+        )
+    for row in table.rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    return drawn

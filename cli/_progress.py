@@ -1,0 +1,118 @@
+"""How a training goes, on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from badx_hub.cli._entries import figure
+from badx_hub.cli._output import note
+
+if TYPE_CHECKING:
+    from badx_hub.training.loop import Reporter
+
+_WINDOW = 50
+_HEARTBEAT_SECONDS = 60.0
+
+
+def reporter() -> Reporter:
+    """The reporter that suits stderr."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Pace:
+    """Units a second and time left, over the last steps; evaluations between them count as time spent."""
+
+    def __init__(self, steps: int, done: int) -> None:
+        self.steps = steps
+        self._marks: deque[tuple[float, int, int]] = deque([(time.monotonic(), done, 0)], maxlen=_WINDOW + 1)
+
+    def stepped(self, step: int, units: int) -> None:
+        """Note that `step` was finished and read `units`."""
+        self._marks.append((time.monotonic(), step, self._marks[-1][2] + units))
+
+    def text(self, unit: str) -> str:
+        """ "1,234 tokens/s  0:01:20 left"."""
+        (began, first, read_before), (now, last, read) = self._marks[0], self._marks[-1]
+        seconds = max(now - began, 1e-9)
+        if last == first:
+            return ""
+        left = timedelta(seconds=round((self.steps - last) * seconds / (last - first)))
+        return f"{(read - read_before) / seconds:,.0f} {unit}/s  {left} left"
+
+
+class Lines:
+    """A line an evaluation, and one a minute in between."""
+
+    def started(self, steps: int, done: int, unit: str) -> None:
+        """Say where training begins."""
+        self._steps, self._unit, self._pace = steps, unit, Pace(steps, done)
+        self._spoken = time.monotonic()
+        self._state = ""
+        if done:
+            note(f"going on after step {done:,} of {steps:,}")
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        """Remember the figures; speak if it was quiet for long."""
+        self._pace.stepped(step, units)
+        self._state = f"step {step:,}/{self._steps:,}  loss {loss:.3f}  {self._pace.text(self._unit)}"
+        if time.monotonic() - self._spoken > _HEARTBEAT_SECONDS:
+            self._say(self._state)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
+        """Say the metrics, and whether they are the best so far."""
+        self._say(self._state)
+        self._say(evaluation_line(step, metrics, best))
+
+    def finished(self) -> None:
+        """Nothing is left open."""
+
+    def _say(self, line: str) -> None:
+        note(line)
+        self._spoken = time.monotonic()
+
+
+class Bar:
+    """A progress bar with loss, speed and time left; evaluations stand above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=Console(stderr=True, highlight=False),
+            expand=True,
+        )
+
+    def started(self, steps: int, done: int, unit: str) -> None:
+        """Draw the bar at the step where training begins."""
+        self._unit, self._pace = unit, Pace(steps, done)
+        self._task = self._progress.add_task("", total=steps, completed=done, figures="")
+        self._progress.start()
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        """Move the bar."""
+        self._pace.stepped(step, units)
+        figures = f"loss {loss:.3f}  {self._pace.text(self._unit)}"
+        self._progress.update(self._task, completed=step, figures=figures)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
+        """Print the metrics above the bar, marked if they are the best so far."""
+        self._progress.console.print(evaluation_line(step, metrics, best), markup=False, style="bold" if best else "")
+
+    def finished(self) -> None:
+        """Leave the bar as it is and give the terminal back."""
+        self._progress.stop()
+
+
+def evaluation_line(step: int, metrics: Mapping[str, float], best: bool) -> str:
+    """ "step 300: en perplexity 41.20, wo perplexity 12.30  * best so far"."""
+    scores = ", ".join(f"{key.replace('/', ' ')} {figure(key, value)}" for key, value in metrics.items())
+    return f"step {step:,}: {scores}{'  * best so far' if best else ''}"

@@ -1,0 +1,146 @@
+"""`badx-hub predict`: a stack at work on text or CoNLL-U."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from badx_hub.cli import _entries, _output, _stack
+from badx_hub.cli._options import (
+    BaseOption,
+    LabelOption,
+    PairArgument,
+    RatioOption,
+    RegistryOption,
+    RequiredTaskOption,
+    Setup,
+    SetupOption,
+)
+from badx_hub.errors import DataError, NotFoundError, UsageError
+from badx_hub.storage import storage_errors
+
+if TYPE_CHECKING:
+    from badx_hub.stack import BilingualStack
+    from badx_hub.tasks import AnyTask
+
+_CHUNK = 1024
+"""Sentences predicted before the first of them are printed."""
+
+
+class Output(str, Enum):
+    """How predictions are written."""
+
+    TSV = "tsv"
+    JSON = "json"
+    CONLLU = "conllu"
+
+
+def predict(
+    pair: PairArgument,
+    task: RequiredTaskOption,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="A sentence. [default: stdin, one a line]")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="F", help="Text, a sentence a line, or .conllu, whose words are kept."),
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("--output", help="tsv: word and tag, a blank line after each sentence.")
+    ] = Output.TSV,
+    setup: SetupOption = Setup.BAD_X,
+    base: BaseOption = None,
+    ratio: RatioOption = None,
+    label: LabelOption = None,
+    registry: RegistryOption = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
+) -> None:
+    """Predict on sentences of the target language.
+
+    TEXT, a file, or lines on stdin; blank lines are skipped.
+    """
+    from badx_hub.tasks import task_named
+
+    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    chosen = task_named(task)
+    found, resolution = _stack.open_and_find(registry, asked)
+    examples = _examples(chosen, text, file)
+    if not examples:
+        _output.note("There is nothing to predict on: no line has a word.")
+        _write(chosen, (), output)
+        return
+    stack = _stack.load(found, resolution, base)
+    _write(chosen, _predicted(stack, examples, batch_size), output)
+
+
+def _predicted(stack: BilingualStack, examples: Sequence[Any], batch_size: int) -> Iterator[tuple[Any, Any]]:
+    for start in range(0, len(examples), _CHUNK):
+        part = examples[start : start + _CHUNK]
+        yield from zip(part, stack.predict_examples(part, batch_size=batch_size), strict=True)
+
+
+def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) -> None:
+    if output is Output.JSON:
+        _output.write_json([task.record(example, prediction) for example, prediction in predicted])
+        return
+    for example, prediction in predicted:
+        if output is Output.TSV:
+            for row in task.rows(example, prediction):
+                _output.write("\t".join(row))
+            _output.write("")
+        elif (sentence := task.sentence(example, prediction)) is not None:
+            from badx_hub.tasks.conllu import to_conllu
+
+            _output.write(to_conllu(sentence).removesuffix("\n"))
+
+
+def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, ...]:
+    if text is not None and file is not None:
+        raise UsageError("TEXT and --file are both given. Leave one out.")
+    if file is not None and file.name.endswith((".conllu", ".conllu.gz")):
+        from badx_hub.tasks.conllu import read_conllu
+
+        return tuple(read_conllu(file))
+    return tuple(task.prepare(line) for line in _lines(text, file))
+
+
+def _lines(text: str | None, file: Path | None) -> Iterator[str]:
+    if text is not None:
+        return iter([text])
+    if file is not None:
+        return _file_lines(file)
+    if sys.stdin.isatty():
+        raise UsageError('There is no text. Type it ("Nanga def?"), name a --file or pipe lines in.')
+    return _decoded(sys.stdin.buffer, "stdin")
+
+
+def _file_lines(file: Path) -> Iterator[str]:
+    path = file.expanduser()
+    if not path.is_file():
+        raise NotFoundError(f"There is no file {file}. Check the path given to --file.")
+    try:
+        with storage_errors(path), _opened(path) as stream:
+            yield from _decoded(stream, str(file))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{file} is not a sound gzip file ({error}). Compress it again.") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _decoded(stream: Iterable[bytes], where: str) -> Iterator[str]:
+    for number, raw in enumerate(stream, start=1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{where}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}). Convert it with iconv -t utf-8."
+            ) from error
+        if line:
+            yield line
