@@ -1,0 +1,151 @@
+"""The frame of every command: exit codes, streams, help, and what is not imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from badx_hub.cli import _COMMANDS, app
+from badx_hub.cli._options import Setup, Split
+from badx_hub.registry import Entry, LocalRegistry
+from badx_hub.registry.resolve import SETUPS
+from tests.cli.conftest import Run
+
+HEAVY = ("torch", "transformers", "adapters", "datasets")
+NAMES = [name for name, _, _ in _COMMANDS]
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "COLUMNS": "80", **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def imported_by(arguments: Sequence[str]) -> set[str]:
+    script = (
+        "import sys\n"
+        "from badx_hub.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    sys.stderr.write('\\nMODULES ' + ' '.join(sys.modules))\n"
+    )
+    done = python("-c", script, *arguments)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("name", [None, *NAMES])
+def test_help_fits_80_columns_and_has_an_example(name: str | None) -> None:
+    arguments = [name, "--help"] if name else ["--help"]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert (f"badx-hub {name}" if name else "badx-hub demo") in result.stdout.rpartition("\n\n")[2]
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(app, ["-h"])
+    assert all(f"  {name} " in result.stdout for name in NAMES)
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out == f"badx-hub {version('badx-hub')}\n"
+
+
+def test_module_is_the_same_command() -> None:
+    done = python("-m", "badx_hub", "--version")
+    assert (done.returncode, done.stdout) == (0, f"badx-hub {version('badx-hub')}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["list", "--format", "xml"], ["info"], ["train", "en-en"], ["train", "en-xqzzq"]]
+)
+def test_wrong_usage_exits_with_2(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err and "Traceback" not in result.err
+
+
+def test_known_error_is_one_line_on_stderr(run: Run) -> None:
+    result = run("info", "mbert/en-wo")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: mbert/en-wo is not in ")
+    assert result.err.count("\n") == 1
+
+
+def test_debug_variable_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BADX_HUB_DEBUG", "1")
+    result = run("info", "mbert/en-wo")
+    assert "Traceback" in result.err
+    assert result.err.splitlines()[-1].startswith("error: ")
+
+
+def test_interrupt_is_one_line_and_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: LocalRegistry) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalRegistry, "list", interrupted)
+    result = run("list")
+    assert (result.code, result.out) == (130, "")
+    assert "Interrupted" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_reader_that_leaves_early_is_no_error(stack: tuple[Entry, Entry]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        done = subprocess.run(
+            [sys.executable, "-m", "badx_hub", "list"], stdout=broken, stderr=subprocess.PIPE, check=False
+        )
+    assert done.stderr == b""
+
+
+def test_output_is_utf_8_in_any_locale(tmp_path: Path) -> None:
+    done = python("-m", "badx_hub", "recipes", "нет", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 2
+    assert "нет" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        *([name, "--help"] for name in NAMES),
+        ["list"],
+        ["list", "--format", "json"],
+        ["info", "en-wo", "--task", "pos"],
+        ["verify"],
+        ["remove", "mbert/en-wo/pos", "--yes"],
+        ["push", "en-wo", "--task", "pos", "--to", "{tmp}/there"],
+        ["pull", "en-wo", "--from", "{own}"],
+        ["recipes"],
+        ["recipes", "paper"],
+    ],
+    ids=" ".join,
+)
+def test_no_tensor_library_is_imported(
+    arguments: list[str], stack: tuple[Entry, Entry], own: LocalRegistry, tmp_path: Path
+) -> None:
+    modules = imported_by([part.format(tmp=tmp_path, own=own.root) for part in arguments])
+    assert "badx_hub.cli" in modules
+    assert not modules & set(HEAVY)
+    if "--help" in arguments:
+        assert not modules & {"rich", "yaml", "langcodes"}
+
+
+def test_choices_are_those_of_the_library() -> None:
+    assert tuple(setup.value for setup in Setup) == SETUPS
+    assert [split.value for split in Split] == ["train", "dev", "test"]

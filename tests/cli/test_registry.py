@@ -1,0 +1,241 @@
+"""list, info, verify, remove, push and pull on small real registries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from badx_hub.registry import Entry, LocalRegistry
+from tests.cli.conftest import Run
+from tests.registry.conftest import MBERT, build
+
+Stack = tuple[Entry, Entry]
+LONG = "a-base-with-a-rather-long-name/en-zh_Hant@5:1/pos#a-long-label"
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    return tmp_path / "second"
+
+
+def test_empty_list(run: Run) -> None:
+    table, document, quiet = (run("list", "--format", format) for format in ("table", "json", "quiet"))
+    assert (table.code, table.out) == (0, "")
+    assert "badx-hub train" in table.err
+    assert document.json == []
+    assert quiet.out == ""
+
+
+def test_list_shows_each_entry(run: Run, stack: Stack) -> None:
+    lines = run("list").out.splitlines()
+    assert lines[0].split() == ["name", "kind", "metric", "created", "version"]
+    assert "wo perplexity 12.35" in lines[2]
+    assert "en accuracy 87.6 %" in lines[3] or "en accuracy 87.7 %" in lines[3]
+    assert [entry["name"] for entry in run("list", "--format", "json").json] == ["mbert/en-wo", "mbert/en-wo/pos"]
+    assert run("list", "--format", "quiet").out == "mbert/en-wo\nmbert/en-wo/pos\n"
+
+
+def test_long_names_are_folded_in_the_table_and_whole_elsewhere(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+    own.publish(build(tmp_path / "long", LONG))
+    table = run("list").out
+    assert max(map(len, table.splitlines())) <= 80
+    folded = "".join(line.split("  ")[0].strip() for line in table.splitlines()[2:])
+    assert LONG.replace(" ", "") in folded.replace(" ", "")
+    assert run("list", "--format", "quiet").out == f"{LONG}\n"
+    assert run("list", "--format", "json").json[0]["name"] == LONG
+
+
+def test_list_of_a_pair(run: Run, own: LocalRegistry, stack: Stack, tmp_path: Path) -> None:
+    own.publish(build(tmp_path / "other", "mbert/en-fo"))
+    own.publish(build(tmp_path / "ratio", "mbert/en-wo@5:1"))
+    quiet = ("--format", "quiet")
+    assert run("list", "en-fo", *quiet).out == "mbert/en-fo\n"
+    assert run("list", "Wolof", *quiet).out == ""
+    assert run("list", "en-wo", *quiet).out == "mbert/en-wo\nmbert/en-wo/pos\nmbert/en-wo@5:1\n"
+    assert run("list", "en-wo@5:1", *quiet).out == "mbert/en-wo@5:1\n"
+
+
+def test_list_warns_of_what_is_broken(run: Run, stack: Stack) -> None:
+    (Path(stack[1].location) / "badx.json").write_text("{}")
+    result = run("list", "--format", "json")
+    assert result.code == 0
+    assert [entry["name"] for entry in result.json] == ["mbert/en-wo"]
+    assert result.err.startswith("warning: ")
+
+
+@pytest.mark.parametrize("arguments", [["mbert/en-wo/pos"], ["en-wo", "--task", "pos"]])
+def test_info_by_name_and_by_pair(run: Run, stack: Stack, arguments: list[str]) -> None:
+    task = stack[1]
+    table = run("info", *arguments)
+    assert "mbert/en-wo/pos" in table.out
+    assert max(map(len, table.out.splitlines())) <= 80
+    document = run("info", *arguments, "--format", "json").json
+    assert document["digest"] == task.manifest.digest
+    assert document["version"] == task.version
+    assert run("info", *arguments, "--format", "quiet").out == f"{task.location}\n"
+
+
+def test_info_takes_a_version_or_its_first_digits(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+    old = own.publish(build(tmp_path / "old", "mbert/en-wo", weights=1.0))
+    new = own.publish(build(tmp_path / "new", "mbert/en-wo", weights=2.0, created="2026-02-02T00:00:00Z"))
+    quiet = ("--format", "quiet")
+    assert run("info", "en-wo", *quiet).out == f"{new.location}\n"
+    short = old.version.partition("-")[2][:7]
+    for version in (old.version, short):
+        assert run("info", "en-wo", "--version", version, *quiet).out == f"{old.location}\n"
+    wrong = run("info", "en-wo", "--version", "xyz")
+    assert wrong.code == 1
+    assert old.version in wrong.err
+
+
+def test_info_refuses_options_beside_a_full_name(run: Run, stack: Stack) -> None:
+    result = run("info", "mbert/en-wo", "--task", "pos")
+    assert result.code == 2
+    assert "--task" in result.err
+
+
+def test_a_pair_on_two_bases_asks_for_one(run: Run, own: LocalRegistry, stack: Stack, tmp_path: Path) -> None:
+    other = MBERT.model_copy(update={"name": "xlm-roberta-base", "digest": "e" * 64})
+    own.publish(build(tmp_path / "other", "xlmr-base/en-wo", base=other))
+    result = run("info", "en-wo")
+    assert result.code == 2
+    assert "--base xlm" in result.err
+    assert "xlmr-base/en-wo" in run("info", "en-wo", "--base", "xlmr-base").out
+
+
+def test_control_characters_do_not_reach_the_terminal(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+    own.publish(build(tmp_path / "evil", "mbert/en-wo", versions={"torch": "\x1b[2J[red]1"}))
+    result = run("info", "en-wo")
+    assert "\x1b" not in result.out
+    assert "[red]1" in result.out
+
+
+def test_verify_sound_registry(run: Run, stack: Stack) -> None:
+    result = run("verify")
+    assert (result.code, result.err) == (0, "")
+    assert [line.split()[-1] for line in result.out.splitlines()[2:]] == ["ok", "ok"]
+    assert all(report["ok"] for report in run("verify", "--format", "json").json)
+    assert run("verify", "--format", "quiet").out == ""
+
+
+def test_verify_names_the_damaged_file(run: Run, stack: Stack) -> None:
+    file = Path(stack[0].location) / "adapter.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    result = run("verify", "--format", "json")
+    assert result.code == 1
+    report = next(report for report in result.json if not report["ok"])
+    assert report["name"] == "mbert/en-wo"
+    assert {"name": "adapter.safetensors", "state": "changed"} in report["files"]
+    assert "adapter.safetensors is changed" in result.err
+    assert run("verify", "--format", "quiet").out == "mbert/en-wo\n"
+    assert run("verify", "mbert/en-wo/pos").code == 0
+    assert run("verify", "mbert/en-wo/pos", "en-wo").code == 1
+
+
+def test_verify_counts_the_unreadable(run: Run, stack: Stack) -> None:
+    (Path(stack[1].location) / "badx.json").write_text("{}")
+    assert run("verify").code == 1
+    assert run("verify", "mbert/en-wo/pos").code == 1
+    assert run("verify", "mbert/en-wo").code == 0
+
+
+def test_verify_misses_a_removed_parent(run: Run, own: LocalRegistry, stack: Stack) -> None:
+    own.remove(stack[0], force=True)
+    result = run("verify")
+    assert result.code == 1
+    assert "mbert/en-wo" in result.err
+
+
+def test_verify_of_an_unknown_name(run: Run, stack: Stack) -> None:
+    assert run("verify", "en-fo").code == 1
+
+
+def test_remove_asks_for_yes_when_nobody_can_answer(stack: Stack) -> None:
+    command = [sys.executable, "-m", "badx_hub", "remove", "mbert/en-wo/pos"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--yes" in done.stderr
+    assert Path(stack[1].location).is_dir()
+
+
+def test_remove_takes_every_version(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+    for weights in (1.0, 2.0):
+        own.publish(build(tmp_path / str(weights), "mbert/en-wo", weights=weights))
+    assert run("remove", "en-wo", "--yes").code == 0
+    assert own.list() == ()
+
+
+def test_remove_takes_one_version(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+    first, second = (own.publish(build(tmp_path / str(w), "mbert/en-wo", weights=w)) for w in (1.0, 2.0))
+    assert run("remove", "en-wo", "--version", first.version, "--yes").code == 0
+    assert own.list() == (second,)
+
+
+def test_remove_takes_the_unreadable(run: Run, own: LocalRegistry, stack: Stack) -> None:
+    (Path(stack[1].location) / "badx.json").write_text("{}")
+    assert run("remove", "mbert/en-wo/pos", "--yes").code == 0
+    assert own.problems() == ()
+
+
+def test_remove_keeps_what_carries_a_task_adapter(run: Run, own: LocalRegistry, stack: Stack) -> None:
+    refused = run("remove", "mbert/en-wo", "--yes")
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert own.list() == stack
+    assert run("remove", "mbert/en-wo", "--yes", "--force").code == 0
+    assert own.list() == stack[1:]
+
+
+def test_remove_of_an_unknown_name(run: Run, stack: Stack) -> None:
+    result = run("remove", "mbert/en-fo", "--yes")
+    assert result.code == 1
+    assert "mbert/en-wo" in result.err
+
+
+def test_push_takes_the_parent_along(run: Run, stack: Stack, second: Path) -> None:
+    result = run("push", "en-wo", "--task", "pos", "--to", second, "--format", "json")
+    assert result.code == 0
+    assert [(one["name"], one["copied"]) for one in result.json] == [
+        ("mbert/en-wo", True),
+        ("mbert/en-wo/pos", True),
+    ]
+    assert [e.version for e in LocalRegistry(second).list()] == [e.version for e in stack]
+
+
+def test_push_again_does_nothing(run: Run, stack: Stack, second: Path) -> None:
+    run("push", "en-wo", "--to", second)
+    result = run("push", "en-wo", "--to", second)
+    assert result.code == 0
+    assert "already" in result.out and "already" in result.err
+
+
+def test_pull_brings_it_back(run: Run, own: LocalRegistry, stack: Stack, second: Path) -> None:
+    run("push", "en-wo", "--task", "pos", "--to", second)
+    run("remove", "mbert/en-wo/pos", "--yes")
+    run("remove", "mbert/en-wo", "--yes")
+    assert run("pull", "mbert/en-wo/pos", "--from", second, "--format", "quiet").out == (
+        "mbert/en-wo\nmbert/en-wo/pos\n"
+    )
+    assert [e.version for e in own.list()] == [e.version for e in stack]
+
+
+@pytest.mark.parametrize("where", ["my-org", "hf:my-org", "https://huggingface.co/my-org"])
+def test_push_to_the_hub_is_not_there_yet(run: Run, stack: Stack, where: str) -> None:
+    result = run("push", "en-wo", "--to", where)
+    assert result.code == 2
+    assert "only folders" in result.err
+    assert run("pull", "en-wo", "--from", where).code == 2
+
+
+def test_pull_from_nowhere(run: Run, second: Path) -> None:
+    result = run("pull", "en-wo", "--from", second)
+    assert result.code == 1
+    assert str(second) in result.err
+
+
+def test_another_registry(run: Run, second: Path, stack: Stack) -> None:
+    run("push", "en-wo", "--to", second)
+    assert run("list", "--registry", second, "--format", "quiet").out == "mbert/en-wo\n"

@@ -1,0 +1,121 @@
+"""train, evaluate and predict with bad input: answered before anything is loaded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from badx_hub.registry import Entry
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--steps", "0", "--learning-rate", "7", "--max-length", "1"], ["steps", "learning_rate", "max_length"]),
+        (["--recipe", "papre"], ["papre", "paper"]),
+        (["--text", "fo=fo.txt"], ["fo", "en-wo"]),
+        (["--text", "wo"], ["LANG=SOURCE"]),
+        (["--text", "wo=a.txt", "--text", "wol=b.txt"], ["twice"]),
+        (["--data", "there"], ["--task"]),
+        (["--task", "pos", "--text", "wo=wo.txt"], ["--data"]),
+        (["--task", "pos"], ["--data"]),
+        (["--task", "nope", "--data", "there"], ["nope", "pos"]),
+        (["--setup", "ta-only"], ["--task"]),
+        (["--ratio", "0:1"], ["0:1"]),
+        (["--ratio", "1:2:3"], ["1:2:3"]),
+        (["--registry", "demo"], ["read-only"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_wrong_flags_of_train(run: Run, arguments: list[str], said: list[str]) -> None:
+    result = run("train", "en-wo", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert all(word in result.err for word in said)
+    assert result.err.splitlines()[-1].startswith("error: ")
+
+
+def test_every_mistake_of_a_recipe_file_is_reported(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("extends: quick\nlanguage: {stepz: 3, batch_size: -1}\n")
+    result = run("train", "en-wo", "--recipe", file)
+    assert result.code == 2
+    assert "language.stepz" in result.err and "language.batch_size" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipe"),
+    [
+        (["--base", "./nowhere"], "paper, 50,000 steps"),
+        (["--base", "./nowhere", "--recipe", "quick", "--steps", "700"], "quick, 700 steps"),
+        (["--base", "demo", "--text", "wo=nowhere.txt"], "demo, "),
+    ],
+)
+def test_recipe_is_announced(run: Run, arguments: list[str], recipe: str) -> None:
+    result = run("train", "en-wo", *arguments)
+    assert result.code == 1
+    assert result.err.startswith(f"recipe: {recipe}")
+    assert "nowhere" in result.err.splitlines()[-1]
+
+
+def test_task_adapter_without_its_carrier(run: Run, tmp_path: Path) -> None:
+    result = run("train", "en-wo", "--task", "pos", "--data", tmp_path)
+    assert result.code == 1
+    assert "badx-hub train en-wo" in result.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize(("pair", "code"), [("en-wo", 1), ("en-en", 2)])
+def test_stack_that_is_not_there(run: Run, tmp_path: Path, command: str, pair: str, code: int) -> None:
+    treebank = tmp_path / "wo-ud-test.conllu"
+    treebank.write_text("1\tNanga\t_\tADV\t_\t_\t0\troot\t_\t_\n\n")
+    more = ["--data", tmp_path] if command == "evaluate" else ["Nanga def?"]
+    result = run(command, pair, "--task", "pos", *more)
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("more", [["--data", "nowhere"], ["--data", "ud:UD_Wolof-WTB"]])
+def test_evaluate_without_data(run: Run, stack: tuple[Entry, Entry], more: list[str]) -> None:
+    result = run("evaluate", "en-wo", "--task", "pos", *more)
+    assert result.code == 1
+
+
+def test_unknown_task(run: Run) -> None:
+    assert run("evaluate", "en-wo", "--task", "nope", "--data", "x").code == 2
+    assert run("predict", "en-wo", "--task", "nope", "text").code == 2
+
+
+def test_predict_refuses_text_beside_a_file(run: Run, stack: tuple[Entry, Entry], tmp_path: Path) -> None:
+    assert run("predict", "en-wo", "--task", "pos", "text", "--file", tmp_path / "f.txt").code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("latin.txt", b"Nanga def?\nd\xe9g\n", "latin.txt:2: not UTF-8"),
+        ("broken.txt.gz", b"\x1f\x8b\x08\x00broken", "gzip"),
+        ("nine.conllu", b"1\ta\t_\tX\t_\t_\t0\troot\t_\n\n", "nine.conllu:1"),
+        (None, b"", "missing.txt"),
+    ],
+)
+def test_predict_on_bad_files(
+    run: Run, stack: tuple[Entry, Entry], tmp_path: Path, name: str | None, content: bytes, said: str
+) -> None:
+    file = tmp_path / (name or "missing.txt")
+    if name:
+        file.write_bytes(content)
+    result = run("predict", "en-wo", "--task", "pos", "--file", file)
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+
+
+@pytest.mark.parametrize(("output", "expected"), [("tsv", ""), ("json", "[]\n"), ("conllu", "")])
+def test_predict_on_nothing(run: Run, stack: tuple[Entry, Entry], tmp_path: Path, output: str, expected: str) -> None:
+    file = tmp_path / "empty.txt"
+    file.write_text("\n \n")
+    result = run("predict", "en-wo", "--task", "pos", "--file", file, "--output", output)
+    assert (result.code, result.out) == (0, expected)
+    assert "adapters" not in sys.modules or "nothing to predict" in result.err
