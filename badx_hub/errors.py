@@ -23,7 +23,7 @@ class IntegrityError(BadxError):
     """Something is there but not what it claims to be: digest, weights, base, or parent do not match."""
 
 
-class TrainingDiverged(BadxError):
+class TrainingDiverged(BadxError):  # noqa: N818 - named like its sibling
     """The loss is no longer a number."""
 
 

@@ -145,7 +145,7 @@ def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match="--learning-rate"):
         train(
-            Regression(dropout=0.0), plan(learning_rate=1e38, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
+            Regression(dropout=0.0), plan(learning_rate=1e20, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
         )
 
 
