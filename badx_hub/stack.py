@@ -19,9 +19,6 @@ from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry, Wanted, open_registry, resolve
 from badx_hub.tasks import AnyTask, task_named
 
-MAX_LENGTH = 256
-"""Sub-words a window; longer sentences are read in overlapping windows."""
-
 
 @dataclass(frozen=True)
 class BilingualStack:
@@ -34,7 +31,6 @@ class BilingualStack:
     tokenizer: Any
     task: AnyTask
     entries: tuple[Entry, ...]
-    max_length: int = MAX_LENGTH
 
     @property
     def name(self) -> AdapterName:
@@ -46,19 +42,24 @@ class BilingualStack:
         """The labels the task adapter was trained with."""
         return self.entries[-1].manifest.labels or ()
 
+    @property
+    def max_length(self) -> int:
+        """Sub-words a window, as in training; longer sentences are read in overlapping windows."""
+        return int(str(self.entries[-1].manifest.recipe["max_length"]))
+
     def examples(self, inputs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[Any, ...]:
         """The inputs as the task reads them: a text is split into words, a split sentence is taken as it is."""
         return tuple(self.task.prepare(given) for given in inputs)
 
     def predict(self, inputs: Sequence[str] | Sequence[Sequence[str]], *, batch_size: int = 32) -> tuple[Any, ...]:
-        """One prediction an input, in the order given; POS: a tag a word.
+        """One prediction an input, in the order given; POS: a tag a word, so none for an empty text.
 
         Args:
             inputs: texts, or sentences already split into words (better: no guess about word boundaries).
             batch_size: windows a forward pass.
 
         Raises:
-            UsageError: a single string, or an input without words.
+            UsageError: a single string in place of a list.
         """
         if isinstance(inputs, str):
             raise UsageError("predict expects a list of texts; got one string. Type predict([text]).")

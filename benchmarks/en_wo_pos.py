@@ -45,7 +45,7 @@ class Log(Silent):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, nargs="+", default=[300, 2000], help="budgets of the BA")
+    parser.add_argument("--steps", type=int, nargs="+", default=[300, 3000], help="budgets of the BA")
     parser.add_argument("--learning-rate", type=float, default=None, help="of the BA")
     parser.add_argument("--task-steps", type=int, default=None)
     parser.add_argument("--registry", default=None, help="default: the user's own")

@@ -33,10 +33,11 @@ _DOWNLOADED = (
 
 @dataclass(frozen=True)
 class Base:
-    """A base on this machine: its folder, and what a manifest says of it."""
+    """A base on this machine: its folder, what a manifest says of it, and the longest input in sub-words."""
 
     folder: Path
     ref: BaseRef
+    max_length: int
 
     @property
     def slug(self) -> str:
@@ -99,7 +100,14 @@ def _base(name: str, folder: Path) -> Base:
         num_layers=int(config.get("num_hidden_layers") or config["n_layers"]),
         vocab_size=int(config["vocab_size"]),
     )
-    return Base(folder, ref)
+    return Base(folder, ref, _max_length(config))
+
+
+def _max_length(config: Mapping[str, Any]) -> int:
+    positions = int(config.get("max_position_embeddings", 512))
+    # The RoBERTa family counts positions from behind the padding's own.
+    offset = int(config.get("pad_token_id", 1)) + 1 if "roberta" in config["model_type"] else 0
+    return positions - offset
 
 
 def _config(folder: Path) -> Mapping[str, Any]:

@@ -69,4 +69,4 @@ def freeze(model: Any) -> Any:
 
 def _unasked_advice() -> AbstractContextManager[None]:
     """transformers advises to train the layers that we replace or do not use."""
-    return without_warnings("transformers.modeling_utils")
+    return without_warnings("transformers")

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from badx_hub.errors import UsageError
 from badx_hub.manifest import ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.stacks import save_adapter
@@ -45,6 +46,14 @@ class Run:
     sources: tuple[SourceRef, ...]
     parent: ParentRef | None = None
     labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if the recipe's inputs are longer than the base takes."""
+        if self.recipe.max_length > self.base.max_length:
+            raise UsageError(
+                f"max_length is {self.recipe.max_length}, but {self.base.ref.name} reads at most "
+                f"{self.base.max_length} sub-words. Give --max-length {self.base.max_length} or less."
+            )
 
     @property
     def key(self) -> str:
