@@ -70,6 +70,8 @@ def _root(
 def main() -> None:
     """Run the command line on `sys.argv` and exit; the one place where errors become messages and exit codes."""
     _output.use_utf8()
+    if not os.environ.get(DEBUG_VARIABLE):
+        _output.hush_libraries()
     sys.exit(_output.flushed(_run()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -51,6 +52,12 @@ def write_json(document: object) -> None:
     write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
 
 
+def write_records(records: Iterable[object]) -> None:
+    """One JSON document, an array with a record a line."""
+    lines = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+    write(f"[\n{lines}\n]" if lines else "[]")
+
+
 def note(message: str) -> None:
     """Something worth knowing, on stderr."""
     sys.stderr.write(f"{printable(message)}\n")
@@ -78,6 +85,12 @@ def use_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def hush_libraries() -> None:
+    """Keep the libraries' hints to programmers off stderr; their errors are raised anyway."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("adapters").setLevel(logging.ERROR)
 
 
 def flushed(code: int) -> int:

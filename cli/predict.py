@@ -86,7 +86,7 @@ def _predicted(stack: BilingualStack, examples: Sequence[Any], batch_size: int) 
 
 def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) -> None:
     if output is Output.JSON:
-        _output.write_json([task.record(example, prediction) for example, prediction in predicted])
+        _output.write_records(task.record(example, prediction) for example, prediction in predicted)
         return
     for example, prediction in predicted:
         if output is Output.TSV:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -118,4 +117,4 @@ def test_predict_on_nothing(run: Run, stack: tuple[Entry, Entry], tmp_path: Path
     file.write_text("\n \n")
     result = run("predict", "en-wo", "--task", "pos", "--file", file, "--output", output)
     assert (result.code, result.out) == (0, expected)
-    assert "adapters" not in sys.modules or "nothing to predict" in result.err
+    assert "nothing to predict" in result.err
