@@ -76,6 +76,13 @@ def test_flags_go_on_top_and_none_changes_nothing() -> None:
     assert override(section, {"steps": 7, "seed": None}).steps == 7
 
 
+@pytest.mark.parametrize("steps", [1, 7, 500, 4000])
+def test_a_shorter_or_longer_run_keeps_its_share_of_warm_up(steps: int) -> None:
+    quick = load_recipe("quick").language
+    assert override(quick, {"steps": steps}).warmup_steps == round(quick.warmup_steps * steps / quick.steps)
+    assert override(quick, {"steps": 700, "warmup_steps": 3}).warmup_steps == 3
+
+
 def test_impossible_flags_are_all_named() -> None:
     with pytest.raises(UsageError, match="batch_size") as caught:
         override(load_recipe("demo").language, {"steps": 0, "batch_size": -3})

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from badx_hub.errors import UsageError
-from badx_hub.recipes.model import Recipe
+from badx_hub.recipes.model import Recipe, TrainingRecipe
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -40,10 +40,14 @@ def load_recipe(name_or_file: str) -> Recipe:
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
     """`section` with the flags that are not None put on top, validated again.
 
+    Other `steps` keep the shape of the learning rate: warm-up keeps its share unless it is given too.
+
     Raises:
         UsageError: a value is impossible; every such value is listed.
     """
     given = {key: value for key, value in flags.items() if value is not None}
+    if isinstance(section, TrainingRecipe) and isinstance(steps := given.get("steps"), int) and steps > 0:
+        given.setdefault("warmup_steps", round(section.warmup_steps * steps / section.steps))
     return _validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
 
 
