@@ -113,7 +113,8 @@ def train(
     }
     common: dict[str, Any] = {
         "registry": found,
-        "base": base or chosen.base,
+        # A task adapter's base is that of the adapter under it, whatever the recipe would take.
+        "base": base if carried else base or chosen.base,
         "label": label,
         "force": force,
         "reporter": _reporter(format),
