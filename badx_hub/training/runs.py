@@ -18,7 +18,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
-from badx_hub.storage import digest_of, home
+from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.loop import Objective, Outcome, Plan, Reporter, train
@@ -106,7 +106,8 @@ class Run:
         )
 
     def _publish(self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts) -> Entry:
-        with tempfile.TemporaryDirectory(prefix="badx-") as folder:
+        temporary = Path(tempfile.gettempdir())
+        with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
             building = Path(folder)
             save_adapter(model, self.name, building)
             write_curves(
