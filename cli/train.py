@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -214,6 +215,8 @@ def _reporter(format: Format) -> Reporter | None:
 
 
 def _show(trained: Trained, format: Format) -> None:
+    if int(os.environ.get("RANK", "0")):  # One of several processes speaks.
+        return
     entry = trained.entry
     if trained.already:
         _output.note(f"{entry.name} was trained so already; --force trains it again.")
