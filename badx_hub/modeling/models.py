@@ -49,7 +49,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
             "trained on text with it. Take a base pretrained by masked-language modelling, such as --base demo."
         )
     adapters.init(model)
-    return freeze(model)
+    return freeze(_named(model, base))
 
 
 def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -59,7 +59,13 @@ def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTraine
         # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
         config.architectures = None
         model = adapters.AutoAdapterModel.from_pretrained(base.folder, config=config, use_safetensors=True, dtype=dtype)
-    return freeze(model).eval()
+    return freeze(_named(model, base)).eval()
+
+
+def _named(model: Any, base: Base) -> Any:
+    """`adapters` writes the model's name into what it saves: the base's, never the path of a folder."""
+    model.config.name_or_path = base.ref.name
+    return model
 
 
 def freeze(model: Any) -> Any:
