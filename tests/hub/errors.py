@@ -1,4 +1,4 @@
-"""What the server answers when it refuses: the status and headers the real Hub sends, which the client turns into its errors."""
+"""How the server refuses: the real Hub's status and headers, which the client turns into its errors."""
 
 from __future__ import annotations
 

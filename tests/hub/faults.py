@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
@@ -64,9 +65,8 @@ class WrongEtag:
 
 
 Before = Status | CutRequest
-After = CutResponse | LoseResponse | Slow | WrongContent | WrongEtag
-Action = Before | After
-_Chosen = TypeVar("_Chosen", bound=Action)
+After = CutResponse | LoseResponse | Slow | WrongContent
+Action = Before | After | WrongEtag
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Faults:
     seen: list[Seen] = field(default_factory=list)
     transports: MutableMapping[Any, asyncio.Transport] = field(default_factory=dict)
 
-    def strike(self, method: str, path: str, kinds: tuple[type[_Chosen], ...]) -> _Chosen | None:
+    def strike(self, method: str, path: str, kinds: type | UnionType) -> Action | None:
         """The action of the first fault of these kinds that strikes."""
         for fault in list(self.armed):
             if isinstance(fault.action, kinds) and fault.strikes(method, path):
@@ -131,7 +131,7 @@ class FaultLayer:
         headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
         seen = Seen(scope["method"], path, headers=headers)
         self.faults.seen.append(seen)
-        action = self.faults.strike(scope["method"], path, (Status, CutRequest))
+        action = self.faults.strike(scope["method"], path, Before)
         if isinstance(action, CutRequest):
             await self._cut_request(scope, receive, action.after)
             return
@@ -160,7 +160,7 @@ class _Answer:
         self.pass_on = send
         self.seen = seen
         self.path = path
-        self.action: After | None = None
+        self.action: Action | None = None
         self.left = 0
         self.closed = False
 
@@ -177,9 +177,9 @@ class _Answer:
         method = self.scope["method"]
         self.seen.status = message["status"]
         if "x-linked-etag" in headers or ("etag" in headers and message["status"] < 300):
-            self.action = self.faults.strike(method, self.path, (WrongEtag,))
+            self.action = self.faults.strike(method, self.path, WrongEtag)
         if self.action is None and method != "HEAD" and message["status"] < 300:
-            self.action = self.faults.strike(method, self.path, (CutResponse, LoseResponse, Slow, WrongContent))
+            self.action = self.faults.strike(method, self.path, After)
         if isinstance(self.action, LoseResponse):
             self.seen.status = 0
             await self._close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -65,7 +64,7 @@ class Objects:
         if not self.has(sha256):
             partial = self._partial()
             partial.write_bytes(content)
-            os.replace(partial, self.path(sha256))
+            partial.replace(self.path(sha256))
         if lfs:
             return lfs_blob(sha256, len(content))
         return Blob(sha256=sha256, size=len(content), oid=git_oid(content), lfs=False)
@@ -81,7 +80,7 @@ class Objects:
                     file.write(chunk)
             if digest.hexdigest() != sha256:
                 return False
-            os.replace(partial, self.path(sha256))
+            partial.replace(self.path(sha256))
             return True
         finally:
             partial.unlink(missing_ok=True)

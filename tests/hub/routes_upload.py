@@ -59,7 +59,7 @@ def dataset_batch(hub: Hub, who: Who, namespace: str, name: str, body: Body) -> 
 
 
 def _batch(hub: State, who: Account | None, kind: RepoType, id_: str, body: bytes) -> Response:
-    """Offers `basic` only, whatever else (`xet`, `multipart`) the client can do; objects already there need no upload."""
+    """Offers `basic` alone, whatever else (`xet`) the client can do; objects already there need no upload."""
     repo = readable(hub.store, who, kind, id_)
     account = required(who)
     if account.role != "write":

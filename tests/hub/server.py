@@ -178,7 +178,7 @@ def _server(app: ASGIApp, faults: Faults) -> uvicorn.Server:
             log_level="critical",
             access_log=False,
             timeout_graceful_shutdown=1,
-        )  # fmt: skip
+        )
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import threading
@@ -153,7 +152,7 @@ def _below(files: Mapping[str, Blob], path: str) -> dict[str, Blob]:
 def _write(path: Path, value: object) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(value))
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 class Store:
