@@ -11,6 +11,8 @@ import yaml
 
 from tests.hub.objects import Blob
 
+# The C parser, where PyYAML has it: a listing reads thousands of cards.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})")
 _MODEL_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -42,7 +44,7 @@ def problems(readme: str) -> tuple[list[str], list[str]]:
     if match is None:
         return [], ["empty or missing yaml metadata in repo card"]
     try:
-        data = yaml.safe_load(match[1])
+        data = yaml.load(match[1], _LOADER)
     except yaml.YAMLError as error:
         return [f"bad YAML: {error}"], []
     if data is None:
@@ -63,7 +65,7 @@ def _metadata(readme: str) -> dict[str, Any]:
     if match is None:
         return {}
     try:
-        data = yaml.safe_load(match[1])
+        data = yaml.load(match[1], _LOADER)
     except yaml.YAMLError:
         return {}
     return data if isinstance(data, dict) else {}

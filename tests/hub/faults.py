@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import UnionType
@@ -118,6 +118,17 @@ class Faults:
                 return fault.action
         return None
 
+    async def close(self, scope: Scope, *, abort: bool = False) -> None:
+        """Close a request's connection, after what was written or (`abort`) at once.
+
+        Then let the loop tell the protocol, so that it does not try to answer.
+        """
+        transport = self.transports.get(scope["client"])
+        if transport is not None:
+            transport.abort() if abort else transport.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
 
 class FaultLayer:
     """ASGI middleware around the whole application."""
@@ -148,7 +159,7 @@ class FaultLayer:
             got += len(message.get("body", b""))
             if not message.get("more_body"):
                 break
-        await _close(self.faults.transports[scope["client"]].abort)
+        await self.faults.close(scope, abort=True)
 
 
 class _Answer:
@@ -215,14 +226,7 @@ class _Answer:
 
     async def _close(self) -> None:
         self.closed = True
-        await _close(self.faults.transports[self.scope["client"]].close)
-
-
-async def _close(close: Callable[[], None]) -> None:
-    """Close and let the loop tell the protocol, so that it does not try to answer."""
-    close()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+        await self.faults.close(self.scope)
 
 
 def _refusal(action: Status) -> JSONResponse:

@@ -110,7 +110,8 @@ class HubServer:
 
     def env(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The environment of a subprocess on another machine: this endpoint, this token ("" for none), an own home."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+        dropped = ("HF_", "HUGGING", "TRANSFORMERS_OFFLINE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         own = {
             "HF_ENDPOINT": self.endpoint,
             "HF_HOME": str(home / "huggingface"),
