@@ -7,7 +7,14 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 from requests import RequestException
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import Timeout
@@ -108,7 +115,9 @@ def without_token(text: str, token: Any) -> str:
 def _answered(error: Exception, status: int, doing: str) -> BadxError:
     said = one_line(without_token(getattr(error, "server_message", None) or "", _token_of(error)))
     quoted = f' (it says: "{said}")' if said else ""
-    if status == 404:
+    # To a stranger, the Hub of Hugging Face answers 401 for what is not there.
+    hidden = isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError)
+    if status == 404 or hidden:
         return NotFoundError(
             f"{doing}: there is no such thing on the Hub, or it is private and not yours{quoted}. "
             "Check the name, or log in (`hf auth login`)."
