@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,7 +34,13 @@ def build(state: State, faults: Faults) -> ASGIApp:
     for module in (routes_repos, routes_refs, routes_upload, routes_discussions, routes_files):
         app.include_router(module.router)
     app.add_exception_handler(HubError, _refuse)
+    app.add_exception_handler(RequestValidationError, _misunderstand)
     return FaultLayer(_Slashes(app), faults)
+
+
+def _misunderstand(request: Request, error: Exception) -> JSONResponse:
+    """An address or a parameter no route is made for."""
+    return _refuse(request, HubError(404, f"Not on this server: {request.method} {request.url.path}"))
 
 
 def _refuse(request: Request, error: Exception) -> JSONResponse:

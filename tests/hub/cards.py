@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,9 @@ class Card:
 
 
 def read_card(readme: str, files: Iterable[str]) -> Card:
-    data = _metadata(readme)
+    # As JSON has it: dates are text, NaN and infinities are null.
+    text = json.dumps(_metadata(readme), default=str, skipkeys=True)
+    data = json.loads(text, parse_constant=lambda _: None)
     names = frozenset(files)
     return Card(data=data, tags=tuple(dict.fromkeys(_tags(data, readme, names))))
 

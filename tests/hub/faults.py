@@ -146,11 +146,12 @@ class FaultLayer:
         if isinstance(action, CutRequest):
             await self._cut_request(scope, receive, action.after)
             return
-        answer = _Answer(self.faults, scope, send, seen, path)
+        request = _Request(receive)
+        answer = _Answer(self.faults, scope, request, send, seen, path)
         if isinstance(action, Status):
-            await _refusal(action)(scope, receive, answer.send)
+            await _refusal(action)(scope, request.receive, answer.send)
             return
-        await self.app(scope, receive, answer.send)
+        await self.app(scope, request.receive, answer.send)
 
     async def _cut_request(self, scope: Scope, receive: Receive, after: int) -> None:
         got = 0
@@ -162,12 +163,33 @@ class FaultLayer:
         await self.faults.close(scope, abort=True)
 
 
+class _Request:
+    """A request's body, which is read to its end before the answer starts.
+
+    Otherwise the connection is closed on a client still sending, which then may not see an early refusal.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._complete = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        while not self._complete:
+            await self.receive()
+
+
 class _Answer:
     """One answer on its way out, struck or not."""
 
-    def __init__(self, faults: Faults, scope: Scope, send: Send, seen: Seen, path: str) -> None:
+    def __init__(self, faults: Faults, scope: Scope, request: _Request, send: Send, seen: Seen, path: str) -> None:
         self.faults = faults
         self.scope = scope
+        self.request = request
         self.pass_on = send
         self.seen = seen
         self.path = path
@@ -184,6 +206,7 @@ class _Answer:
             await self._body(message)
 
     async def _start(self, message: Message) -> None:
+        await self.request.drain()
         headers = MutableHeaders(scope=message)
         method = self.scope["method"]
         self.seen.status = message["status"]

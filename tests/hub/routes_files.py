@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from tests.hub.accounts import Account, readable
 from tests.hub.context import Body, Hub, Kinds, Readable, State, Text, Who, is_true, kind_of, lfs_json, next_link
-from tests.hub.errors import HubError, entry_not_found
+from tests.hub.errors import HubError, entry_not_found, repo_not_found
 from tests.hub.objects import Blob, git_oid
 from tests.hub.routes_upload import check_signed, signature
 from tests.hub.store import Commit, Repo, RepoType
@@ -99,6 +99,11 @@ def resolve_model(hub: Hub, who: Who, namespace: str, name: str, revision: Text,
 @router.api_route("/{kinds}/{namespace}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
 def resolve(hub: Hub, who: Who, kinds: Kinds, namespace: str, name: str, revision: Text, path: Text) -> Response:
     return _resolve(hub, who, kind_of(kinds), f"{namespace}/{name}", revision, path)
+
+
+@router.api_route("/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
+def resolve_without_namespace(who: Who) -> None:
+    raise repo_not_found(anonymous=who is None)
 
 
 def _resolve(hub: State, who: Account | None, kind: RepoType, id_: str, revision: str, path: str) -> Response:

@@ -27,7 +27,7 @@ from tests.hub.context import (
     lfs_json,
     next_link,
 )
-from tests.hub.errors import HubError, bad_request
+from tests.hub.errors import HubError, bad_request, repo_not_found
 from tests.hub.store import Commit, Repo, RepoType
 
 router = APIRouter()
@@ -149,6 +149,13 @@ def listing(
     return JSONResponse(page, headers=next_link(hub, request, cursor + size) if more else None)
 
 
+@router.get("/api/{kinds}/{name}")
+@router.get("/api/{kinds}/{name}/revision/{revision}")
+def without_namespace(kinds: Kinds, who: Who) -> None:
+    """Names such as `gpt2`: the real Hub has a few old ones, this one has none."""
+    raise repo_not_found(anonymous=who is None)
+
+
 def _ordered(found: Sequence[tuple[Repo, Commit]], sort: str, *, descending: bool) -> list[tuple[Repo, Commit]]:
     keys = {"lastModified": lambda pair: pair[1].date, "createdAt": lambda pair: pair[0].created}
     return sorted(found, key=keys.get(sort, keys["lastModified"]), reverse=descending)
@@ -214,7 +221,7 @@ def _everything(hub: State, repo: Repo, commit: Commit) -> dict[str, Any]:
         "downloads": 0,
         "likes": 0,
         "tags": list(card.tags),
-        "cardData": json.loads(json.dumps(card.data, default=str)),
+        "cardData": card.data,
         "siblings": [{"rfilename": path} for path in sorted(commit.files)],
         "usedStorage": sum(blob.size for blob in commit.files.values()),
     }

@@ -117,12 +117,12 @@ def check_signed(request: Request, oid: str, given: str) -> None:
 def commit(
     hub: Hub, who: Who, kinds: Kinds, repo: Readable, revision: Text, body: Body, create_pr: str | None = None
 ) -> dict[str, Any]:
-    request = parse(body)
     with hub.store.lock:
         ref = repo.ref_of(revision)
         if ref is None or ref.startswith("refs/tags/"):
             raise revision_not_found(revision)
         account = _check_write(who, repo, ref, is_true(create_pr))
+        request = parse(body)
         if is_true(create_pr):
             return _propose(hub, repo, ref, request, account)
         head = repo.resolve(ref)

@@ -106,7 +106,9 @@ class HubServer:
                 data = content.encode() if isinstance(content, str) else content
                 lfs = is_lfs_by_attributes(path, GITATTRIBUTES.decode())
                 merged[path] = store.objects.add(data, lfs=lfs)
-            return found.commit(MAIN, merged, title="put", author=USER, parent=head.sha).sha
+            made = found.commit(MAIN, merged, title="put", author=USER, parent=head.sha)
+        self._state.card(made)  # read now, so that the first listing of thousands takes no longer than the next
+        return made.sha
 
     def env(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The environment of a subprocess on another machine: this endpoint, this token ("" for none), an own home."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import requests
-from huggingface_hub import snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from tests.hub.fixture import hub as hub
@@ -28,6 +28,15 @@ def test_private_repos_are_told_apart_as_on_the_hub(hub: HubServer) -> None:
     assert hub.api(hub.read_token).model_info("acme/secret").private
     hub.api().update_repo_settings("acme/secret", private=False)
     assert not hub.api(token=False).model_info("acme/secret").private
+
+
+@pytest.mark.parametrize("name", ["acme/none", "bert-base-multilingual-cased"])
+def test_an_unknown_repo_is_not_found(hub: HubServer, name: str) -> None:
+    for ask in (hub.api().model_info, hub.api(token=False).model_info, snapshot_download):
+        with pytest.raises(RepositoryNotFoundError):
+            ask(name)
+    with pytest.raises(RepositoryNotFoundError):
+        hf_hub_download(name, "config.json", token=hub.token)
 
 
 def test_only_members_with_a_writing_token_write(hub: HubServer) -> None:

@@ -50,6 +50,17 @@ def test_a_status_refuses_and_nothing_is_done(hub: HubServer, repo: str, code: i
     assert hub.files(repo)["b.txt"] == b"new"
 
 
+def test_a_refusal_of_a_large_body_arrives(hub: HubServer, repo: str) -> None:
+    text = b"text " * 1_000_000
+    hub.fault("*/commit/main", Status(403))
+    with pytest.raises(HfHubHTTPError, match="403"):
+        commit(hub, repo, text)
+    url = f"{hub.endpoint}/api/models/{repo}/commit/main"
+    stranger = {"Authorization": f"Bearer {hub.other_token}"}
+    assert requests.post(url, data=text, headers=stranger, timeout=10).status_code == 403
+    assert requests.post(url, data=text, timeout=10, headers={"Authorization": "Bearer no"}).status_code == 401
+
+
 def test_error_codes_become_the_clients_errors(hub: HubServer, repo: str) -> None:
     hub.fault("/api/models/*", Status(404, error_code="RepoNotFound"))
     with pytest.raises(RepositoryNotFoundError):

@@ -113,6 +113,13 @@ def test_info_has_sizes_digests_and_the_tags_of_the_card(hub: HubServer, repo: s
     assert "badx" in (next(iter(hub.api().list_models())).tags or ())
 
 
+def test_a_card_that_json_cannot_say_is_listed_all_the_same(hub: HubServer) -> None:
+    hub.put("acme/odd", {"README.md": "---\ntags: [badx]\nx: .nan\nwhen: 2024-01-01\n2024-01-02: y\n---\n"})
+    hub.put("acme/broken", {"README.md": "---\ntags: [badx\n---\n"})
+    assert [model.id for model in hub.api().list_models(filter="badx", cardData=True)] == ["acme/odd"]
+    assert hub.api().model_info("acme/broken").tags == ["region:us"]
+
+
 def test_a_listing_is_narrowed_and_paged(hub: HubServer) -> None:
     for number in range(7):
         hub.put(f"acme/mbert.en-wo.{number}", {"README.md": CARD})
