@@ -61,7 +61,10 @@ VersionOption = Annotated[
 ]
 RegistryOption = Annotated[
     str | None,
-    typer.Option("--registry", metavar="DIR", help="A registry's folder, or demo. [default: your own]"),
+    typer.Option("--registry", metavar="DIR", help="A registry: a folder, demo or hf:ORG. [default: your own]"),
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", metavar="REV", help="On the Hub: a branch, a tag or a commit.")
 ]
 FallbackOption = Annotated[
     Fallback | None,

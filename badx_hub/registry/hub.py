@@ -64,6 +64,7 @@ class HubRegistry:
         self._reader = HubReader(endpoint, token, self.cache, patience or Patience())
         self._say = say
         self._sound: dict[str, tuple[FileCheck, ...]] = {}
+        self._problems: dict[str, Problem] | None = None
 
     @property
     def location(self) -> str:
@@ -79,8 +80,7 @@ class HubRegistry:
         if self.offline:
             entries = [entry for entry in self.cache.entries(self.owner) if query.fits(entry.name)]
             return tuple(sorted(entries, key=lambda entry: (str(entry.name), entry.location))[:limit])
-        entries, _ = self._reader.read_all(self.find(query)[:limit])
-        return tuple(entry for entry in entries if query.fits(entry.name))
+        return self.confirm(self.find(query)[:limit])
 
     def find(self, query: Query) -> tuple[Found, ...]:
         """The repositories whose names fit, from the listing alone: quick, and not yet confirmed by badx.json."""
@@ -88,16 +88,17 @@ class HubRegistry:
         found = self._reader.find(self.owner, query.tags())
         return tuple(one for one in found if query.fits(one.name))
 
-    def confirm(self, found: Iterable[Found]) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-        """The adapters of a listing, and what cannot be read of it."""
+    def confirm(self, found: Iterable[Found]) -> tuple[Entry, ...]:
+        """The adapters of a listing, in its order; `problems` has what cannot be read of it."""
         entries, problems = self._reader.read_all(found)
-        return tuple(entries), tuple(problems)
+        self._problems = (self._problems or {}) | {problem.location: problem for problem in problems}
+        return tuple(entries)
 
     def problems(self) -> tuple[Problem, ...]:
-        """The repositories tagged or named as ours whose badx.json cannot be trusted."""
-        if self.offline:
-            return ()
-        return tuple(self._reader.read_all(self.find(Query()))[1])
+        """What `list`, `search` and `candidates` met so far and could not trust; all there is, if none was asked."""
+        if self._problems is None and not self.offline:
+            self.list()
+        return tuple(sorted((self._problems or {}).values(), key=lambda problem: problem.location))
 
     def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
         """The adapters that share a language with what is wanted, for its task or as a carrier."""
@@ -108,13 +109,13 @@ class HubRegistry:
         tags = () if len(mixture.targets) > 1 or wanted.setup == TA_ONLY else (f"badx-target:{mixture.targets[0]}",)
         found = self._reader.find(self.owner, tags)
         near = [o for o in found if o.name.task in (None, wanted.task) and languages & set(o.name.mixture.languages)]
-        entries, _ = self._reader.read_all(near)
+        entries = self.confirm(near)
         known = {entry.manifest.digest for entry in entries}
         parents = {entry.manifest.parent for entry in entries if entry.manifest.parent} if wanted.task else set()
         for parent in parents:
             if parent.digest not in known:
                 entries += self.by_digest(parent.digest, parent.name)
-        return tuple(entries)
+        return entries
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version; `version` may be a commit too.
@@ -258,7 +259,7 @@ class HubRegistry:
         mixture = name.mixture
         tags = Query(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
         found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
-        return tuple(self._reader.read_all(found)[0])
+        return self.confirm(found)
 
     def _cached(self, name: AdapterName, version: str | None) -> Entry:
         found = [entry for entry in self.list() if entry.name == name]

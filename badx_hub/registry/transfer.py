@@ -32,7 +32,7 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
         if there := destination.by_digest(parent.digest, parent.name):
             already.append(_sound(newest(there), destination))
         else:
-            copied.append(_publish(_parent_of(entry, source), source, destination))
+            copied.append(_publish(parent_of(entry, source), source, destination))
     same = _same_version(entry, destination)
     if same is not None:
         already.append(_sound(same, destination))
@@ -41,7 +41,8 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     return Transferred(tuple(copied), tuple(already))
 
 
-def _parent_of(entry: Entry, source: Registry) -> Entry:
+def parent_of(entry: Entry, source: Registry) -> Entry:
+    """The adapter under a task adapter, by digest. Raises NotFoundError."""
     parent = entry.manifest.parent
     assert parent is not None
     if not (found := source.by_digest(parent.digest, parent.name)):
