@@ -22,7 +22,7 @@ types: $(STAMP)
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p badx_hub
 
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 # torch first and alone: an open range would fetch gigabytes of GPU libraries.
 $(STAMP): pyproject.toml constraints.txt

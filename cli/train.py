@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -113,7 +114,8 @@ def train(
     }
     common: dict[str, Any] = {
         "registry": found,
-        "base": base or chosen.base,
+        # A task adapter's base is that of the adapter under it, whatever the recipe would take.
+        "base": base if carried else base or chosen.base,
         "label": label,
         "force": force,
         "reporter": _reporter(format),
@@ -213,6 +215,8 @@ def _reporter(format: Format) -> Reporter | None:
 
 
 def _show(trained: Trained, format: Format) -> None:
+    if int(os.environ.get("RANK", "0")):  # One of several processes speaks.
+        return
     entry = trained.entry
     if trained.already:
         _output.note(f"{entry.name} was trained so already; --force trains it again.")

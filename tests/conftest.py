@@ -14,6 +14,8 @@ from tests.tiny import write_tiny_base
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="badx-tests-hf-")
 os.environ["NO_COLOR"] = "1"
+# Tests run side by side (`pytest -n 2`); torch must not take every core in each of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

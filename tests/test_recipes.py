@@ -46,6 +46,22 @@ def test_a_file_extends_a_preset_and_keeps_the_rest(tmp_path: Path) -> None:
     assert mine.tasks == paper.tasks
 
 
+def test_steps_in_a_file_hold_for_language_adapters_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: paper\nlanguage:\n  steps: 10\n")
+    assert [load_recipe(str(file)).language_side(languages).steps for languages in (1, 2)] == [10, 10]
+    file.write_text("extends: paper\nla_steps: 5\nlanguage:\n  steps: 10\n")
+    assert [load_recipe(str(file)).language_side(languages).steps for languages in (1, 2)] == [5, 10]
+
+
+def test_a_recipe_that_extends_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text("extends: b.yaml\n")
+    Path("b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(UsageError, match=r"a\.yaml extends b\.yaml extends a\.yaml"):
+        load_recipe("a.yaml")
+
+
 def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text("extends: paper\nlanguage:\n  step: 10\n  batch_size: 0\n  learning_rate: -1\n")
@@ -74,6 +90,13 @@ def test_flags_go_on_top_and_none_changes_nothing() -> None:
     section = load_recipe("demo").language
     assert override(section, {"steps": None}) == section
     assert override(section, {"steps": 7, "seed": None}).steps == 7
+
+
+@pytest.mark.parametrize("steps", [1, 7, 500, 4000])
+def test_a_shorter_or_longer_run_keeps_its_share_of_warm_up(steps: int) -> None:
+    quick = load_recipe("quick").language
+    assert override(quick, {"steps": steps}).warmup_steps == round(quick.warmup_steps * steps / quick.steps)
+    assert override(quick, {"steps": 700, "warmup_steps": 3}).warmup_steps == 3
 
 
 def test_impossible_flags_are_all_named() -> None:

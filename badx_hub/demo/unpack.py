@@ -77,7 +77,10 @@ def unpack(packed: Path, target: Path) -> None:
     try:
         for name in COPIED:
             shutil.copyfile(packed / name, target / name)
-        (target / "tokenizer.json").write_bytes(gzip.decompress((packed / TOKENIZER).read_bytes()))
+        tokenizer = gzip.decompress((packed / TOKENIZER).read_bytes())
+        if not tokenizer:  # gzip takes an empty file for an empty text
+            raise EOFError(f"{TOKENIZER} is empty")
+        (target / "tokenizer.json").write_bytes(tokenizer)
         weights = load_file(packed / WEIGHTS)
     except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, SafetensorError) as error:
         raise IntegrityError(f"the embedded base is damaged ({error}); install badx-hub again") from error

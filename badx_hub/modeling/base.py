@@ -70,17 +70,24 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
 def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:
     """The base that an adapter's manifest names; `spec` says where it is, if this machine does not know.
 
+    A `spec` that only names the base (its name, slug or digest) says no more than the manifest does.
+
     Raises:
         NotFoundError: this machine does not have it.
         IntegrityError: the base found has other weights than the adapter was trained on.
     """
-    base = resolve_base(spec or _remembered(ref.digest) or ref.name, offline=offline)
+    place = None if spec is None or _names(spec, ref) else spec
+    base = resolve_base(place or _remembered(ref.digest) or ref.name, offline=offline)
     if base.ref.digest != ref.digest:
         raise IntegrityError(
             f"The adapter was trained on base {ref.name} ({ref.digest[:12]}), but {spec or ref.name} has other "
             f"weights ({base.ref.digest[:12]}). Give the right base with --base (base= in Python)."
         )
     return base
+
+
+def _names(spec: str, ref: BaseRef) -> bool:
+    return spec in (ref.name, base_slug(ref.name)) or (len(spec) >= 8 and ref.digest.startswith(spec))
 
 
 def _base(name: str, folder: Path) -> Base:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from badx_hub.errors import UsageError
-from badx_hub.recipes.model import Recipe
+from badx_hub.recipes.model import Recipe, TrainingRecipe
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -22,10 +22,11 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml")))
 
 
-def load_recipe(name_or_file: str) -> Recipe:
+def load_recipe(name_or_file: str, *, extending: tuple[str, ...] = ()) -> Recipe:
     """The preset of that name, or the recipe in that YAML file.
 
-    A file may start from a preset with `extends: NAME` and state only what differs.
+    A file may start from a preset with `extends: NAME` and state only what differs; the steps it states hold
+    for every mixture. `extending` are the recipes on the way here.
 
     Raises:
         UsageError: no such preset or file, not YAML, unknown keys or impossible values (all of them listed).
@@ -33,17 +34,27 @@ def load_recipe(name_or_file: str) -> Recipe:
     data = dict(_read(name_or_file))
     parent = data.pop("extends", None)
     if parent is not None:
-        data = _merge(load_recipe(str(parent)).model_dump(), data)
+        way = (*extending, name_or_file)
+        if str(parent) in way:
+            raise UsageError(f"{' extends '.join((*way, str(parent)))}: a recipe cannot extend itself. Name a preset.")
+        below = load_recipe(str(parent), extending=way).model_dump()
+        if "steps" in (data.get("language") or {}):
+            data = {"la_steps": None, **data}
+        data = _merge(below, data)
     return _validated(Recipe, data, where=f"recipe {name_or_file}")
 
 
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
     """`section` with the flags that are not None put on top, validated again.
 
+    Other `steps` keep the shape of the learning rate: warm-up keeps its share unless it is given too.
+
     Raises:
         UsageError: a value is impossible; every such value is listed.
     """
     given = {key: value for key, value in flags.items() if value is not None}
+    if isinstance(section, TrainingRecipe) and isinstance(steps := given.get("steps"), int) and steps > 0:
+        given.setdefault("warmup_steps", round(section.warmup_steps * steps / section.steps))
     return _validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
 
 

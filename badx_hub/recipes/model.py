@@ -31,7 +31,12 @@ class AdapterRecipe(_Strict):
     leave_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
-class _TrainingRecipe(_Strict):
+class TrainingRecipe(_Strict):
+    """What every training has: optimizer steps, batches of `batch_size`, AdamW with linear warm-up and decay.
+
+    `micro_batches` is into how many slices a batch is cut to save memory; `save_every` 0 keeps no checkpoints.
+    """
+
     steps: Positive
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
@@ -46,7 +51,7 @@ class _TrainingRecipe(_Strict):
     adapter: AdapterRecipe
 
     @model_validator(mode="after")
-    def _possible(self) -> _TrainingRecipe:
+    def _possible(self) -> TrainingRecipe:
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} exceeds steps {self.steps}")
         if self.batch_size % self.micro_batches:
@@ -54,7 +59,7 @@ class _TrainingRecipe(_Strict):
         return self
 
 
-class LanguageRecipe(_TrainingRecipe):
+class LanguageRecipe(TrainingRecipe):
     """Masked-language modelling of a BA, LA or MA.
 
     `batch_size` counts blocks of `max_length` tokens per optimizer step; `held_out` is the share of the text
@@ -67,7 +72,7 @@ class LanguageRecipe(_TrainingRecipe):
     adapter: AdapterRecipe = AdapterRecipe()
 
 
-class TaskRecipe(_TrainingRecipe):
+class TaskRecipe(TrainingRecipe):
     """A task adapter with its head; `batch_size` counts sentences (windows of them, when they are long)."""
 
     adapter: AdapterRecipe = AdapterRecipe(reduction_factor=16.0)

@@ -25,6 +25,7 @@ def _write_csv(path: Path, rows: Rows) -> None:
 
 def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_step: int) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -35,7 +36,9 @@ def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_
     axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: step {best_step}")
     if all("perplexity" in metric for metric in metrics):
         axes.set_yscale("log")
-    axes.set(title=title, xlabel="optimizer steps")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set(title=title, xlabel="optimizer steps", ylabel=metrics[0].rsplit("/", 1)[-1])
     axes.legend()
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from badx_hub.corpora.masking import generator_for, mask_tokens
-from badx_hub.corpora.packing import BlockStore
+from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
+from badx_hub.corpora.packing import BlockStore, Ids
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture
@@ -26,6 +26,9 @@ from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.runs import Run, Trained, seed_label
+
+_EVALUATED_BLOCKS = 32
+"""Blocks a forward pass in evaluation: fixed, since the held-out masks are drawn pass by pass."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class LanguageObjective:
         language = language_at(self.mixture, step)
         first = draws_before(self.mixture, language, step) * self.recipe.batch_size
         rows = self.stores[language].train_batch(range(first, first + self.recipe.batch_size), self.recipe.seed)
-        generator = generator_for("mask", self.recipe.seed, step)
-        return [self._masked(part, generator) for part in np.array_split(rows, parts)]
+        masked = self._masked(rows, generator_for("mask", self.recipe.seed, step))
+        return _slices(masked, -(-len(rows) // parts))
 
     def evaluate(self) -> Row:
         """Perplexity on the held-out masked tokens of every language of the mixture.
@@ -84,30 +87,24 @@ class LanguageObjective:
 
     def _perplexity(self, language: str) -> float:
         generator = generator_for("held out", language)
+        blocks = self.stores[language].held_out_blocks(self.recipe.eval_blocks or None)
         loss, count = 0.0, 0
-        for rows in self._held_out(language):
-            batch = self._masked(rows, generator)
+        for start in range(0, len(blocks), _EVALUATED_BLOCKS):
+            masked = self._masked(blocks[start : start + _EVALUATED_BLOCKS], generator)
+            batch = _slices(masked, _EVALUATED_BLOCKS)[0]
             loss += float(self.module(**_to(batch.inputs, self._device())))
             count += batch.labels
         return perplexity(loss, count)
 
-    def _held_out(self, language: str) -> Iterator[np.ndarray[Any, Any]]:
-        blocks = self.stores[language].held_out_blocks(self.recipe.eval_blocks or None)
-        size = 2 * self.recipe.batch_size
-        return (blocks[start : start + size] for start in range(0, len(blocks), size))
-
-    def _masked(self, rows: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
-        ids = torch.from_numpy(rows.astype(np.int64))
-        masked, positions, labels = mask_tokens(
-            ids,
+    def _masked(self, rows: Ids, generator: torch.Generator) -> MaskedBatch:
+        return mask_tokens(
+            torch.from_numpy(rows.astype(np.int64)),
             special_ids=self.tokens.special_ids,
             mask_id=self.tokens.mask_id,
             vocab_size=self.tokens.vocab_size,
             probability=self.recipe.mask_probability,
             generator=generator,
         )
-        inputs = {"input_ids": masked, "positions": positions, "labels": labels}
-        return Batch(inputs, labels=len(labels), units=ids.numel())
 
     def _device(self) -> torch.device:
         return next(iter(self.parameters.values())).device
@@ -184,6 +181,22 @@ def _counts(objective: LanguageObjective) -> Mapping[str, Mapping[str, int]]:
 
 def _metric(language: str) -> str:
     return f"{language}/perplexity"
+
+
+def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:
+    """The batch cut into slices of `rows` blocks; the masks are drawn before, so that they do not depend on it."""
+    length = masked.input_ids.shape[1]
+    slices = []
+    for start in range(0, len(masked.input_ids), rows):
+        ids = masked.input_ids[start : start + rows]
+        first, last = torch.searchsorted(masked.positions, torch.tensor([start, start + rows]) * length).tolist()
+        inputs = {
+            "input_ids": ids,
+            "positions": masked.positions[first:last] - start * length,
+            "labels": masked.labels[first:last],
+        }
+        slices.append(Batch(inputs, labels=last - first, units=ids.numel()))
+    return slices
 
 
 def _to(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -154,9 +154,10 @@ class _Run:
         again: str,
     ) -> None:
         self.objective, self.plan, self.checkpoints = objective, plan, checkpoints
-        self.reporter, self.again = reporter, again
+        self.again = again
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
+        self.reporter = reporter if self.accelerator.is_main_process else Silent()
         self.optimizer = torch.optim.AdamW(
             list(objective.parameters.values()), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
@@ -200,10 +201,12 @@ class _Run:
         labels = sum(batch.labels for batch in batches)
         self.module.train()
         total = torch.zeros((), device=self.accelerator.device)
-        for batch in batches[rank::processes]:
-            inputs = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.inputs.items()}
-            loss = self.module(**inputs)
-            # Processes average their gradients; the sum over all labels is wanted, divided once.
+        for start in range(0, len(batches), processes):
+            # Processes meet in every backward pass: one without a slice goes along with a weight of nothing.
+            has_slice = start + rank < len(batches)
+            inputs = self._moved(batches[start + rank if has_slice else 0].inputs)
+            loss = self.module(**inputs) * float(has_slice)
+            # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
             self.accelerator.backward(loss * (processes / labels))
             total += loss.detach()
         for group in self.optimizer.param_groups:
@@ -213,6 +216,10 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         mean = float(self.accelerator.reduce(total, "sum")) / labels
         return mean, sum(batch.units for batch in batches)
+
+    def _moved(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        device = self.accelerator.device
+        return {key: value.to(device, non_blocking=True) for key, value in inputs.items()}
 
     def _evaluate(self) -> None:
         self.module.eval()

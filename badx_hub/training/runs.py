@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from badx_hub.errors import UsageError
+from accelerate import PartialState
+
+from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.manifest import ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.stacks import save_adapter
@@ -18,7 +20,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
-from badx_hub.storage import digest_of, home
+from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.loop import Objective, Outcome, Plan, Reporter, train
@@ -87,8 +89,14 @@ class Run:
         """Train from the last checkpoint on, publish, and drop the checkpoints."""
         checkpoints = CheckpointFolder(home() / "runs" / self.key[:32])
         outcome = train(objective, self._plan(), checkpoints, reporter, again=again)
-        entry = self._publish(model, objective, outcome, registry, counts())
-        checkpoints.clear()
+        processes = PartialState()
+        if processes.is_main_process:
+            self._publish(model, objective, outcome, registry, counts())
+            checkpoints.clear()
+        processes.wait_for_everyone()
+        entry = self.published_in(registry)
+        if entry is None:
+            raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
         return Trained(entry, already=False)
 
     def _plan(self) -> Plan:
@@ -106,7 +114,8 @@ class Run:
         )
 
     def _publish(self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts) -> Entry:
-        with tempfile.TemporaryDirectory(prefix="badx-") as folder:
+        temporary = Path(tempfile.gettempdir())
+        with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
             building = Path(folder)
             save_adapter(model, self.name, building)
             write_curves(

@@ -14,7 +14,7 @@ from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.names import AdapterName
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import Entry, Registry, Wanted, resolve
 from badx_hub.registry.resolve import TA_ONLY
@@ -156,8 +156,7 @@ def train_task_adapter(
 
 
 def _carrier(mixture: Mixture, base: str | None, label: str | None, registry: Registry) -> Entry:
-    slug = base_slug(base) if base else None
-    wanted = Wanted(mixture, None, base=slug, label=label)
+    wanted = Wanted(mixture, None, base=base, label=label)
     return resolve(registry.list(), wanted, broken=registry.problems()).entry
 
 

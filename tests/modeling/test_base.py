@@ -36,6 +36,11 @@ def test_a_folder_once_used_is_found_again_without_its_path(tiny_base: Path) -> 
     assert base_of(base.ref).folder == base.folder
 
 
+def test_a_base_may_be_named_by_slug_or_digest_once_it_is_known(tiny_base: Path) -> None:
+    base = resolve_base(str(tiny_base))
+    assert {base_of(base.ref, spec).folder for spec in ("tiny", base.ref.digest[:12])} == {base.folder}
+
+
 def test_an_unknown_folder_says_to_give_the_base(tiny_base: Path, base_copy: Path) -> None:
     base = resolve_base(str(base_copy))
     shutil.rmtree(base_copy)
