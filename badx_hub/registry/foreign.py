@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -238,7 +239,8 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        with storage_errors(path):
+        with storage_errors(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about protocols: what cannot be read is refused below
             value = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         needs = _NEEDS.search(str(error))
