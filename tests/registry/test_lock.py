@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
-from badx_hub.registry import Entry, LocalRegistry, Wanted
+from badx_hub.registry import Entry, LocalRegistry, Report, Wanted
 from badx_hub.registry.lock import (
     Lock,
     LockedAdapter,
@@ -166,7 +166,7 @@ def test_what_lies_on_a_hub_is_locked_with_its_commit(stack: tuple[Entry, Entry]
         def fetch(self, entry: Entry) -> Path:
             return registry.root / entry.name.repo_name / entry.version
 
-        def verify(self, entry: Entry) -> object:
+        def verify(self, entry: Entry) -> Report:
             return registry.verify(entry)
 
     _, found = resolved(WANTED, registry)
