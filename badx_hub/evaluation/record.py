@@ -14,6 +14,7 @@ from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
 from badx_hub.manifest import CARD_FILE, EvaluationRef, Manifest, ManifestDraft, utc_now
 from badx_hub.registry import Entry, Registry
+from badx_hub.registry.places import Places
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import newest
 from badx_hub.registry.resolve import MAD_X
@@ -36,7 +37,7 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
     name and digest of the data. Earlier scores on the same split and language are replaced, all others stay.
 
     Args:
-        registry: where the version is published, usually the one the stack came from.
+        registry: where the stack came from; the version is published there (of several, in the first).
         language: of the data.
 
     Raises:
@@ -48,7 +49,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
             f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
             "than its own. Leave --record out, or train the pair's own adapter."
         )
-    known = _newest_of(evaluation.entry, registry)
+    target = next(registry.registries) if isinstance(registry, Places) else registry
+    known = _newest_of(evaluation.entry, target)
     draft = _with_scores(known.manifest, evaluation, normalise(language))
     if (draft.metrics, draft.evaluations) == (known.manifest.metrics, known.manifest.evaluations):
         return Recorded(known, already=True)
@@ -58,7 +60,7 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
         manifest = prepare(building, draft)
         if manifest.digest != known.manifest.digest:
             raise IntegrityError(f"The files of {known.name} changed meanwhile. Check with `badx-hub verify`.")
-        return Recorded(registry.publish(building), already=False)
+        return Recorded(target.publish(building), already=False)
 
 
 def _newest_of(entry: Entry, registry: Registry) -> Entry:

@@ -10,9 +10,11 @@ from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.record import record
 from badx_hub.manifest import MANIFEST_FILE, ParentRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
+from badx_hub.registry.places import Places
 from badx_hub.tasks.metrics import LabelScore, Scores
 from badx_hub.tasks.treebanks import DataReference
 from tests.registry.conftest import build
+from tests.registry.double import UNREACHABLE, Double
 
 NOUN, VERB, X = (
     LabelScore(label, 0.5, 0.5, f1, n) for label, f1, n in (("NOUN", 0.6, 9), ("VERB", 0.2, 3), ("X", 0, 0))
@@ -135,6 +137,17 @@ def test_scores_of_the_fallback_are_not_the_adapters_own(task: Entry, registry: 
     with pytest.raises(UsageError, match="--record"):
         record(replace(judged(task), setup="mad-x"), registry, language="wo")
     assert len(registry.list()) == 2
+
+
+def test_it_goes_into_ones_own_registry_whatever_else_was_looked_into(
+    task: Entry, registry: LocalRegistry, tmp_path: Path
+) -> None:
+    own = LocalRegistry(tmp_path / "own")
+    places = Places((own, registry, Double("hf:", failure=UNREACHABLE)))
+    first = record(judged(task), places, language="wo")
+    assert own.list() == (first.entry,)
+    assert len(registry.list()) == 2
+    assert record(judged(task), places, language="wo").already
 
 
 def test_nothing_is_recorded_of_damaged_weights(task: Entry, registry: LocalRegistry) -> None:
