@@ -39,6 +39,7 @@ MANIFEST_FILE = "badx.json"
 CARD_FILE = "README.md"
 CURVES_FILE = "curves.png"
 WEIGHT_FILES = ("adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 MAX_MANIFEST_BYTES = 4 * 2**20
 TRAINED = "trained"
 IMPORTED = "imported"
@@ -86,6 +87,8 @@ def _is_time(text: str) -> str:
 def _are_files(files: dict[str, str]) -> dict[str, str]:
     seen: set[str] = set()
     for name in files:
+        if name.lower().endswith(PICKLES):
+            raise ValueError(f"{name!r} is a pickle, which can run code when it is loaded")
         if not is_allowed_file(name):
             raise ValueError(f"{name!r} is not among the files an adapter may have")
         if name.casefold() in seen:

@@ -6,11 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, is_allowed_file, read_manifest_text
+from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, Manifest, is_allowed_file, read_manifest_text
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.storage import sha256_file
-
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def check_names(folder: Path, manifest: Manifest) -> None:

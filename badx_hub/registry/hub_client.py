@@ -33,12 +33,14 @@ _T = TypeVar("_T")
 class Patience:
     """How often something is tried, and how long is waited in between: `first_wait` seconds, then twice that, ...
 
-    A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told.
+    A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told. A download
+    may be slow, but not silent for more than `silence` seconds.
     """
 
     tries: int = 4
     first_wait: float = 0.5
     longest: float = 30.0
+    silence: float = TIME_LIMITS[1]
 
     def pause(self, error: Exception, tried: int) -> float | None:
         """The seconds to wait after the failed try number `tried` (from 1); None to give up."""
@@ -111,7 +113,7 @@ def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, pa
     doing = f"Reading {file} of {repo}"
 
     def read() -> Answer:
-        with closing(_open(api, repo, file, revision, 0)) as response:
+        with closing(_open(api, repo, file, revision, 0, patience)) as response:
             content = b"".join(_bounded(response, limit, doing))
             commit = response.headers.get("X-Repo-Commit")
             return Answer(content, commit if commit and COMMIT.fullmatch(commit) else None)
@@ -128,7 +130,7 @@ def download(api: HfApi, repo: str, file: str, revision: str, target: Path, *, l
 
     def go_on() -> None:
         have = target.stat().st_size if target.exists() else 0
-        with closing(_open(api, repo, file, revision, have)) as response:
+        with closing(_open(api, repo, file, revision, have, patience)) as response:
             resumed = have > 0 and response.status_code == HTTPStatus.PARTIAL_CONTENT
             with storage_errors(target), target.open("ab" if resumed else "wb") as stream:
                 for chunk in _bounded(response, limit - (have if resumed else 0), doing):
@@ -137,7 +139,7 @@ def download(api: HfApi, repo: str, file: str, revision: str, target: Path, *, l
     attempt(go_on, doing, patience)
 
 
-def _open(api: HfApi, repo: str, file: str, revision: str, start: int) -> Any:
+def _open(api: HfApi, repo: str, file: str, revision: str, start: int, patience: Patience) -> Any:
     """The response to a GET of the file from byte `start` on, its body not yet read.
 
     `requests` follows redirects, to a CDN for example, and does not take the token along to another host.
@@ -147,11 +149,11 @@ def _open(api: HfApi, repo: str, file: str, revision: str, start: int) -> Any:
     if start:
         headers["Range"] = f"bytes={start}-"
     url = hf_hub_url(repo, file, revision=revision, endpoint=api.endpoint)
-    response = get_session().get(url, headers=headers, stream=True, timeout=TIME_LIMITS)
+    response = get_session().get(url, headers=headers, stream=True, timeout=(TIME_LIMITS[0], patience.silence))
     if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         # All bytes were there when the connection was cut, or the file is another one: begin again.
         response.close()
-        return _open(api, repo, file, revision, 0)
+        return _open(api, repo, file, revision, 0, patience)
     try:
         hf_raise_for_status(response)
     except requests.HTTPError:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -61,6 +63,7 @@ class Plan:
     revision: str
     version: str
     creates: bool
+    new_branch: bool
     parent: str | None
     uploads: tuple[Upload, ...]
     deletes: tuple[str, ...]
@@ -111,9 +114,13 @@ class Publisher:
         repo = f"{self.owner}/{prepared.manifest.adapter_name.repo_name}"
         for tried in count(1):
             plan = self.plan(prepared, parent_location)
-            if plan.already is not None:
-                return plan.already
             try:
+                if plan.creates or plan.new_branch:
+                    # Then look again: others may have done the same just now, and the commit needs its parent.
+                    self._make(plan)
+                    plan = self.plan(prepared, parent_location)
+                if plan.already is not None:
+                    return plan.already
                 return self._read_back(prepared, plan, self._commit(prepared, plan))
             except _Mixed as mixed:
                 if tried >= self.reader.patience.tries:
@@ -129,7 +136,7 @@ class Publisher:
         """What publishing will do; nothing is changed. Raises like `publish`."""
         manifest = prepared.manifest
         repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
-        head, creates = self._head(repo)
+        head, new = self._head(repo)
         names = self.reader.files(repo, head) if head else {}
         there = self._there(manifest, head) if head and MANIFEST_FILE in names else None
         _refuse_foreign(repo, list(names), there.manifest if there else None)
@@ -137,7 +144,7 @@ class Publisher:
         if there is not None:
             if there.version == prepared.version:
                 already = None if self.faults(there) else there
-            else:
+            elif self.revision == MAIN:  # on a branch people may keep what they like
                 _refuse_newer(repo, there, manifest)
         theirs = self._readme(repo, head) if head and CARD_FILE in names else None
         card = self._card(prepared, theirs, repo, parent_location)
@@ -146,7 +153,8 @@ class Publisher:
             repo=repo,
             revision=self.revision,
             version=prepared.version,
-            creates=creates,
+            creates=new == "repository",
+            new_branch=new is not None and self.revision != MAIN and not self.options.create_pr,
             parent=head,
             uploads=_uploads(prepared, card),
             deletes=tuple(sorted((old & set(names)) - set(manifest.files) - {CARD_FILE})),
@@ -154,17 +162,13 @@ class Publisher:
             already=already,
         )
 
-    def _head(self, repo: str) -> tuple[str | None, bool]:
-        """The commit to build on (that of main if the branch is not there yet), and whether to create the repo."""
-        try:
-            return self.reader.head(repo, self.revision), False
-        except NotFoundError:
-            if self.revision == MAIN:
-                return None, True
-        try:
-            return self.reader.head(repo, MAIN), False
-        except NotFoundError:
-            return None, True
+    def _head(self, repo: str) -> tuple[str | None, Literal["branch", "repository"] | None]:
+        """The commit to build on (that of main if the branch is not there yet), and what has to be made first."""
+        with suppress(NotFoundError):
+            return self.reader.head(repo, self.revision), None
+        with suppress(NotFoundError):
+            return self.reader.head(repo, MAIN), "branch"
+        return None, "repository"
 
     def _there(self, manifest: Manifest, head: str) -> Entry:
         name = manifest.adapter_name
@@ -200,10 +204,6 @@ class Publisher:
 
     def _commit_at_once(self, prepared: Prepared, plan: Plan) -> str:
         api = self.reader.api
-        if plan.creates:
-            api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
-        if plan.revision != MAIN and not self.options.create_pr:
-            api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationAdd(one.name, one.content if one.content is not None else prepared.folder / one.name)
             for one in plan.uploads
@@ -218,6 +218,13 @@ class Publisher:
             parent_commit=plan.parent,
         )
         return str(done.oid)
+
+    def _make(self, plan: Plan) -> None:
+        api = self.reader.api
+        if plan.creates:
+            api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
+        if plan.new_branch:
+            api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
 
     def _read_back(self, prepared: Prepared, plan: Plan, commit: str) -> Entry:
         manifest = prepared.manifest

@@ -26,7 +26,7 @@ def sealed(card: str) -> str:
 
 def is_ours(readme: str) -> bool:
     """Whether nobody has changed the text below the metadata since it was published."""
-    _, text = _parted(readme)
+    _, text = _parted(readme.replace("\r\n", "\n"))
     seal = _SEAL.search(text)
     return seal is not None and _digest(text[: seal.start()].rstrip("\n") + "\n") == seal[1]
 
@@ -84,4 +84,4 @@ def _values(block: str) -> dict[str, Any] | None:
 
 
 def _digest(text: str) -> str:
-    return sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+    return sha256(text.encode()).hexdigest()

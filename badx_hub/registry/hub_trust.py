@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, WEIGHT_FILES, Manifest
+from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, WEIGHT_FILES, Manifest
 from badx_hub.names import AdapterName
-from badx_hub.registry.checks import PICKLES
 from badx_hub.registry.hub_client import COMMIT
 
 PREFIX = "hf:"
