@@ -33,3 +33,11 @@ class TrainingInterrupted(BadxError):  # noqa: N818 - an interruption the user a
 
 class StorageError(BadxError, OSError):
     """The file system refused: disk full, no permission. ``errno`` is that of the wrapped ``OSError``."""
+
+
+class HubError(BadxError):
+    """A Hub refused, failed, or cannot be reached; ``status`` is the HTTP status where there was an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -10,13 +10,14 @@ from functools import cache, lru_cache
 from math import inf
 from typing import Literal
 
-from langcodes import Language, LanguageTagError
+from langcodes import Language, LanguageTagError, tag_distance
 from language_data.names import load_trie, normalize_name  # type: ignore[import-untyped]
 from language_data.util import data_filename  # type: ignore[import-untyped]
 
 from badx_hub.errors import UsageError
 
 MAX_WEIGHT = 1000
+UNRELATED = 80
 MixtureKind = Literal["language", "bilingual", "multilingual"]
 
 _LEGAL_MIXTURES = "en-wo, en-wo@5:1, en:5,wo:1, wo, en+bm+wo, en-zh_Hant"
@@ -58,6 +59,15 @@ def normalise(tag: str) -> str:
 def name_of(tag: str) -> str:
     """The English name of a language: "Wolof", "Chinese (Traditional)"."""
     return _english_name(normalise(tag))
+
+
+@lru_cache(maxsize=4096)
+def distance(wanted: str, other: str) -> int:
+    """How far `other` is for somebody who asks for `wanted`, from 0 (the same) to 134, as `langcodes` counts.
+
+    Not symmetric. Languages that have nothing to do with one another are at UNRELATED or more.
+    """
+    return int(tag_distance(wanted, other))
 
 
 @dataclass(frozen=True, order=True)

@@ -39,7 +39,10 @@ MANIFEST_FILE = "badx.json"
 CARD_FILE = "README.md"
 CURVES_FILE = "curves.png"
 WEIGHT_FILES = ("adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 MAX_MANIFEST_BYTES = 4 * 2**20
+TRAINED = "trained"
+IMPORTED = "imported"
 
 _EXTRA_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,90}\.(png|csv)", re.ASCII)
 _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
@@ -84,6 +87,8 @@ def _is_time(text: str) -> str:
 def _are_files(files: dict[str, str]) -> dict[str, str]:
     seen: set[str] = set()
     for name in files:
+        if name.lower().endswith(PICKLES):
+            raise ValueError(f"{name!r} is a pickle, which can run code when it is loaded")
         if not is_allowed_file(name):
             raise ValueError(f"{name!r} is not among the files an adapter may have")
         if name.casefold() in seen:
@@ -130,6 +135,16 @@ class SourceRef(_Frozen):
     counts: Annotated[dict[Word, Count], Field(max_length=100)]
 
 
+class EvaluationRef(_Frozen):
+    """A file on which the scores of `language` below `metrics[split]` were measured, after training."""
+
+    split: Word
+    language: Word
+    name: Text
+    digest: Digest
+    examples: Count
+
+
 class Training(_Frozen):
     """What training cost: optimizer steps, the step that was kept, tokens or sentences seen, seconds."""
 
@@ -161,6 +176,9 @@ class ManifestDraft(_Frozen):
     versions: Annotated[dict[Word, Word], Field(max_length=100)]
     created: Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
     licence: Word | None = None
+    evaluations: Annotated[tuple[EvaluationRef, ...], Field(max_length=1000)] = ()
+    origin: Word = TRAINED
+    imported_from: Text | None = None
 
     @classmethod
     def of(
@@ -179,10 +197,14 @@ class ManifestDraft(_Frozen):
         run: str | None = None,
         licence: str | None = None,
         created: str | None = None,
+        evaluations: tuple[EvaluationRef, ...] = (),
+        origin: str = TRAINED,
+        imported_from: str | None = None,
     ) -> Self:
         """A draft whose kind, mixture, task and setup come from `name`; `created` defaults to now (UTC).
 
         `run` is the key of the training run (everything that decided the weights), for whoever asks to run it again.
+        `origin` "imported": others trained it, and `imported_from` says where it was taken from.
         """
         return cls(
             name=str(name),
@@ -202,6 +224,9 @@ class ManifestDraft(_Frozen):
             versions=dict(versions),
             created=created or utc_now(),
             licence=licence,
+            evaluations=evaluations,
+            origin=origin,
+            imported_from=imported_from,
         )
 
     @cached_property

@@ -16,7 +16,10 @@ from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Registry, Wanted, open_registry, resolve
+from badx_hub.registry import Entry, Registry, Wanted
+from badx_hub.registry.lock import resolved
+from badx_hub.registry.places import Where
+from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY
 from badx_hub.tasks import AnyTask, task_named
 
 
@@ -24,13 +27,16 @@ from badx_hub.tasks import AnyTask, task_named
 class BilingualStack:
     """A base with its stack of adapters active, in evaluation mode.
 
-    `entries` are what was loaded, the language-side adapter first and the task adapter last.
+    `entries` are what was loaded, the language-side adapter first and the task adapter last. `setup` is what really
+    serves: "bad-x", "ta-only", or "mad-x" where the task adapter stands on another adapter than in training, the LA
+    of the target.
     """
 
     model: Any
     tokenizer: Any
     task: AnyTask
     entries: tuple[Entry, ...]
+    setup: str = BAD_X
 
     @property
     def name(self) -> AdapterName:
@@ -88,7 +94,10 @@ def load_bilingual_stack(
     ratio: str | None = None,
     setup: str = "bad-x",
     label: str | None = None,
-    registry: Registry | str | Path | None = None,
+    registry: Where = None,
+    lock: str | Path | None = None,
+    fallback: str | None = None,
+    offline: bool = False,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> BilingualStack:
@@ -101,21 +110,26 @@ def load_bilingual_stack(
         ratio: source to target batches of the bilingual adapter ("5:1"); default the balanced 1:1.
         setup: "bad-x", or "ta-only" for a task adapter on the bare base.
         label: the last field of the adapters' names; default none.
-        registry: default the user's own; "demo" for the embedded one; a folder.
+        registry: default the user's own and, only where that has nothing that fits, the Hub; "demo" for the embedded
+            one; a folder; "hf:ORG" for a namespace on the Hub; or several of these, in the order to look into them.
+        lock: a file written by `badx-hub lock`; exactly the versions in it are loaded, whatever else there is.
+        fallback: "mad-x" takes, where nothing else fits, the task adapter of the source's LA on the LA of the
+            target; the stack's `setup` says so. Default: an error.
+        offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
         device: default the GPU where there is one, else the CPU.
         dtype: default float32.
 
     Raises:
         UsageError: an unknown language or task, or several bases to choose from.
         NotFoundError: no such adapter (the nearest are listed) or no such base on this machine.
-        IntegrityError: another base, another BA, a missing or changed file, missing weights.
+        IntegrityError: another base, another BA, a missing or changed file, missing weights, not what is locked.
+        HubError: a registry on the Hub, named as the first one, cannot be read.
     """
-    found = registry if registry is not None and not isinstance(registry, (str, Path)) else open_registry(registry)
-    mixture = pair(source, target, ratio)
-    wanted = Wanted(mixture, task, base=base, setup=setup, label=label)
-    resolution = resolve(found.list(), wanted, broken=found.problems())
-    carriers = (resolution.carrier,) if resolution.carrier else ()
-    return load_entries((*carriers, resolution.entry), found, base=base, device=device, dtype=dtype)
+    wanted = Wanted(pair(source, target, ratio), task, base=base, setup=setup, label=label)
+    places, resolution = resolved(wanted, registry, lock=lock, fallback=fallback, offline=offline)
+    return load_entries(
+        resolution.entries, places, base=base, setup=resolution.setup, device=device, dtype=dtype, offline=offline
+    )
 
 
 def load_entries(
@@ -123,20 +137,31 @@ def load_entries(
     registry: Registry,
     *,
     base: str | None = None,
+    setup: str | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    offline: bool = False,
 ) -> BilingualStack:
-    """The stack of exactly these entries, the language-side adapter first; errors as in `load_bilingual_stack`."""
+    """The stack of exactly these entries, the language-side adapter first; errors as in `load_bilingual_stack`.
+
+    With `setup` "mad-x", and only then, the carrier is the LA of another language than the one that the task adapter
+    was trained on.
+    """
     last = entries[-1].manifest
-    _check_chain(entries)
+    if setup == MAD_X:
+        _check_swap(entries)
+    else:
+        _check_chain(entries)
+    _check_bases(entries)
     folders = [_verified(entry, registry) for entry in entries]
-    found = base_of(last.base, base)
+    found = base_of(last.base, base, offline=offline)
     model = _model(found, entries, folders, dtype or torch.float32)
     return BilingualStack(
         model=model.to(device or default_device()),
         tokenizer=load_tokenizer(found),
         task=task_named(str(last.task)),
         entries=tuple(entries),
+        setup=setup or (BAD_X if len(entries) > 1 else TA_ONLY),
     )
 
 
@@ -165,6 +190,24 @@ def _check_chain(entries: Sequence[Entry]) -> None:
             f"{entries[-1].name} was trained on {wanted} and would stand on {given}. "
             "Load the adapter it was trained on, or train it anew on this one."
         )
+
+
+def _check_swap(entries: Sequence[Entry]) -> None:
+    """MAD-X: a TA trained on an LA may stand on the LA of another language, and on nothing else."""
+    parent = entries[-1].manifest.parent
+    known = AdapterName.parse(parent.name) if parent else None
+    carriers = [entry.name for entry in entries[:-1]]
+    kinds = [name.kind for name in (known, *carriers) if name]
+    if kinds != ["language", "language"] or known is None or known.mixture == carriers[0].mixture:
+        raise IntegrityError(
+            f"{MAD_X} puts a task adapter from one language's adapter on another language's; {entries[-1].name} was "
+            f"trained on {known or 'none'} and would stand on {', '.join(map(str, carriers)) or 'none'}. "
+            "Load it with the adapter it was trained on."
+        )
+
+
+def _check_bases(entries: Sequence[Entry]) -> None:
+    last = entries[-1].manifest
     for entry in entries:
         if entry.manifest.base.digest != last.base.digest:
             raise IntegrityError(

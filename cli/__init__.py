@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _output, demo, evaluate, predict, recipes, registry, train
+from badx_hub.cli import _output, demo, evaluate, foreign, lock, predict, recipes, registry, search, share, train
 from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
 
 PROGRAM = "badx-hub"
@@ -28,8 +28,12 @@ _COMMANDS = (
     ("info", registry.info, "info en-wo --task pos"),
     ("verify", registry.verify, "verify"),
     ("remove", registry.remove, "remove mbert/en-wo/pos"),
-    ("push", registry.push, "push en-wo --task pos --to ./shared-registry"),
-    ("pull", registry.pull, "pull en-wo --task pos --from ./shared-registry"),
+    ("push", share.push, "push en-wo --task pos --to ORG"),
+    ("pull", share.pull, "pull en-wo --task pos --from ORG"),
+    ("search", search.search, "search --source en --target wo --task pos"),
+    ("lock", lock.lock, "lock en-wo --task pos"),
+    ("import", foreign.import_adapter, "import ./la-wo --language wo --base xlm-roberta-base"),
+    ("convert", foreign.convert, "convert ./old-adapter"),
     ("recipes", recipes.recipes, "recipes paper > my.yaml"),
     ("demo", demo.demo, "demo"),
 )

@@ -35,7 +35,7 @@ def find(registry: Registry, asked: Wanted) -> Resolution:
     """The newest entry that is asked for, with the one under it."""
     from badx_hub.registry import resolve
 
-    return resolve(registry.list(), asked, broken=registry.problems())
+    return resolve(registry.candidates(asked), asked, broken=registry.problems())
 
 
 def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName:

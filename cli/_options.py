@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,12 @@ class Setup(str, Enum):
 
     BAD_X = "bad-x"
     TA_ONLY = "ta-only"
+
+
+class Fallback(str, Enum):
+    """What may serve where nothing fits; the values are those of `badx_hub.registry.resolve.FALLBACKS`."""
+
+    MAD_X = "mad-x"
 
 
 class Split(str, Enum):
@@ -54,6 +61,17 @@ VersionOption = Annotated[
 ]
 RegistryOption = Annotated[
     str | None,
-    typer.Option("--registry", metavar="DIR", help="A registry's folder, or demo. [default: your own]"),
+    typer.Option("--registry", metavar="DIR", help="A registry: a folder, demo or hf:ORG. [default: your own]"),
 ]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", metavar="REV", help="On the Hub: a branch, a tag or a commit.")
+]
+FallbackOption = Annotated[
+    Fallback | None,
+    typer.Option("--fallback", help="Where nothing fits: the source's task adapter on the target's own adapter."),
+]
+LockOption = Annotated[
+    Path | None, typer.Option("--lock", metavar="FILE", help="Use exactly the versions of this lock file.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]

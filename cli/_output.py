@@ -90,6 +90,9 @@ def use_utf8() -> None:
 def hush_libraries() -> None:
     """Keep the libraries' hints to programmers off stderr; their errors are raised anyway."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("adapters").setLevel(logging.ERROR)
 
 

@@ -1,29 +1,51 @@
-"""Loading a stack for the commands that use one."""
+"""Finding and loading a stack for the commands that use one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from badx_hub.cli import _entries
+from badx_hub.cli import _output
 
 if TYPE_CHECKING:
-    from badx_hub.registry import Registry, Resolution, Wanted
+    from badx_hub.cli._options import Fallback
+    from badx_hub.registry import Resolution, Wanted
+    from badx_hub.registry.places import Places
     from badx_hub.stack import BilingualStack
 
 
-def open_and_find(registry: str | None, asked: Wanted) -> tuple[Registry, Resolution]:
-    """The registry, and what is asked for in it; nothing heavy is loaded yet."""
-    from badx_hub.registry import open_registry
+def open_and_find(
+    registry: str | None,
+    asked: Wanted,
+    *,
+    lock: Path | None = None,
+    fallback: Fallback | None = None,
+    offline: bool = False,
+) -> tuple[Places, Resolution]:
+    """The registries, and what is asked for in them; nothing heavy is loaded yet.
 
-    found = open_registry(registry)
-    return found, _entries.find(found, asked)
+    What serves in place of the pair's own adapter, and what comes from the Hub, is said on stderr.
+    """
+    from badx_hub.registry.lock import resolved
+    from badx_hub.registry.resolve import MAD_X
+
+    places, resolution = resolved(
+        asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
+    )
+    if resolution.setup == MAD_X and resolution.carrier is not None:
+        _output.warning(
+            f"the fallback {MAD_X} serves {asked.mixture}: {resolution.entry.name} on {resolution.carrier.name}, "
+            "which is not the adapter it was trained on."
+        )
+    for entry in resolution.entries:
+        if entry.location.startswith("hf:"):
+            _output.note(f"using {entry.location}")
+    return places, resolution
 
 
-def load(registry: Registry, resolution: Resolution, base: str | None) -> BilingualStack:
+def load(places: Places, resolution: Resolution, base: str | None, *, offline: bool = False) -> BilingualStack:
     """The stack of these entries. `base` has chosen them; it says where the base is only if it is a folder."""
     from badx_hub.stack import load_entries
 
-    entries = (*((resolution.carrier,) if resolution.carrier else ()), resolution.entry)
     folder = base if base is not None and Path(base).expanduser().is_dir() else None
-    return load_entries(entries, registry, base=folder)
+    return load_entries(resolution.entries, places, base=folder, setup=resolution.setup, offline=offline)

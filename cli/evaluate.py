@@ -9,8 +9,11 @@ import typer
 from badx_hub.cli import _entries, _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
+    FallbackOption,
     FormatOption,
     LabelOption,
+    LockOption,
+    OfflineOption,
     PairArgument,
     RatioOption,
     RegistryOption,
@@ -20,9 +23,13 @@ from badx_hub.cli._options import (
     Split,
 )
 from badx_hub.cli._output import Format, Table
+from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
+    from badx_hub.cli._options import Fallback
     from badx_hub.evaluation import Evaluation
+    from badx_hub.registry import Entry, Wanted
+    from badx_hub.registry.places import Places
 
 
 def evaluate(
@@ -38,30 +45,43 @@ def evaluate(
     ratio: RatioOption = None,
     label: LabelOption = None,
     registry: RegistryOption = None,
+    lock: LockOption = None,
+    fallback: FallbackOption = None,
+    offline: OfflineOption = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Register a new version of the weights with these scores.")
+    ] = False,
+    language: Annotated[
+        str | None, typer.Option("--language", metavar="LANG", help="Of the data, for --record. [default: the target]")
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Score a stack on annotated data of its target language.
 
-    Every word counts. --format quiet prints one metric a line, as a fraction.
+    Every word counts. --format quiet prints one metric a line, as a fraction. With --record the scores stand in
+    the manifest and on the card of a new version, which is what push publishes.
     """
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     from badx_hub.tasks import task_named
 
     task_named(task).references(data, split.value)  # a wrong path is answered before anything loads
-    found, resolution = _stack.open_and_find(registry, asked)
+    spoken = _recorded_language(language, asked, registry, fallback) if record else None
+    found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     from badx_hub.evaluation import evaluate as run
 
-    done = run(_stack.load(found, resolution, base), data, split=split.value, batch_size=batch_size)
+    stack = _stack.load(found, resolution, base, offline=offline)
+    done = run(stack, data, split=split.value, batch_size=batch_size)
+    entry = done.entry if spoken is None else _record(done, found, spoken)
     metrics = done.scores.metrics
     _output.show(
         format,
         tables=_tables(done),
         document={
             "name": str(done.entry.name),
-            "version": done.entry.version,
+            "version": entry.version,
             "task": task,
-            "setup": setup.value,
+            "setup": done.setup,
             "data": done.data,
             "split": done.split,
             "examples": done.examples,
@@ -71,6 +91,32 @@ def evaluate(
         },
         quiet=[f"{metric}\t{value:.6f}" for metric, value in metrics.items()],
     )
+
+
+def _recorded_language(language: str | None, asked: Wanted, registry: str | None, fallback: Fallback | None) -> str:
+    """The language whose scores are recorded; what cannot be recorded is refused before anything is computed."""
+    from badx_hub.languages import normalise
+
+    if registry == "demo":
+        raise UsageError("The demo registry is read-only: leave --record out, or pull from it and record there.")
+    if fallback is not None:
+        raise UsageError("--record is about a task adapter on its own adapter: leave --fallback out.")
+    if language is not None:
+        return normalise(language)
+    if len(asked.mixture.targets) > 1:
+        raise UsageError(f"{asked.mixture} has several targets. Say which one the data is in: --language LANG.")
+    return asked.mixture.targets[0]
+
+
+def _record(done: Evaluation, places: Places, language: str) -> Entry:
+    from badx_hub.evaluation.record import record
+
+    recorded = record(done, places, language=language)
+    if recorded.already:
+        _output.note(f"These very scores are in {recorded.entry.name} {recorded.entry.version} already.")
+    else:
+        _output.note(f"recorded in {recorded.entry.location}")
+    return recorded.entry
 
 
 def _tables(done: Evaluation) -> list[Table]:

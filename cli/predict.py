@@ -15,7 +15,10 @@ import typer
 from badx_hub.cli import _entries, _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
+    FallbackOption,
     LabelOption,
+    LockOption,
+    OfflineOption,
     PairArgument,
     RatioOption,
     RegistryOption,
@@ -58,6 +61,9 @@ def predict(
     ratio: RatioOption = None,
     label: LabelOption = None,
     registry: RegistryOption = None,
+    lock: LockOption = None,
+    fallback: FallbackOption = None,
+    offline: OfflineOption = False,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
 ) -> None:
     """Predict on sentences of the target language.
@@ -68,13 +74,13 @@ def predict(
 
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     chosen = task_named(task)
-    found, resolution = _stack.open_and_find(registry, asked)
+    found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     examples = _examples(chosen, text, file)
     if not examples:
         _output.note("There is nothing to predict on: no line has a word.")
         _write(chosen, (), output)
         return
-    stack = _stack.load(found, resolution, base)
+    stack = _stack.load(found, resolution, base, offline=offline)
     _write(chosen, _predicted(stack, examples, batch_size), output)
 
 

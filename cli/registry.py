@@ -1,23 +1,24 @@
-"""What is registered: list, info, verify, remove, push, pull. No command here loads tensors."""
+"""What is registered: list, info, verify, remove. No command here loads tensors."""
 
 from __future__ import annotations
 
-import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _output
+from badx_hub.cli import _entries, _hub, _output
 from badx_hub.cli._completion import complete_name
+from badx_hub.cli._info import info_tables
 from badx_hub.cli._options import (
     BaseOption,
     FormatOption,
     LabelOption,
     NameArgument,
+    OfflineOption,
     RatioOption,
     RegistryOption,
+    RevisionOption,
     Setup,
     SetupOption,
     TaskOption,
@@ -28,9 +29,7 @@ from badx_hub.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
-    from badx_hub.registry import Entry, Problem, Registry, Report, Transferred
-
-_HUB_LIKE = re.compile(r"(hf|hf-hub|https?):.*")
+    from badx_hub.registry import Entry, Problem, Registry, Report
 
 
 def list_adapters(
@@ -71,20 +70,22 @@ def info(
     label: LabelOption = None,
     version: VersionOption = None,
     registry: RegistryOption = None,
+    revision: RevisionOption = None,
+    offline: OfflineOption = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Show what an adapter is: training, data, scores and files.
 
-    --format json prints all of badx.json; --format quiet prints the adapter's folder alone.
+    ORG/mbert.en-wo is one on the Hub, of which badx.json alone is read. --format json prints all of badx.json;
+    --format quiet prints where the adapter is.
     """
-    from badx_hub.registry import open_registry
-
-    found = open_registry(registry)
-    named = _entries.name_of(found, name, **_options(task, base, ratio, setup, label))
-    entry = found.get(named, _version(found, named, version))
+    found, named = _hub.named(name, registry, revision=revision, offline=offline)
+    if named is None:
+        named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
+    entry = found.get(named, version if _hub.is_hub(found) else _version(found, named, version))
     _output.show(
         format,
-        tables=_info_tables(entry),
+        tables=info_tables(entry),
         document={
             **entry.manifest.model_dump(mode="json"),
             "version": entry.version,
@@ -148,7 +149,7 @@ def remove(
     from badx_hub.registry import open_registry
 
     found = open_registry(registry)
-    named = _entries.name_of(found, name, **_options(task, base, ratio, setup, label))
+    named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
     chosen = _versions(found, named)
     if not chosen:
         found.get(named)  # raises with the nearest names
@@ -163,60 +164,10 @@ def remove(
     _output.note(f"Removed {what}.")
 
 
-def push(
-    name: NameArgument,
-    to: Annotated[str, typer.Option("--to", metavar="DIR", help="The folder of the other registry.")],
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Copy an adapter to another registry.
-
-    A task adapter takes the adapter it stands on along. What is there already stays as it is.
-    """
-    from badx_hub.registry import open_registry
-
-    _refuse_hub(to, "--to")
-    source, destination = open_registry(registry), open_registry(to)
-    named = _entries.name_of(source, name, **_options(task, base, ratio, setup, label))
-    _transfer(source.get(named), source, destination, format)
-
-
-def pull(
-    name: NameArgument,
-    origin: Annotated[str, typer.Option("--from", metavar="DIR", help="The folder of the other registry, or demo.")],
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Copy an adapter from another registry into yours.
-
-    A task adapter brings the adapter it stands on along. What is here already stays as it is.
-    """
-    from badx_hub.registry import open_registry
-    from badx_hub.registry.local import DEMO
-
-    if origin != DEMO:
-        _refuse_hub(origin, "--from")
-        if not Path(origin).expanduser().exists():
-            raise NotFoundError(f"There is no registry in {origin}. Check the folder given to --from.")
-    source, destination = open_registry(origin), open_registry(registry)
-    named = _entries.name_of(source, name, **_options(task, base, ratio, setup, label))
-    _transfer(source.get(named), source, destination, format)
-
-
-def _options(
+def options(
     task: str | None, base: str | None, ratio: str | None, setup: Setup, label: str | None
 ) -> dict[str, str | None]:
-    """The options as given: the default setup counts as none."""
+    """The options as given, for `_entries.name_of`: the default setup counts as none."""
     given = None if setup is Setup.BAD_X else setup.value
     return {"task": task, "base": base, "ratio": ratio, "setup": given, "label": label}
 
@@ -278,7 +229,7 @@ def _checked(report: Report) -> dict[str, Any]:
         "files": [{"name": check.name, "state": check.state} for check in report.files],
         "parent": report.parent,
         "reason": "; ".join(faults) or None,
-        "short": _short(report.entry.version),
+        "short": short(report.entry.version),
         "state": "; ".join(faults) or "ok",
     }
 
@@ -292,12 +243,13 @@ def _unreadable(problem: Problem) -> dict[str, Any]:
         "files": [],
         "parent": None,
         "reason": problem.reason,
-        "short": _short(problem.version),
+        "short": short(problem.version),
         "state": problem.reason,
     }
 
 
-def _short(version: str) -> str:
+def short(version: str) -> str:
+    """The first digits of a version's hash."""
     return version.partition("-")[2][:7] or version
 
 
@@ -307,96 +259,3 @@ def _confirm(question: str) -> None:
     if not typer.confirm(_output.printable(question), err=True):
         _output.note("Nothing was removed.")
         raise typer.Exit(1)
-
-
-def _refuse_hub(where: str, flag: str) -> None:
-    """Until registries on the Hub are here, a bare name could only be meant as one."""
-    is_path = any(mark in where for mark in "/\\") or where in (".", "..", "~") or Path(where).is_dir()
-    if _HUB_LIKE.fullmatch(where) or not is_path:
-        raise UsageError(
-            f"{flag} {where} is not a folder, and only folders are supported now. "
-            f"Write a path: {flag} ./{re.sub('[^A-Za-z0-9._-]+', '-', where)}"
-        )
-
-
-def _transfer(entry: Entry, source: Registry, destination: Registry, format: Format) -> None:
-    from badx_hub.registry import copy
-
-    done: Transferred = copy(entry, source, destination)
-    states = [("already there", one) for one in done.already] + [("copied", one) for one in done.copied]
-    if not done.copied:
-        _output.note(f"Nothing to do: {entry.name} is in {destination.location} already.")
-    _output.show(
-        format,
-        tables=[
-            Table(
-                ("name", "version", "state"),
-                tuple((str(one.name), _short(one.version), state) for state, one in states),
-                folding=("name",),
-                title=f"{source.location} -> {destination.location}",
-            )
-        ],
-        document=[{**_entries.document(one), "copied": state == "copied"} for state, one in states],
-        quiet=[str(one.name) for _, one in states],
-    )
-
-
-def _info_tables(entry: Entry) -> list[Table]:
-    manifest = entry.manifest
-    training = manifest.training
-    read = f"{training.tokens:,} tokens" if training.tokens else f"{training.sentences or 0:,} sentences"
-    facts = {
-        "name": manifest.name,
-        "kind": manifest.kind,
-        "version": entry.version,
-        "created": manifest.created,
-        "base": f"{manifest.base.name} ({manifest.base.digest[:12]})",
-        "stands on": f"{manifest.parent.name} ({manifest.parent.digest[:12]})" if manifest.parent else "",
-        "languages": ", ".join(f"{language}:{weight}" for language, weight in manifest.mixture),
-        "task": manifest.task or "",
-        "setup": manifest.setup or "",
-        "labels": ", ".join(manifest.labels or ()),
-        "training": f"{training.steps:,} steps (kept: {training.best_step:,}), {read}, {training.seconds:,.0f} s",
-        "seed": str(manifest.seed),
-        "licence": manifest.licence or "",
-        "digest": manifest.digest,
-        "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),
-        "location": entry.location,
-    }
-    return [
-        Table(("field", "value"), tuple((k, v) for k, v in facts.items() if v), folding=("value",)),
-        Table(("recipe", "value"), tuple(_flat(manifest.recipe)), folding=("value",)),
-        Table(
-            ("language", "data", "digest", "counts"),
-            tuple(
-                (
-                    source.language,
-                    source.name,
-                    source.digest[:12],
-                    ", ".join(f"{what} {count:,}" for what, count in source.counts.items()),
-                )
-                for source in manifest.data
-            ),
-            folding=("data", "counts"),
-        ),
-        Table(
-            ("split", "metric", "score"),
-            tuple(
-                (split, metric, _entries.figure(metric, value))
-                for split, scores in manifest.metrics.items()
-                for metric, value in scores.items()
-            ),
-            numbers=("score",),
-            folding=("metric",),
-        ),
-    ]
-
-
-def _flat(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in recipe.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows

@@ -98,6 +98,15 @@ def test_unknown_keys_are_ignored() -> None:
     assert read(value) == read(fields())
 
 
+def test_fields_of_later_versions_have_defaults_for_older_manifests() -> None:
+    manifest = read(fields())
+    assert (manifest.evaluations, manifest.origin, manifest.imported_from) == ((), "trained", None)
+    judged = {"split": "test", "language": "wo", "name": "wo.conllu", "digest": "e" * 64, "examples": 3}
+    again = read(fields(evaluations=[judged], origin="imported", imported_from="hf:org/name@0123"))
+    assert again.evaluations[0].model_dump() == judged
+    assert (again.origin, again.digest) == ("imported", manifest.digest)
+
+
 def test_newer_schema_says_update() -> None:
     with pytest.raises(IntegrityError, match=r"schema 2.*update badx_hub"):
         read({"schema_version": 2, "anything": []})

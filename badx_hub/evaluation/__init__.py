@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
 from badx_hub.tasks.metrics import Scores
-from badx_hub.tasks.treebanks import Split
+from badx_hub.tasks.treebanks import DataReference, Split
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a stack on one split; `data` names the file, `seconds` is the time of the predictions."""
+    """Scores of a stack on one split.
+
+    `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
+    predictions.
+    """
 
     entry: Entry
     data: str
@@ -21,6 +25,8 @@ class Evaluation:
     examples: int
     scores: Scores
     seconds: float
+    references: tuple[DataReference, ...]
+    setup: str
 
 
 def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
@@ -34,13 +40,16 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         NotFoundError, DataError: the data is not there or cannot be read.
     """
     examples = stack.task.read(data, split)
+    references = tuple(stack.task.references(data, split))
     began = time.perf_counter()
     predictions = stack.predict_examples(examples, batch_size=batch_size)
     return Evaluation(
         entry=stack.entries[-1],
-        data=", ".join(file.name for file in stack.task.references(data, split)),
+        data=", ".join(file.name for file in references),
         split=split,
         examples=len(examples),
         scores=stack.task.score(examples, predictions),
         seconds=time.perf_counter() - began,
+        references=references,
+        setup=stack.setup,
     )

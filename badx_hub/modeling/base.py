@@ -45,10 +45,10 @@ class Base:
         return base_slug(self.ref.name)
 
 
-def resolve_base(spec: str) -> Base:
+def resolve_base(spec: str, *, offline: bool = False) -> Base:
     """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
 
-    A folder is remembered, so that adapters trained on it find it again.
+    A folder is remembered, so that adapters trained on it find it again. `offline`: what is cached has to do.
 
     Raises:
         NotFoundError: it can neither be downloaded nor found in the cache.
@@ -64,10 +64,10 @@ def resolve_base(spec: str) -> Base:
         return base
     if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or "\\" in spec:
         raise NotFoundError(f"No folder {spec!r} with a base. Give a folder, a Hub id or `--base demo`.")
-    return _base(spec, _downloaded(spec))
+    return _base(spec, _downloaded(spec, offline))
 
 
-def base_of(ref: BaseRef, spec: str | None = None) -> Base:
+def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:
     """The base that an adapter's manifest names; `spec` says where it is, if this machine does not know.
 
     A `spec` that only names the base (its name, slug or digest) says no more than the manifest does.
@@ -77,7 +77,7 @@ def base_of(ref: BaseRef, spec: str | None = None) -> Base:
         IntegrityError: the base found has other weights than the adapter was trained on.
     """
     place = None if spec is None or _names(spec, ref) else spec
-    base = resolve_base(place or _remembered(ref.digest) or ref.name)
+    base = resolve_base(place or _remembered(ref.digest) or ref.name, offline=offline)
     if base.ref.digest != ref.digest:
         raise IntegrityError(
             f"The adapter was trained on base {ref.name} ({ref.digest[:12]}), but {spec or ref.name} has other "
@@ -143,13 +143,13 @@ def _unpacked_demo() -> Path:
     return folder
 
 
-def _downloaded(repo: str) -> Path:
+def _downloaded(repo: str, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     from requests import RequestException
 
     try:
-        return Path(snapshot_download(repo, allow_patterns=list(_DOWNLOADED)))
+        return Path(snapshot_download(repo, allow_patterns=list(_DOWNLOADED), local_files_only=offline))
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, RequestException) as error:
         raise _unavailable(repo) from error
 

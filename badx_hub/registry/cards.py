@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from huggingface_hub.repocard_data import ModelCardData
+from huggingface_hub.repocard_data import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import CURVES_FILE, Manifest
+from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, Manifest
 from badx_hub.names import AdapterName
 
 # Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
@@ -30,8 +30,11 @@ _KIND_WORDS = {
     "task": "task adapter (TA)",
 }
 _PIPELINES = {"pos": "token-classification"}
+_UNKNOWN = "unknown"  # what the Hub's own tools write where an evaluation's data set has no id
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_PLACE = re.compile(rf"(?:hf:)?(?P<repo>{_HUB_ID.pattern})(?:@(?P<revision>[0-9a-f]{{40}}))?")
 _HUB_DATASET = re.compile(rf"hf:({_HUB_ID.pattern})(:.*)?", re.DOTALL)
+_UD_FILE = re.compile(r"(?P<config>[a-z]{2,3}_[a-z0-9]+)-ud-(?:train|dev|test)[a-z0-9-]*\.conllu(?:\.gz)?")
 _LICENCE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
 _STRUCTURE = re.compile(
     r"[\\`*\[\]{}<>|~#!$&@\"']"
@@ -47,17 +50,25 @@ class _Safe(str):
     """Text that is Markdown already."""
 
 
-def render_card(manifest: Manifest) -> str:
-    """README.md for `manifest`: YAML metadata, then Markdown. The same manifest gives the same text."""
+def render_card(manifest: Manifest, *, parent_location: str | None = None, location: str | None = None) -> str:
+    """README.md for `manifest`: YAML metadata, then Markdown. The same arguments give the same text.
+
+    Args:
+        parent_location: where the adapter under a task adapter is published, "org/repo@commit"; it stands in the
+            lineage and, being a Hub address, in the code that loads both. Default: its repository's name.
+        location: where this one is (to be) published, "org/repo"; default not known.
+    """
     template = "task.md.j2" if manifest.kind == "task" else "language.md.j2"
     metadata = _Safe(card_data(manifest).to_yaml())
-    return _environment().get_template(template).render(metadata=metadata, **_context(manifest))
+    context = _context(manifest, location, parent_location)
+    return _environment().get_template(template).render(metadata=metadata, **context)
 
 
 def card_data(manifest: Manifest) -> ModelCardData:
-    """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags."""
+    """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags, zero-shot scores."""
     name = manifest.adapter_name
     datasets = [found[1] for source in manifest.data if (found := _HUB_DATASET.fullmatch(source.name))]
+    results = list(_results(manifest))
     return ModelCardData(
         base_model=manifest.base.name if _on_hub(manifest.base.name) else None,
         language=list(name.mixture.languages),
@@ -74,19 +85,53 @@ def card_data(manifest: Manifest) -> ModelCardData:
             *(f"badx-target:{target}" for target in name.mixture.targets),
             *([f"badx-task:{name.task}"] if name.task else []),
         ],
+        model_name=name.repo_name if results else None,
+        eval_results=results or None,
     )
 
 
-def _context(manifest: Manifest) -> dict[str, Any]:
+def _results(manifest: Manifest) -> Iterator[EvalResult]:
+    """The zero-shot scores of a task adapter: whole metrics of languages other than the one it learnt from."""
+    for split, language, label, metric, value in _scores(manifest):
+        if manifest.task is None or label or language in ("", manifest.languages.source):
+            continue
+        files = [file for file in manifest.evaluations if (file.split, file.language) == (split, language)]
+        yield EvalResult(
+            task_type=_PIPELINES.get(manifest.task, manifest.task),
+            task_name=manifest.task,
+            dataset_type="universal_dependencies" if _ud_config(files) else _UNKNOWN,
+            dataset_name=_line(", ".join(file.name for file in files)) or _UNKNOWN,
+            dataset_config=_ud_config(files) or _line(language),
+            dataset_split=_line(split),
+            dataset_args={"sha256": [file.digest for file in files]} if files else None,
+            metric_type=_line(metric),
+            metric_value=value,
+        )
+
+
+def _ud_config(files: Sequence[EvaluationRef]) -> str | None:
+    """ "wo_wtb", if the files are named as Universal Dependencies names the parts of one treebank."""
+    found = {match["config"] if (match := _UD_FILE.fullmatch(file.name)) else None for file in files}
+    return found.pop() if len(found) == 1 else None
+
+
+def _context(manifest: Manifest, location: str | None, parent_location: str | None) -> dict[str, Any]:
     name = manifest.adapter_name
+    parent = AdapterName.parse(manifest.parent.name) if manifest.parent else None
+    scores = list(_scores(manifest))
     return {
         "manifest": manifest,
         "name": name,
         "kind": _KIND_WORDS[name.kind],
+        "imported": manifest.origin == IMPORTED,
         "languages": _named(name.mixture),
         "source": name_of(name.mixture.source),
         "targets": " and ".join(name_of(target) for target in name.mixture.targets),
-        "parent": AdapterName.parse(manifest.parent.name) if manifest.parent else None,
+        "parent": parent,
+        "parent_place": parent and (parent_location or parent.repo_name),
+        "files": _files(name, location),
+        "parent_files": parent and _files(parent, parent_location),
+        "from_hub": any(place and _HUB_PLACE.fullmatch(place) for place in (location, parent_location)),
         "base_on_hub": _on_hub(manifest.base.name),
         "base_place": (
             'resolve_base("demo").folder of badx_hub.modeling.base'
@@ -96,18 +141,11 @@ def _context(manifest: Manifest) -> dict[str, Any]:
         "options": _options(name),
         "load": _arguments(manifest),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
-        "recipe": [
-            *_flat(manifest.recipe),
-            ("seed", str(manifest.seed)),
-            ("steps", f"{manifest.training.steps:,}"),
-            ("step kept", f"{manifest.training.best_step:,}"),
-            *_seen(manifest),
-        ],
-        "scores": [
-            (split, *_score_of(key), f"{value:.4g}")
-            for split, scores in sorted(manifest.metrics.items())
-            for key, value in sorted(scores.items())
-        ],
+        "recipe": [*_flat(manifest.recipe), *([] if manifest.origin == IMPORTED else _training(manifest))],
+        "scores": [(split, lang, metric, f"{v:.4g}") for split, lang, label, metric, v in scores if not label],
+        "labelled": [(split, lang, label, metric, f"{v:.4g}") for split, lang, label, metric, v in scores if label],
+        "measured": [(e.split, e.language, e.name, e.digest[:12], f"{e.examples:,}") for e in manifest.evaluations],
+        "zero_shot": any(True for _ in _results(manifest)),
         "versions": sorted(manifest.versions.items()),
         "curves": CURVES_FILE if CURVES_FILE in manifest.files else None,
     }
@@ -205,8 +243,11 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
-def _seen(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _training(manifest: Manifest) -> Iterator[tuple[str, str]]:
     training = manifest.training
+    yield "seed", str(manifest.seed)
+    yield "steps", f"{training.steps:,}"
+    yield "step kept", f"{training.best_step:,}"
     if training.tokens is not None:
         yield "tokens seen", f"{training.tokens:,}"
     if training.sentences is not None:
@@ -222,6 +263,19 @@ def _flat(recipe: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[s
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
-def _score_of(key: str) -> tuple[str, str]:
-    language, slash, metric = key.partition("/")
-    return (language, metric) if slash else ("", key)
+def _scores(manifest: Manifest) -> Iterator[tuple[str, str, str, str, float]]:
+    """(split, language, label, metric, value); the label of "wo/f1/NOUN" is NOUN, that of "wo/accuracy" empty."""
+    for split, scores in sorted(manifest.metrics.items()):
+        for key, value in sorted(scores.items()):
+            language, slash, rest = key.partition("/")
+            metric, _, label = rest.partition("/")
+            yield (split, language, label, metric, value) if slash else (split, "", "", key, value)
+
+
+def _files(name: AdapterName, location: str | None) -> _Safe:
+    """The Python expression for the folder of an adapter's files: downloaded, where the Hub has them."""
+    found = _HUB_PLACE.fullmatch(location) if location else None
+    if found is None:
+        return _python(f"./{name.repo_name}")
+    revision = f", revision={_python(found['revision'])}" if found["revision"] else ""
+    return _Safe(f"snapshot_download({_python(found['repo'])}{revision})")

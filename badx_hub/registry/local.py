@@ -15,22 +15,27 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.resources import files as resource_files
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, is_allowed_file, read_manifest_text
+from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.names import AdapterName
+from badx_hub.registry.checks import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Entry, FileCheck, Problem, Registry, Report, version_of
-from badx_hub.storage import STAGING, atomic_folder, home, sha256_file, storage_errors
+from badx_hub.storage import STAGING, atomic_folder, home, storage_errors
+
+if TYPE_CHECKING:
+    from badx_hub.registry.resolve import Wanted
 
 DEMO = "demo"
+HUB = "hf:"
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def open_registry(where: str | Path | None = None) -> Registry:
-    """None: the user's own registry; "demo": the embedded one, read-only; else the folder of that path.
+    """None: the user's own registry; "demo": the embedded one, read-only; "hf:ORG": that namespace on the Hub
+    ("hf:" all of it, to search); else the folder of that path.
 
     A folder that does not exist yet is an empty registry. Raises NotFoundError if this installation
     carries no demo registry, UsageError if the path is a file.
@@ -42,6 +47,10 @@ def open_registry(where: str | Path | None = None) -> Registry:
         if not embedded.is_dir():
             raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
         return LocalRegistry(embedded, read_only=True)
+    if isinstance(where, str) and where.startswith(HUB):
+        from badx_hub.registry.hub import HubRegistry
+
+        return HubRegistry(where.removeprefix(HUB) or None)
     root = Path(where).expanduser()
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is a file and a registry is a folder. Give a folder (`--registry DIR`).")
@@ -84,8 +93,12 @@ class LocalRegistry:
             raise NotFoundError(f"{name} has no version {version} in {self.root}. It has {', '.join(versions)}.")
         return self._read(self.root / name.repo_name / (version or versions[-1]))
 
-    def by_digest(self, digest: str) -> tuple[Entry, ...]:
-        """The entries whose weights have this digest, oldest first."""
+    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """All entries: reading them is quick."""
+        return self.list()
+
+    def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
+        """The entries whose weights have this digest, oldest first, whatever their names."""
         entries = (entry for entry in self.list() if entry.manifest.digest == digest)
         return tuple(sorted(entries, key=lambda entry: entry.version))
 
@@ -98,20 +111,15 @@ class LocalRegistry:
         self._refuse_if_read_only()
         text = read_manifest_text(folder)
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
-        _check_names(folder, manifest)
+        check_names(folder, manifest)
         final = self.root / manifest.adapter_name.repo_name / version_of(text, manifest.created)
         if (there := self._already(final)) is not None:
             return there
         with atomic_folder(final) as staged:
             (staged / MANIFEST_FILE).write_bytes(text.encode())
-            for name, digest in manifest.files.items():
+            for name in manifest.files:
                 _copy_file(folder / name, staged / name)
-                if sha256_file(staged / name) != digest:
-                    raise IntegrityError(
-                        f"{folder / name} is not the file that badx.json describes (its sha256 differs). "
-                        "Prepare the folder again or get the adapter anew."
-                    )
-            _check_safetensors(staged, manifest)
+            check_content(staged, manifest, folder)
         return Entry(manifest, final.name, str(final))
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
@@ -141,7 +149,7 @@ class LocalRegistry:
         parent: Literal["present", "missing"] | None = None
         if needed is not None:
             parent = "present" if self._holds(needed) else "missing"
-        checks = _check_folder(folder, entry)
+        checks = check_folder(folder, entry)
         self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
         return Report(entry, checks, parent)
 
@@ -184,7 +192,7 @@ class LocalRegistry:
     def _already(self, folder: Path) -> Entry | None:
         try:
             entry = self._read(folder)
-            fault = next((check for check in _check_folder(folder, entry) if check.state != "ok"), None)
+            fault = next(iter(Report(entry, check_folder(folder, entry), None).faults), None)
         except NotFoundError:
             entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
         if not folder.is_dir():  # never there, or removed while it was being checked
@@ -265,57 +273,7 @@ def _digest(folder: Path) -> str | None:
         return None
 
 
-def _check_names(folder: Path, manifest: Manifest) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.name in manifest.files or path.name == MANIFEST_FILE:
-            continue
-        if path.suffix.lower() in _PICKLES:
-            raise IntegrityError(
-                f"{path} is a pickle, which can run code when it is loaded. "
-                "Save the weights with `use_safetensors=True` and leave it out."
-            )
-        reason = "is not in badx.json" if is_allowed_file(path.name) else "is no file an adapter may have"
-        raise IntegrityError(f"{path} {reason}. Take it out or prepare the folder again.")
-    if missing := [name for name in manifest.files if not (folder / name).is_file()]:
-        raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter anew.")
-
-
 def _copy_file(source: Path, target: Path) -> None:
     # Not copyfile: on a full disk that blames the source.
     with source.open("rb") as reading, target.open("xb") as writing:
         shutil.copyfileobj(reading, writing)
-
-
-def _check_safetensors(folder: Path, manifest: Manifest) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    for name in manifest.files:
-        if name.endswith(".safetensors"):
-            try:
-                with safe_open(folder / name, framework="np"):
-                    pass
-            except SafetensorError as error:
-                raise IntegrityError(
-                    f"{name} is not in the safetensors format ({error}). Save it with `use_safetensors=True`."
-                ) from error
-
-
-def _check_folder(folder: Path, entry: Entry) -> tuple[FileCheck, ...]:
-    try:
-        text = read_manifest_text(folder)
-        unchanged = version_of(text, entry.manifest.created) == entry.version
-        checks = [FileCheck(MANIFEST_FILE, "ok" if unchanged else "changed")]
-    except NotFoundError:
-        checks = [FileCheck(MANIFEST_FILE, "missing")]
-    except DataError:
-        checks = [FileCheck(MANIFEST_FILE, "changed")]
-    for name, digest in sorted(entry.manifest.files.items()):
-        if not (folder / name).is_file():
-            checks.append(FileCheck(name, "missing"))
-        else:
-            checks.append(FileCheck(name, "ok" if sha256_file(folder / name) == digest else "changed"))
-    known = {MANIFEST_FILE, *entry.manifest.files}
-    with suppress(FileNotFoundError):
-        extra = sorted(path.name for path in folder.iterdir() if path.name not in known)
-        checks += [FileCheck(name, "extra") for name in extra]
-    return tuple(checks)

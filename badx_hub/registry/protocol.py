@@ -6,12 +6,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from badx_hub.manifest import Manifest
 from badx_hub.names import AdapterName
 
-FileState = Literal["ok", "missing", "changed", "extra"]
+if TYPE_CHECKING:
+    from badx_hub.registry.resolve import Wanted
+
+# "edited" is a README.md that somebody has written in: prose for people, from which nothing is loaded. Its digest
+# in badx.json records the card that the weights were published with, and no registry refuses an adapter over it.
+FileState = Literal["ok", "missing", "changed", "extra", "edited"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Report:
     @property
     def faults(self) -> tuple[FileCheck, ...]:
         """The files that are missing, changed or extra."""
-        return tuple(check for check in self.files if check.state != "ok")
+        return tuple(check for check in self.files if check.state not in ("ok", "edited"))
 
 
 class Registry(Protocol):
@@ -85,8 +90,14 @@ class Registry(Protocol):
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version. Raises NotFoundError, and IntegrityError if that one is unreadable."""
 
-    def by_digest(self, digest: str) -> tuple[Entry, ...]:
-        """The entries whose weights have this digest, oldest first (a TA finds its BA so)."""
+    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """The entries that `resolve` needs for `wanted`: all there are, or (on the Hub) those that could matter."""
+
+    def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
+        """The entries whose weights have this digest, oldest first (a TA finds its BA so).
+
+        `near` is the adapter name under which to look first; a large registry looks only beside it.
+        """
 
     def publish(self, folder: Path) -> Entry:
         """Checks a prepared folder and makes it visible at once or not at all; there already: no-op."""

@@ -1,30 +1,39 @@
 """From what the user wants to the entries that give it: one pure function over candidates.
 
-The order, in which nothing is ever taken in place of what was asked for:
+Candidates come in places, the nearest first: the user's own registry, what the Hub's cache holds, the Hub. The
+order, in which nothing is ever taken in place of what was asked for:
 
-1. the exact mixture (its ratio too: 1:1 unless asked), task, setup and label (none unless asked);
-2. on the one base that has it, or on the base asked for; several and none asked is an error;
+1. the first place that has the exact mixture (its ratio too: 1:1 unless asked), task, setup and label (none unless
+   asked); a place farther away is not even read then, so that what was pulled stays what is used;
+2. there, on the one base that has it, or on the base asked for, and of the one namespace that publishes it;
+   several and none asked is an error;
 3. the newest version;
-4. under a task adapter: the adapter with the digest that its manifest names, never one by name.
+4. under a task adapter: the adapter with the digest that its manifest names, never one by name, from the first
+   place that has it;
+5. only if nothing fits and `fallback` says "mad-x": the task adapter trained on the source's language adapter, on
+   the target's language adapter of the same base. The resolution's `setup` says so.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
-from badx_hub.languages import Mixture
+from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.names import TA_ONLY as TA_ONLY
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.protocol import Entry, Problem, newest
 
 BAD_X = "bad-x"
+MAD_X = "mad-x"
 SETUPS = (BAD_X, TA_ONLY)
+FALLBACKS = (MAD_X,)
 
 _SHOWN = 3
+_HUB_OWNER = re.compile(r"(?:hf:|https?://[^/]+/)(?P<owner>[^/@]+)/.+")
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -52,10 +61,32 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was found: the adapter asked for, and the one under it (None under a language-side or TA only)."""
+    """What was found: the adapter asked for, and the one under it (None under a language-side or TA only).
+
+    `setup` is what really serves: as wanted, or "mad-x" where the fallback did, and the carrier is then not the
+    adapter that the task adapter was trained on.
+    """
 
     entry: Entry
     carrier: Entry | None
+    setup: str = BAD_X
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The stack, the language-side adapter first."""
+        return (self.entry,) if self.carrier is None else (self.carrier, self.entry)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one registry offers: entries, and what stands there and cannot be read.
+
+    `unread` says, in a clause, why the registry as a whole could not be read.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...] = ()
+    unread: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,29 +98,54 @@ class Near:
     advice: str
 
 
-def resolve(candidates: Sequence[Entry], wanted: Wanted, *, broken: Sequence[Problem] = ()) -> Resolution:
-    """The entry that `wanted` means and the adapter under it.
+def resolve(
+    candidates: Sequence[Entry], wanted: Wanted, *, broken: Sequence[Problem] = (), fallback: str | None = None
+) -> Resolution:
+    """`resolve_in_order` with a single place."""
+    return resolve_in_order([Place(tuple(candidates), tuple(broken))], wanted, fallback=fallback)
 
-    `broken` are the registry's problems: a newer version that cannot be read is an error, not a reason to
-    take an older one. Raises NotFoundError (with the nearest there are and what to train), UsageError
-    (several bases) and IntegrityError (unreadable newest version, parent on another base).
+
+def resolve_in_order(places: Iterable[Place], wanted: Wanted, *, fallback: str | None = None) -> Resolution:
+    """The entry that `wanted` means and the adapter under it, from the first of `places` that has it.
+
+    `places` may be lazy: none is drawn beyond those needed. A place's problems count where the adapter is looked
+    for: a newer version that cannot be read is an error, not a reason to take an older one.
+
+    Raises NotFoundError (with the nearest there are and what to train), UsageError (several bases or publishers,
+    a fallback for what has none) and IntegrityError (unreadable newest version, parent on another base).
     """
-    exact = [entry for entry in candidates if _same_adapter(entry.name, wanted)]
-    matching = [entry for entry in exact if _on_base(entry, wanted.base)]
-    _refuse_broken(matching, wanted, broken)
-    if not matching:
-        raise NotFoundError(_nothing_fits(candidates, wanted))
-    _refuse_several_bases(matching, wanted)
-    entry = newest(matching)
-    return Resolution(entry, _carrier(entry, candidates))
+    _check_fallback(fallback, wanted)
+    seen: list[Place] = []
+    entry: Entry | None = None
+    reason = ""
+    for place in places:
+        seen.append(place)
+        if place.unread is not None:
+            break
+        entry = entry or _choose(place, wanted)
+        if entry is None:
+            continue
+        if entry.manifest.parent is None:
+            return Resolution(entry, None, wanted.setup)
+        if (carrier := _carrier(entry, seen)) is not None:
+            return Resolution(entry, carrier, wanted.setup)
+        reason = _no_carrier(entry)
+    pool = [one for place in seen for one in place.entries]
+    reason = reason or _nothing_fits(pool, wanted)
+    if fallback is not None:
+        return _mad_x(seen, wanted, reason)
+    raise NotFoundError(reason + _unread(seen))
 
 
 def nearest(candidates: Sequence[Entry], wanted: Wanted) -> tuple[Near, ...]:
     """What comes closest, best first: another ratio, another label, another base, other languages.
 
+    Other languages: another source for the same target, more languages, a target that is related to the wanted one
+    (by `badx_hub.languages.distance`), the other direction.
+
     The newest version of each name; same task (or both language-side) and same setup only.
     """
-    ranked: dict[AdapterName, tuple[int, Near]] = {}
+    ranked: dict[AdapterName, tuple[float, Near]] = {}
     for entry in sorted(candidates, key=lambda entry: entry.version):
         if (found := _difference(entry, wanted)) is not None:
             ranked[entry.name] = found
@@ -147,6 +203,69 @@ def _refuse_broken(matching: Sequence[Entry], wanted: Wanted, broken: Sequence[P
             )
 
 
+def _check_fallback(fallback: str | None, wanted: Wanted) -> None:
+    if fallback is None:
+        return
+    if fallback not in FALLBACKS:
+        raise UsageError(f"There is no fallback {fallback!r}. Known: {', '.join(FALLBACKS)}.")
+    if wanted.task is None or wanted.setup != BAD_X or wanted.mixture.kind != "bilingual":
+        raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
+
+
+def _choose(place: Place, wanted: Wanted) -> Entry | None:
+    """The newest entry of `place` that is exactly what is wanted."""
+    matching = [one for one in place.entries if _same_adapter(one.name, wanted) and _on_base(one, wanted.base)]
+    _refuse_broken(matching, wanted, place.problems)
+    if not matching:
+        return None
+    _refuse_several_bases(matching, wanted)
+    _refuse_several_owners(matching, wanted)
+    return newest(matching)
+
+
+def _first(places: Sequence[Place], wanted: Wanted) -> Entry | None:
+    return next((found for place in places if (found := _choose(place, wanted)) is not None), None)
+
+
+def _mad_x(places: Sequence[Place], wanted: Wanted, reason: str) -> Resolution:
+    """The task adapter of the source's LA on the LA of the target (MAD-X). Raises NotFoundError: either is missing."""
+    source, target = (Mixture(((language, 1),)) for language in wanted.mixture.languages)
+    task = Wanted(source, wanted.task, base=wanted.base, label=wanted.label)
+    entry = _first(places, task)
+    base = entry.manifest.base.digest if entry else wanted.base
+    under = Wanted(target, base=base, label=wanted.label)
+    carrier = _first(places, under)
+    if entry is not None and carrier is not None:
+        return Resolution(entry, carrier, MAD_X)
+    pool = [one for place in places for one in place.entries]
+    name = entry.manifest.base.name if entry else wanted.base
+    missing = [] if entry else [_to_train(pool, task)]
+    missing += [] if carrier else [f"`{train_command(Wanted(target, base=name, label=wanted.label))}`"]
+    raise NotFoundError(f"{reason} The fallback {MAD_X} lacks adapters too: {', and '.join(missing)}.{_unread(places)}")
+
+
+def _unread(places: Sequence[Place]) -> str:
+    """What to add to an error where not every place could be looked into."""
+    return "".join(f" Not looked into: {place.unread}" for place in places if place.unread is not None)
+
+
+def _owner(entry: Entry) -> str | None:
+    """The namespace on the Hub that publishes an entry; None for one that is not on a Hub."""
+    found = _HUB_OWNER.fullmatch(entry.location)
+    return found["owner"] if found else None
+
+
+def _refuse_several_owners(matching: Sequence[Entry], wanted: Wanted) -> None:
+    """Anybody can publish under a name: whose adapter it is to be is never guessed."""
+    owners = sorted({owner for entry in matching if (owner := _owner(entry)) is not None})
+    if len(owners) > 1:
+        choices = " or ".join(f"`hf:{owner}`" for owner in owners[:_SHOWN])
+        raise UsageError(
+            f"{_title(wanted)} is published by {len(owners)} namespaces. "
+            f"Say whose, as the registry: {choices} (`--registry`, or registry= in Python)."
+        )
+
+
 def _refuse_several_bases(matching: Sequence[Entry], wanted: Wanted) -> None:
     bases = {entry.manifest.base.digest: entry for entry in matching}
     if len(bases) < 2:
@@ -157,19 +276,17 @@ def _refuse_several_bases(matching: Sequence[Entry], wanted: Wanted) -> None:
     raise UsageError(f"{_title(wanted)} is there on {len(bases)} bases. Choose one: {flags}.")
 
 
-def _carrier(entry: Entry, candidates: Sequence[Entry]) -> Entry | None:
+def _carrier(entry: Entry, places: Sequence[Place]) -> Entry | None:
     parent = entry.manifest.parent
-    if parent is None:
-        return None
-    found = [other for other in candidates if other.manifest.digest == parent.digest and other.name.kind != "task"]
-    if not found:
-        name = AdapterName.parse(parent.name)
-        train = train_command(Wanted(name.mixture, base=entry.manifest.base.name, label=name.label))
-        raise NotFoundError(
-            f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not here. "
-            f"Get that very adapter (`badx-hub pull '{parent.name}'`), or train both anew (`{train}` first)."
-        )
-    carrier = newest(found)
+    assert parent is not None
+    for place in places:
+        same = [one for one in place.entries if one.manifest.digest == parent.digest and one.name.kind != "task"]
+        if same:
+            return _on_same_base(newest(same), entry)
+    return None
+
+
+def _on_same_base(carrier: Entry, entry: Entry) -> Entry:
     if carrier.manifest.base.digest != entry.manifest.base.digest:
         raise IntegrityError(
             f"{entry.name} and {carrier.name} under it were trained on different bases. "
@@ -178,14 +295,25 @@ def _carrier(entry: Entry, candidates: Sequence[Entry]) -> Entry | None:
     return carrier
 
 
-def _difference(entry: Entry, wanted: Wanted) -> tuple[int, Near] | None:
+def _no_carrier(entry: Entry) -> str:
+    parent = entry.manifest.parent
+    assert parent is not None
+    name = AdapterName.parse(parent.name)
+    train = train_command(Wanted(name.mixture, base=entry.manifest.base.name, label=name.label))
+    return (
+        f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not here. "
+        f"Get that very adapter (`badx-hub pull '{parent.name}'`), or train both anew (`{train}` first)."
+    )
+
+
+def _difference(entry: Entry, wanted: Wanted) -> tuple[float, Near] | None:
     name = entry.name
     mixture, setup = _key(wanted)
     if (name.task, name.setup) != (wanted.task, setup):
         return None
     flags: list[str] = []
     said: list[str] = []
-    rank = 0
+    rank = 0.0
     if name.mixture.languages != mixture.languages:
         if not (step := _relation(name.mixture, mixture)):
             return None
@@ -208,14 +336,24 @@ def _difference(entry: Entry, wanted: Wanted) -> tuple[int, Near] | None:
     return rank, Near(entry, ", ".join(said), " ".join(flags) or str(name.mixture))
 
 
-def _relation(other: Mixture, mixture: Mixture) -> tuple[int, str] | None:
+def _relation(other: Mixture, mixture: Mixture) -> tuple[float, str] | None:
     if other.targets == mixture.targets:
         return 1, "another source"
     if set(mixture.targets) <= set(other.targets):
         return 2, "more languages"
+    if (far := _target_distance(other, mixture)) < UNRELATED:
+        return 3 + far / (2 * UNRELATED), "a related target"
     if other.languages == mixture.languages[::-1]:
-        return 3, "the other direction"
+        return 4, "the other direction"
     return None
+
+
+def _target_distance(other: Mixture, mixture: Mixture) -> int:
+    """Between the targets of two mixtures of one target; of mixtures that differ in more: UNRELATED."""
+    alike = other.kind == mixture.kind and len(mixture.targets) == 1
+    if not alike or (mixture.kind != "language" and other.source != mixture.source):
+        return UNRELATED
+    return distance(mixture.targets[0], other.targets[0])
 
 
 def _nothing_fits(candidates: Sequence[Entry], wanted: Wanted) -> str:

@@ -29,10 +29,10 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     already: list[Entry] = []
     parent = entry.manifest.parent
     if parent is not None:
-        if there := destination.by_digest(parent.digest):
+        if there := destination.by_digest(parent.digest, parent.name):
             already.append(_sound(newest(there), destination))
         else:
-            copied.append(_publish(_parent_of(entry, source), source, destination))
+            copied.append(_publish(parent_of(entry, source), source, destination))
     same = _same_version(entry, destination)
     if same is not None:
         already.append(_sound(same, destination))
@@ -41,10 +41,11 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     return Transferred(tuple(copied), tuple(already))
 
 
-def _parent_of(entry: Entry, source: Registry) -> Entry:
+def parent_of(entry: Entry, source: Registry) -> Entry:
+    """The adapter under a task adapter, by digest. Raises NotFoundError."""
     parent = entry.manifest.parent
     assert parent is not None
-    if not (found := source.by_digest(parent.digest)):
+    if not (found := source.by_digest(parent.digest, parent.name)):
         raise NotFoundError(
             f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not in "
             f"{source.location}. Pull that adapter there first: `badx-hub pull '{parent.name}'`."

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from badx_hub.cli import _COMMANDS, app
-from badx_hub.cli._options import Setup, Split
+from badx_hub.cli._options import Fallback, Setup, Split
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.resolve import SETUPS
+from badx_hub.registry.resolve import FALLBACKS, SETUPS
 from tests.cli.conftest import Run
 
 HEAVY = ("torch", "transformers", "adapters", "datasets")
@@ -131,6 +131,7 @@ def test_output_is_utf_8_in_any_locale(tmp_path: Path) -> None:
         ["remove", "mbert/en-wo/pos", "--yes"],
         ["push", "en-wo", "--task", "pos", "--to", "{tmp}/there"],
         ["pull", "en-wo", "--from", "{own}"],
+        ["lock", "en-wo", "--task", "pos", "--output", "{tmp}/badx.lock"],
         ["recipes"],
         ["recipes", "paper"],
     ],
@@ -148,4 +149,5 @@ def test_no_tensor_library_is_imported(
 
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(setup.value for setup in Setup) == SETUPS
+    assert tuple(fallback.value for fallback in Fallback) == FALLBACKS
     assert [split.value for split in Split] == ["train", "dev", "test"]

@@ -222,12 +222,42 @@ def test_pull_brings_it_back(run: Run, own: LocalRegistry, stack: Stack, second:
     assert [e.version for e in own.list()] == [e.version for e in stack]
 
 
-@pytest.mark.parametrize("where", ["my-org", "hf:my-org", "https://huggingface.co/my-org"])
-def test_push_to_the_hub_is_not_there_yet(run: Run, stack: Stack, where: str) -> None:
-    result = run("push", "en-wo", "--to", where)
+@pytest.mark.parametrize("where", ["my-org", "hf:my-org"])
+def test_a_bare_name_is_an_organisation_on_the_hub(run: Run, stack: Stack, where: str) -> None:
+    result = run("push", "en-wo", "--to", where)  # HF_HUB_OFFLINE is set in tests
+    assert (result.code, result.out) == (1, "")
+    assert "offline" in result.err
+    assert run("pull", "en-wo", "--from", where).code == 1
+
+
+def test_an_address_is_no_registry(run: Run, stack: Stack) -> None:
+    result = run("push", "en-wo", "--to", "https://huggingface.co/my-org")
     assert result.code == 2
-    assert "only folders" in result.err
-    assert run("pull", "en-wo", "--from", where).code == 2
+    assert "HF_ENDPOINT" in result.err
+
+
+def test_a_name_that_is_a_folder_too_is_refused(
+    run: Run, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("second").mkdir()
+    result = run("push", "en-wo", "--to", "second")
+    assert result.code == 2
+    assert "./second" in result.err and "hf:second" in result.err
+    assert run("push", "en-wo", "--to", "./second").code == 0
+
+
+def test_options_of_the_hub_are_refused_for_folders(run: Run, stack: Stack, second: Path) -> None:
+    result = run("push", "en-wo", "--to", second, "--private", "--tag", "v1")
+    assert result.code == 2
+    assert "--private, --tag" in result.err
+    assert not second.exists()
+
+
+def test_pull_needs_a_place(run: Run) -> None:
+    result = run("pull", "en-wo")
+    assert result.code == 2
+    assert "--from" in result.err
 
 
 def test_pull_from_nowhere(run: Run, second: Path) -> None:

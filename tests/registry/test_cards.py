@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from badx_hub.manifest import Manifest, ManifestDraft, ParentRef, SourceRef
+from badx_hub.manifest import IMPORTED, EvaluationRef, Manifest, ManifestDraft, ParentRef, SourceRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
@@ -150,10 +150,10 @@ only on the same base.
 
 ## Lineage
 
-| | Name | Digest (sha256) |
-|---|---|---|
-| This adapter | `mbert/en-wo@5:1` | `DIGEST` |
-| Base | `bert-base-multilingual-cased` | `6d62657274000000000000000000000000000000000000000000000000000000` |
+| | Name | Repository | Digest (sha256) |
+|---|---|---|---|
+| This adapter | `mbert/en-wo@5:1` | `mbert.en-wo.5-1` | `DIGEST` |
+| Base | `bert-base-multilingual-cased` | `bert-base-multilingual-cased` | `BASE` |
 
 ## Limits
 
@@ -169,7 +169,7 @@ only on the same base.
 def test_the_card_of_a_ba(manifest: Any) -> None:
     ba = manifest("mbert/en-wo@5:1", files={"curves.png": b"png"})
     card, citation = render_card(ba).split("\n```bibtex\n")
-    assert card == BA_CARD.replace("DIGEST", ba.digest)
+    assert card == BA_CARD.replace("DIGEST", ba.digest).replace("BASE", ba.base.digest)
     assert "Zero-Shot Cross-Lingual Transfer" in citation
     assert citation.endswith("}\n```\n")
     assert all(name in citation for name in ("Parovi", "Glava", "Vuli", "Korhonen", "2022"))
@@ -191,6 +191,25 @@ tags:
 - badx-source:en
 - badx-target:wo
 - badx-task:pos
+model-index:
+- name: mbert.en-wo.pos
+  results:
+  - task:
+      type: token-classification
+      name: pos
+    dataset:
+      name: wo_wtb-ud-test.conllu
+      type: universal_dependencies
+      config: wo_wtb
+      split: test
+      args:
+        sha256:
+        - eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
+    metrics:
+    - type: accuracy
+      value: 0.6234567
+    - type: macro_f1
+      value: 0.4
 ---
 
 # `mbert/en-wo/pos`
@@ -250,29 +269,126 @@ Made with adapters 1.3.0, badx_hub 0.1.0.
 | Split | Language | Metric | Value |
 |---|---|---|---|
 | dev | en | accuracy | 0.9123 |
-| test | wo | f1/NOUN | 0.5 |
+| test | wo | accuracy | 0.6235 |
+| test | wo | macro_f1 | 0.4 |
+
+Per label:
+
+| Split | Language | Label | Metric | Value |
+|---|---|---|---|---|
+| test | wo | `NOUN` | f1 | 0.5 |
+
+Measured after training, on:
+
+| Split | Language | File | sha256 | Examples |
+|---|---|---|---|---|
+| test | wo | `wo_wtb-ud-test.conllu` | `eeeeeeeeeeee` | 470 |
 
 ## Lineage
 
-| | Name | Digest (sha256) |
-|---|---|---|
-| This adapter | `mbert/en-wo/pos` | `DIGEST` |
-| Stands on | `mbert/en-wo` | `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` |
-| Base | `bert-base-multilingual-cased` | `6d62657274000000000000000000000000000000000000000000000000000000` |
+| | Name | Repository | Digest (sha256) |
+|---|---|---|---|
+| This adapter | `mbert/en-wo/pos` | `mbert.en-wo.pos` | `DIGEST` |
+| Stands on | `mbert/en-wo` | `PARENT` | `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` |
+| Base | `bert-base-multilingual-cased` | `bert-base-multilingual-cased` | `BASE` |
 
 ## Limits
 
 - It works inside the base and on the adapter with the digests above and no other.
 - Its labels come from English annotation alone; what English does not mark, it has not learnt to mark.
 - Scores come from one run with one seed, on the splits named above; other domains may fare worse.
+- Scores in other languages than English are zero-shot: no labels in these languages were used in training.
 
 ## Citation
 """
+TEST_FILE = EvaluationRef(split="test", language="wo", name="wo_wtb-ud-test.conllu", digest="e" * 64, examples=470)
+METRICS = {
+    "test": {"wo/accuracy": 0.6234567, "wo/macro_f1": 0.4, "wo/f1/NOUN": 0.5},
+    "dev": {"en/accuracy": 0.91234},
+}
 
 
-def test_the_card_of_a_ta(manifest: Any) -> None:
-    ta = manifest("mbert/en-wo/pos", metrics={"test": {"wo/f1/NOUN": 0.5}, "dev": {"en/accuracy": 0.91234}})
-    assert render_card(ta).split("\n```bibtex\n")[0] == TA_CARD.replace("DIGEST", ta.digest)
+@pytest.fixture
+def measured(manifest: Any) -> Manifest:
+    """A TA that was judged on Wolof after training."""
+    found: Manifest = manifest("mbert/en-wo/pos", metrics=METRICS, evaluations=(TEST_FILE,))
+    return found
+
+
+def test_the_card_of_a_ta(measured: Manifest) -> None:
+    digests = TA_CARD.replace("DIGEST", measured.digest).replace("BASE", measured.base.digest)
+    expected = digests.replace("PARENT", "mbert.en-wo")
+    assert render_card(measured).split("\n```bibtex\n")[0] == expected
+
+
+HUB_SNIPPET = """\
+With plain `adapters`:
+
+```python
+from adapters import AutoAdapterModel
+from adapters.composition import Stack
+from huggingface_hub import snapshot_download
+
+model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
+carrier = model.load_adapter(snapshot_download('org/mbert.en-wo', revision='COMMIT'), use_safetensors=True)
+task = model.load_adapter(snapshot_download('org/mbert.en-wo.pos'), use_safetensors=True)
+model.active_adapters = Stack(carrier, task)
+```
+"""
+
+
+def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
+    commit = "0123456789" * 4
+    place = f"org/mbert.en-wo@{commit}"
+    card = render_card(measured, parent_location=place, location="org/mbert.en-wo.pos")
+    assert f"| Stands on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
+    assert HUB_SNIPPET.replace("COMMIT", commit) in card
+    plain = render_card(measured)
+    assert parts(card)[0] == parts(plain)[0]
+
+
+@pytest.mark.parametrize("place", ["x') or evil('@" + "a" * 40, "org/name@main", "../name", "a/b/c", "| ` <b>"])
+def test_a_location_is_data_too(measured: Manifest, place: str) -> None:
+    card = render_card(measured, parent_location=place, location=place)
+    assert "snapshot_download" not in card
+    assert [line for line in outside_fences(parts(card)[1]) if line.startswith("#")][1:] == HEADINGS
+    assert {line.count("|") for line in tables(parts(card)[1])[-1]} == {5}
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics", "shown"),
+    [
+        ("mbert/en-wo/pos", {"dev": {"en/accuracy": 0.9}}, []),
+        ("mbert/en-wo/pos", {"test": {"wo/f1/NOUN": 0.5, "accuracy": 0.1}}, []),
+        ("mbert/en-wo", {"dev": {"wo/perplexity": 9.0}}, []),
+        ("mbert/en/pos@ta-only", {"test": {"wo/accuracy": 0.5, "en/accuracy": 0.9}}, [("unknown", "wo", 0.5)]),
+    ],
+)
+def test_the_model_index_has_zero_shot_scores_alone(
+    manifest: Any, name: str, metrics: dict[str, Any], shown: list[tuple[str, str, float]]
+) -> None:
+    index = parts(render_card(manifest(name, metrics=metrics)))[0].get("model-index", [])
+    results = [result for model in index for result in model["results"]]
+    found = [(r["dataset"]["name"], r["dataset"]["config"], r["metrics"][0]["value"]) for r in results]
+    assert found == shown
+
+
+def test_scores_on_files_of_no_known_treebank(manifest: Any) -> None:
+    files = tuple(TEST_FILE.model_copy(update={"name": name}) for name in ("wo_wtb-ud-test.conllu", "my.conllu"))
+    metadata, _ = parts(render_card(manifest("mbert/en-wo/pos", metrics=METRICS, evaluations=files)))
+    dataset = metadata["model-index"][0]["results"][0]["dataset"]
+    assert dataset["type"] == "unknown"
+    assert dataset["name"] == "wo_wtb-ud-test.conllu, my.conllu"
+
+
+def test_the_card_of_an_imported_adapter_claims_nothing(manifest: Any) -> None:
+    imported = manifest(
+        "mbert/wo", data=(), versions={}, metrics={}, origin=IMPORTED, imported_from="hf:AdapterHub/wo@0123"
+    )
+    _, body = parts(render_card(imported))
+    assert "imported from `hf:AdapterHub/wo@0123`" in body
+    assert not re.search("masked|steps|seconds|one seed|Made with", body)
+    assert "\n\n\n" not in body
 
 
 ALL_NAMES = [
@@ -328,10 +444,13 @@ def test_values_are_data(manifest: Any, nasty: str, name: str) -> None:
     hostile = {
         "data": (SourceRef(language=word, name=nasty, digest="c" * 64, counts={word: 1}),),
         "recipe": {"name": nasty, word: {"inner": [nasty, {"x": nasty}]}},
-        "metrics": {word: {nasty: 1.0, f"{word}/{nasty}": 2.0}},
+        "metrics": {word: {nasty: 1.0, f"{word}/{nasty}": 2.0, f"{word}/f1/{nasty}": 3.0, "plain": 4.0}},
         "versions": {word: word},
         "licence": word,
         "labels": (word, "NOUN") if plain.labels else None,
+        "evaluations": (EvaluationRef(split=word, language=word, name=nasty, digest="d" * 64, examples=1),),
+        "origin": word,
+        "imported_from": nasty,
     }
     base = plain.base.model_copy(update={"name": re.sub(r"[\\/\x00-\x1f\u2028\u202e]", "", nasty)[:90]})
     metadata, body = parts(render_card(manifest(name, base=base, **hostile)))
@@ -344,10 +463,11 @@ def test_values_are_data(manifest: Any, nasty: str, name: str) -> None:
         "license_name",
         "pipeline_tag",
         "tags",
+        "model-index",
     }
     assert metadata["tags"] == parts(render_card(plain))[0]["tags"]
     widths = [[line.count("|") for line in table] for table in tables(body)]
-    assert [width[0] - 1 for width in widths] == [4, 2, 4, 3]
+    assert [width[0] - 1 for width in widths] == [4, 2, 4, 5, 5, 4]
     assert all(set(width) == {width[0]} for width in widths)
     assert len(fences(body)) == len(fences(parts(render_card(plain))[1]))
     for code in fences(body):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Problem, Wanted, resolve
+from badx_hub.registry import Entry, Place, Problem, Wanted, resolve, resolve_in_order
 from badx_hub.registry.resolve import nearest, train_command
 
 BASES = {"mbert": "bert-base-multilingual-cased", "xlmr-base": "xlm-roberta-base", "another": "my/mbert"}
@@ -210,3 +211,89 @@ def test_train_command_is_one_that_a_shell_reads_back() -> None:
     assert shlex.split(command) == [
         "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--base", "my base; rm -rf", "--label", "seed2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "said"),
+    [
+        ("mbert/en-da", want("en-fo", None), "mbert/en-da (a related target: `en-da`)"),
+        ("mbert/da", want("fo", None), "mbert/da (a related target: `da`)"),
+        ("mbert/en-es", want("en-ay", None), "mbert/en-es (a related target: `en-es`)"),
+    ],
+)
+def test_a_related_target_is_named(there: str, wanted: Wanted, said: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolve((entry(there),), wanted)
+    assert said in str(caught.value)
+    assert str(caught.value).endswith(f"`{train_command(wanted)}`.")
+
+
+def test_languages_that_have_nothing_to_do_with_it_are_not_named() -> None:
+    for other in ("mbert/en-ug", "mbert/de-da", "mbert/en+da+sv", "mbert/da", "mbert/en/pos@ta-only"):
+        with pytest.raises(NotFoundError) as caught:
+            resolve((entry(other),), want("en-fo", None))
+        assert "Nearest" not in str(caught.value)
+
+
+def test_the_closest_relation_comes_first() -> None:
+    near = ("mbert/fo-en", "mbert/en-da", "mbert/de-fo", "mbert/en-fo@5:1", "mbert/en+fo+wo")
+    found = nearest([entry(name) for name in near], want("en-fo", None))
+    assert [str(one.entry.name) for one in found] == [near[3], near[2], near[4], near[1], near[0]]
+
+
+LA_EN, LA_WO = entry("mbert/en"), entry("mbert/wo")
+TA_EN = entry("mbert/en/pos", on=LA_EN)
+
+
+def test_the_fallback_takes_the_la_of_the_target() -> None:
+    found = resolve((LA_EN, LA_WO, TA_EN), want("en-wo"), fallback="mad-x")
+    assert (found.entry, found.carrier, found.setup) == (TA_EN, LA_WO, "mad-x")
+    assert resolve((*ALL, LA_EN, LA_WO, TA_EN), want("en-wo"), fallback="mad-x").setup == "bad-x"
+    without_ba = (TA, LA_EN, LA_WO, TA_EN)
+    assert resolve(without_ba, want("en-wo"), fallback="mad-x").setup == "mad-x"
+
+
+def test_the_fallback_stays_on_one_base_and_label() -> None:
+    elsewhere, seeded = entry("xlmr-base/wo"), entry("mbert/wo#seed2")
+    with pytest.raises(NotFoundError, match="badx-hub train wo --base bert-base-multilingual-cased"):
+        resolve((LA_EN, TA_EN, elsewhere, seeded), want("en-wo"), fallback="mad-x")
+    with pytest.raises(NotFoundError, match=r"lacks adapters too: `badx-hub train en`, then `badx-hub train en --task"):
+        resolve((LA_WO,), want("en-wo"), fallback="mad-x")
+
+
+@pytest.mark.parametrize("wanted", [want("en-wo", None), want("en-wo", setup="ta-only"), want("en+fo+wo"), want("wo")])
+def test_there_is_no_fallback_but_for_pairs(wanted: Wanted) -> None:
+    with pytest.raises(UsageError, match="fallback"):
+        resolve(ALL, wanted, fallback="mad-x")
+
+
+def test_an_unknown_fallback() -> None:
+    with pytest.raises(UsageError, match=r"'mad'.*mad-x"):
+        resolve(ALL, want("en-wo"), fallback="mad")
+
+
+def published_by(owner: str, one: Entry) -> Entry:
+    return Entry(one.manifest, one.version, f"hf:{owner}/{one.name.repo_name}@{'a' * 40}")
+
+
+def test_whose_adapter_it_is_to_be_is_never_guessed() -> None:
+    newer = published_by("stranger", entry("mbert/en-wo/pos", on=BA, day=28))
+    mine = (published_by("me", BA), published_by("me", TA))
+    with pytest.raises(UsageError, match=r"2 namespaces.*`hf:me` or `hf:stranger`"):
+        resolve((*mine, newer), want("en-wo"))
+    assert resolve(mine, want("en-wo")).entry == mine[1]
+
+
+def test_a_place_is_looked_into_before_the_next_one_is_drawn() -> None:
+    def places() -> Iterator[Place]:
+        yield Place((BA, TA))
+        raise AssertionError("drawn too far")
+
+    assert resolve_in_order(places(), want("en-wo")).entry == TA
+
+
+def test_an_unreadable_newer_version_counts_in_its_own_place_alone() -> None:
+    far = Place((), (problem("mbert/en-wo/pos", 28),))
+    assert resolve_in_order([Place((BA, TA)), far], want("en-wo")).entry == TA
+    with pytest.raises(IntegrityError):
+        resolve_in_order([far, Place((BA, TA))], want("en-wo"))

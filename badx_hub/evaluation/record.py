@@ -1,0 +1,105 @@
+"""Scores into manifests: a new version of the same weights that says how they fared."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from badx_hub.errors import IntegrityError, UsageError
+from badx_hub.evaluation import Evaluation
+from badx_hub.languages import normalise
+from badx_hub.manifest import CARD_FILE, EvaluationRef, Manifest, ManifestDraft, utc_now
+from badx_hub.registry import Entry, Registry
+from badx_hub.registry.places import Places
+from badx_hub.registry.prepare import prepare
+from badx_hub.registry.protocol import newest
+from badx_hub.registry.resolve import MAD_X
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The version that carries the scores; `already` when the newest one carried the very same before."""
+
+    entry: Entry
+    already: bool
+
+
+def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Recorded:
+    """Publish a new version of the evaluated weights with the scores in its manifest and on its card.
+
+    `metrics[split]` gets "wo/accuracy" and so on, and "wo/f1/NOUN" for every label that is gold; `evaluations` gets
+    name and digest of the data. Earlier scores on the same split and language are replaced, all others stay.
+
+    Args:
+        registry: where the stack came from; the version is published there (of several, in the first).
+        language: of the data.
+
+    Raises:
+        UsageError: an unknown language; a stack that is not the one the task adapter was trained in; read-only.
+        IntegrityError, StorageError: as `fetch` and `publish` do.
+    """
+    if evaluation.setup == MAD_X:
+        raise UsageError(
+            f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
+            "than its own. Leave --record out, or train the pair's own adapter."
+        )
+    target = next(registry.registries) if isinstance(registry, Places) else registry
+    known = _newest_of(evaluation.entry, target)
+    draft = _with_scores(known.manifest, evaluation, normalise(language))
+    if (draft.metrics, draft.evaluations) == (known.manifest.metrics, known.manifest.evaluations):
+        return Recorded(known, already=True)
+    with tempfile.TemporaryDirectory(prefix="badx-") as folder:
+        building = Path(folder) / "adapter"
+        _copy_files(registry.fetch(known), building, known.manifest)
+        manifest = prepare(building, draft)
+        if manifest.digest != known.manifest.digest:
+            raise IntegrityError(f"The files of {known.name} changed meanwhile. Check with `badx-hub verify`.")
+        return Recorded(target.publish(building), already=False)
+
+
+def _newest_of(entry: Entry, registry: Registry) -> Entry:
+    """The newest version of these very weights: others may have recorded scores on it meanwhile."""
+    same = [one for one in registry.by_digest(entry.manifest.digest, str(entry.name)) if one.name == entry.name]
+    return newest([entry, *same])
+
+
+def _with_scores(manifest: Manifest, evaluation: Evaluation, language: str) -> ManifestDraft:
+    split, mine = evaluation.split, f"{language}/"
+    others = {key: value for key, value in manifest.metrics.get(split, {}).items() if not key.startswith(mine)}
+    files = tuple(
+        EvaluationRef(split=split, language=language, name=file.name, digest=file.digest, examples=evaluation.examples)
+        for file in evaluation.references
+    )
+    kept = tuple(ref for ref in manifest.evaluations if (ref.split, ref.language) != (split, language))
+    changed = {
+        "metrics": {**manifest.metrics, split: {**others, **_scores(evaluation, mine)}},
+        "evaluations": (*kept, *files),
+        "created": _after(manifest.created),
+    }
+    known = {field: getattr(manifest, field) for field in ManifestDraft.model_fields}
+    return ManifestDraft(**{**known, **changed})
+
+
+def _scores(evaluation: Evaluation, prefix: str) -> Mapping[str, float]:
+    whole = {f"{prefix}{metric}": float(value) for metric, value in evaluation.scores.metrics.items()}
+    labels = {f"{prefix}f1/{row.label}": float(row.f1) for row in evaluation.scores.table if row.support}
+    return whole | labels
+
+
+def _after(created: str) -> str:
+    """Now, but later than `created`, lest the older version sort as the newer one."""
+    next_second = datetime.strptime(created, _TIME) + timedelta(seconds=1)
+    return max(utc_now(), next_second.strftime(_TIME))
+
+
+def _copy_files(source: Path, target: Path, manifest: Manifest) -> None:
+    target.mkdir()
+    for name in manifest.files:
+        if name != CARD_FILE:
+            shutil.copyfile(source / name, target / name)

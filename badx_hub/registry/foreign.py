@@ -1,0 +1,268 @@
+"""Adapters that others made with plain `adapters`: into a registry, and out of pickles."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+import struct
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.languages import Mixture, normalise
+from badx_hub.manifest import IMPORTED, WEIGHT_FILES, ManifestDraft, Training
+from badx_hub.modeling.base import Base, resolve_base
+from badx_hub.names import AdapterName, base_slug
+from badx_hub.registry.prepare import prepare
+from badx_hub.registry.protocol import Entry, Registry, newest
+from badx_hub.storage import atomic_write_bytes, storage_errors
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG_FILE, TENSOR_FILE = WEIGHT_FILES[:2]
+PICKLES = {"pytorch_adapter.bin": TENSOR_FILE, "pytorch_model_head.bin": WEIGHT_FILES[3]}
+"""The pickles that `adapters` writes by default, and the files to put in their place."""
+
+_LIMITS = {CONFIG_FILE: 2**20, TENSOR_FILE: 2**30}
+_REPO = re.compile(r"(?P<repo>[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@(?P<revision>[^@\s]+))?")
+_NEEDS = re.compile(r"GLOBAL ([\w.]+)")
+# What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The registered adapter; `already` when the registry held these very weights under that name before."""
+
+    entry: Entry
+    already: bool
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Names of the safetensors files of a folder: `written` now, and `already` there."""
+
+    written: tuple[str, ...]
+    already: tuple[str, ...]
+
+
+def import_adapter(
+    place: str,
+    language: str,
+    registry: Registry,
+    *,
+    base: str | None = None,
+    label: str | None = None,
+    licence: str | None = None,
+) -> Imported:
+    """Register a language adapter that others published, as the LA of `language`, with origin "imported".
+
+    It is loaded into the base once, so that what is registered is known to fit. Only its configuration and its
+    safetensors are taken; a prediction head stays behind.
+
+    Args:
+        place: a folder written by `save_adapter(..., use_safetensors=True)`, or a repository on the Hub with such
+            files, "org/name" or "org/name@revision".
+        base: what it was trained in: a Hub id, a folder or `demo`; default the model its configuration names.
+        label: the last field of its name; default none.
+        licence: its licence, such as "apache-2.0"; default not recorded.
+
+    Raises:
+        UsageError: an unknown language, or no base.
+        NotFoundError, HubError: the adapter or the base is not there.
+        DataError: its configuration is not one of `adapters`.
+        IntegrityError: there are only pickles, another base, or weights that do not fit.
+    """
+    tag = normalise(language)
+    with tempfile.TemporaryDirectory(prefix="badx-") as temporary:
+        folder = Path(temporary)
+        origin = _take(place, folder)
+        config = _config(folder / CONFIG_FILE, place)
+        found = resolve_base(_base_named(base, config, place))
+        _check_base(config, found, place)
+        name = AdapterName(found.slug, Mixture(((tag, 1),)), label=label)
+        _check_weights(name, found, folder, place)
+        manifest = prepare(folder, _draft(name, found, config, origin, licence))
+        same = [one for one in registry.by_digest(manifest.digest, str(name)) if one.name == name]
+        if same:
+            return Imported(newest(same), already=True)
+        return Imported(registry.publish(folder), already=False)
+
+
+def convert(folder: Path) -> Converted:
+    """Write safetensors beside the pickles that `adapters` made in `folder`; the pickles stay as they are.
+
+    They are read with `torch.load(weights_only=True)`, which runs no code: a pickle that needs more than tensors
+    is refused.
+
+    Raises NotFoundError (no such folder, no pickle in it), IntegrityError (refused), StorageError.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"There is no folder {folder}. Give the one that holds {next(iter(PICKLES))}.")
+    pickles = {pickled: safe for pickled, safe in PICKLES.items() if (folder / pickled).is_file()}
+    if not pickles:
+        raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(PICKLES)} is there.")
+    already = tuple(safe for safe in pickles.values() if (folder / safe).exists())
+    tensors = {safe: _tensors(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
+    for safe, content in tensors.items():
+        _write(folder / safe, content)
+    return Converted(tuple(tensors), already)
+
+
+def _take(place: str, target: Path) -> str:
+    """Copy configuration and weights to `target`; what `imported_from` says of their origin (never a path)."""
+    source = Path(place).expanduser()
+    if source.is_dir():
+        for name in _LIMITS:
+            if not (source / name).is_file():
+                raise _missing(name, {path.name for path in source.iterdir()}, place)
+            with storage_errors(source / name):
+                shutil.copyfile(source / name, target / name)
+        return source.resolve().name
+    found = _REPO.fullmatch(place)
+    if found is None or place.startswith((".", "~")):
+        raise NotFoundError(f"No folder {place!r} with an adapter. Give a folder or a repository's id (org/name).")
+    commit = _download(found["repo"], found["revision"], target)
+    return f"hf:{found['repo']}@{commit}"
+
+
+def _download(repo: str, revision: str | None, target: Path) -> str:
+    from badx_hub.registry.hub_client import Patience, attempt, client, download, is_offline, refuse_if_offline
+
+    refuse_if_offline(is_offline(), f"Importing {repo}")
+    api, patience = client(), Patience()
+    info = attempt(lambda: api.model_info(repo, revision=revision, files_metadata=True), f"Reading {repo}", patience)
+    sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    commit = str(info.sha)
+    for name, limit in _LIMITS.items():
+        if name not in sizes:
+            raise _missing(name, set(sizes), repo)
+        if sizes[name] > limit:
+            raise IntegrityError(f"{name} of {repo} has {sizes[name]:,} bytes, more than the {limit:,} it may have.")
+        download(api, repo, name, commit, target / name, limit=limit, patience=patience)
+    return commit
+
+
+def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoundError:
+    if name == TENSOR_FILE and there & PICKLES.keys():
+        return IntegrityError(
+            f"{place} has its weights only as a pickle, which can run code when it is loaded. Where you trust it, "
+            "download it, make safetensors of it (`badx-hub convert DIR`) and import that folder."
+        )
+    return NotFoundError(f"{place} has no {name}: expected what `save_adapter(..., use_safetensors=True)` writes.")
+
+
+def _config(path: Path, place: str) -> Mapping[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{CONFIG_FILE} of {place} is not JSON ({error}). Get the adapter anew.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise DataError(f"{CONFIG_FILE} of {place} is not one of `adapters`: there is no `config` with its settings.")
+    return config
+
+
+def _base_named(base: str | None, config: Mapping[str, Any], place: str) -> str:
+    named = base or config.get("model_name")
+    if not isinstance(named, str) or not named:
+        raise UsageError(f"{place} does not say which model it was trained in. Add --base MODEL.")
+    return named
+
+
+def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
+    """The configuration's own words about its model, where it has any."""
+    ref = base.ref
+    for field, found in (("model_type", ref.model_type), ("hidden_size", ref.hidden_size)):
+        if (said := config.get(field)) is not None and said != found:
+            raise IntegrityError(
+                f"{place} was trained in a model with {field} {said}, and {ref.name} has {found}. "
+                "Give the right one with --base."
+            )
+    named = config.get("model_name")
+    if isinstance(named, str) and named and base_slug(named) != base.slug:
+        raise IntegrityError(f"{place} was trained in {named}, not in {ref.name}. Give the right one with --base.")
+
+
+def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> None:
+    from badx_hub.modeling.models import load_encoder
+    from badx_hub.modeling.stacks import load_adapter
+
+    try:
+        load_adapter(load_encoder(base), name, folder)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, BadxError):
+            raise
+        raise DataError(
+            f"{place} could not be loaded ({error!r}): its settings are not those of an adapter."
+        ) from error
+
+
+def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str, licence: str | None) -> ManifestDraft:
+    made_with = config.get("version")
+    return ManifestDraft.of(
+        name,
+        base=base.ref,
+        recipe={"adapter": config["config"]},
+        seed=0,
+        data=(),
+        training=Training(steps=0, best_step=0, seconds=0.0),
+        metrics={},
+        versions={
+            "badx-hub": version("badx-hub"),
+            **({"adapters": made_with.removeprefix("adapters.")[:100]} if isinstance(made_with, str) else {}),
+        },
+        licence=licence,
+        origin=IMPORTED,
+        imported_from=origin,
+    )
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
+    try:
+        with storage_errors(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about protocols: what cannot be read is refused below
+            value = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        needs = _NEEDS.search(str(error))
+        reason = f"it needs {needs[1]}" if needs else f"{type(error).__name__}"
+        raise IntegrityError(
+            f"{path} is not a pickle of tensors alone ({reason}) and might run code, so it was not loaded. "
+            "Ask its authors for safetensors."
+        ) from error
+    if not isinstance(value, dict) or not all(_is_plain(key, tensor) for key, tensor in value.items()):
+        raise IntegrityError(f"{path} holds something else than named tensors. Ask its authors for safetensors.")
+    return value
+
+
+def _is_plain(key: object, value: object) -> bool:
+    import torch
+
+    return isinstance(key, str) and isinstance(value, torch.Tensor) and value.layout is torch.strided
+
+
+def _write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    from safetensors.torch import save
+
+    # Cloned: safetensors refuses tensors that share memory, which in a pickle they may.
+    plain = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    atomic_write_bytes(path, save(plain, metadata={"format": "pt"}))

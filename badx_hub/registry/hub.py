@@ -1,0 +1,284 @@
+"""A Hub as a registry: ORG/<repo name> holds an adapter, its commits are the versions, badx.json is the truth.
+
+Tags only narrow a search. Files are downloaded by commit, into a cache in which an adapter appears whole, checked,
+or not at all. README.md is prose that people edit on the Hub: it is never a reason to refuse an adapter.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import constants
+
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.manifest import Manifest
+from badx_hub.names import AdapterName
+from badx_hub.registry.hub_cache import HubCache
+from badx_hub.registry.hub_client import Patience, is_offline, refuse_if_offline
+from badx_hub.registry.hub_files import check_files, download_into
+from badx_hub.registry.hub_push import Plan, Prepared, Publisher, PushOptions
+from badx_hub.registry.hub_query import Query as Query
+from badx_hub.registry.hub_query import is_beside
+from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
+from badx_hub.registry.hub_trust import PREFIX, Place, checked_owner
+from badx_hub.registry.protocol import Entry, FileCheck, Problem, Report
+from badx_hub.registry.resolve import TA_ONLY, Wanted
+from badx_hub.storage import atomic_folder
+
+
+class HubRegistry:
+    """The adapters of `owner` (a user or an organisation) on a Hub; with None all of the Hub, to search and read.
+
+    Args:
+        endpoint, token: default HF_ENDPOINT and what huggingface_hub has stored.
+        cache: the cache's folder; default one for each endpoint below `storage.home()`.
+        offline: ask nobody, know what is in the cache; default whether HF_HUB_OFFLINE is set.
+        revision: the branch, tag or commit to read at.
+        options: how `publish` publishes.
+        patience: how often to try and how long to wait.
+        say: takes notes for the user, one line each.
+    """
+
+    def __init__(
+        self,
+        owner: str | None = None,
+        *,
+        endpoint: str | None = None,
+        token: str | None = None,
+        cache: Path | None = None,
+        offline: bool | None = None,
+        revision: str | None = None,
+        options: PushOptions | None = None,
+        patience: Patience | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.owner = None if owner is None else checked_owner(owner)
+        self.offline = is_offline() if offline is None else offline
+        self.options = options or PushOptions()
+        self.revision = revision or self.options.revision or MAIN
+        self.cache = HubCache(cache) if cache else HubCache.of(endpoint or constants.ENDPOINT)
+        self._reader = HubReader(endpoint, token, self.cache, patience or Patience())
+        self._say = say
+        self._sound: dict[str, tuple[FileCheck, ...]] = {}
+        self._problems: dict[str, Problem] | None = None
+
+    @property
+    def location(self) -> str:
+        """ "hf:ORG", or "hf:" for the whole Hub."""
+        return f"{PREFIX}{self.owner or ''}"
+
+    def list(self) -> tuple[Entry, ...]:
+        """Every readable adapter, in its newest version; offline, those in the cache."""
+        return self.search(Query())
+
+    def search(self, query: Query, *, limit: int | None = None) -> tuple[Entry, ...]:
+        """The adapters that fit, sorted by name; at most `limit`."""
+        if self.offline:
+            entries = [entry for entry in self.cache.entries(self.owner) if query.fits(entry.name)]
+            return tuple(sorted(entries, key=lambda entry: (str(entry.name), entry.location))[:limit])
+        return self.confirm(self.find(query)[:limit])
+
+    def find(self, query: Query) -> tuple[Found, ...]:
+        """The repositories whose names fit, from the listing alone: quick, and not yet confirmed by badx.json."""
+        refuse_if_offline(self.offline, "Searching the Hub")
+        found = self._reader.find(self.owner, query.tags())
+        return tuple(one for one in found if query.fits(one.name))
+
+    def confirm(self, found: Iterable[Found]) -> tuple[Entry, ...]:
+        """The adapters of a listing, in its order; `problems` has what cannot be read of it."""
+        entries, problems = self._reader.read_all(found)
+        self._problems = (self._problems or {}) | {problem.location: problem for problem in problems}
+        return tuple(entries)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What `list`, `search` and `candidates` met so far and could not trust; all there is, if none was asked."""
+        if self._problems is None and not self.offline:
+            self.list()
+        return tuple(sorted((self._problems or {}).values(), key=lambda problem: problem.location))
+
+    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """The adapters that share a language with what is wanted, for its task or as a carrier."""
+        if self.offline:
+            return self.list()
+        mixture = wanted.mixture
+        languages = {mixture.source} if wanted.setup == TA_ONLY else set(mixture.targets)
+        tags = () if len(mixture.targets) > 1 or wanted.setup == TA_ONLY else (f"badx-target:{mixture.targets[0]}",)
+        found = self._reader.find(self.owner, tags)
+        near = [o for o in found if o.name.task in (None, wanted.task) and languages & set(o.name.mixture.languages)]
+        entries = self.confirm(near)
+        known = {entry.manifest.digest for entry in entries}
+        parents = {entry.manifest.parent for entry in entries if entry.manifest.parent} if wanted.task else set()
+        for parent in parents:
+            if parent.digest not in known:
+                entries += self.by_digest(parent.digest, parent.name)
+        return entries
+
+    def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
+        """The given or newest version; `version` may be a commit too.
+
+        Raises NotFoundError, UsageError (several owners have it), and DataError or IntegrityError if that
+        version cannot be trusted.
+        """
+        name = AdapterName.parse(name) if isinstance(name, str) else name
+        if self.offline:
+            return self._cached(name, version)
+        owner = self.owner or self._only_owner(name)
+        try:
+            newest = self._reader.read(owner, name, self.revision)
+        except NotFoundError as error:
+            raise NotFoundError(f"{error}{self._nearest(owner, name)}") from error
+        if version in (None, newest.version, Place.parse(newest.location).commit):
+            return newest
+        for entry in self._reader.history(owner, name, self.revision):
+            if version in (entry.version, Place.parse(entry.location).commit):
+                return entry
+        raise NotFoundError(f"{owner}/{name.repo_name} has no version {version}. Its newest is {newest.version}.")
+
+    def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
+        """The adapters whose weights have this digest, oldest first.
+
+        With `near` (a name): that adapter's newest version, then its history, then others of the same base and
+        languages, and no further. Without: all of the newest versions.
+        """
+        entries = self._near(digest, AdapterName.parse(near)) if near else self.list()
+        return tuple(sorted((e for e in entries if e.manifest.digest == digest), key=lambda entry: entry.version))
+
+    def publish(self, folder: Path) -> Entry:
+        """One atomic commit in ORG/<repo name>, which is made if it is not there; there already: no-op.
+
+        Raises UsageError (no owner; a newer version is there), IntegrityError (a file that is not as badx.json
+        says, something else in the repository), HubError, NotFoundError.
+        """
+        refuse_if_offline(self.offline, "Publishing")
+        prepared = Prepared.of(folder)
+        return self._publisher().publish(prepared, self._parent_location(prepared.manifest))
+
+    def plan(self, folder: Path) -> Plan:
+        """What `publish` would do; nothing is changed."""
+        refuse_if_offline(self.offline, "Planning a push")
+        prepared = Prepared.of(folder)
+        return self._publisher().plan(prepared, self._parent_location(prepared.manifest))
+
+    def tag(self, entry: Entry, tag: str) -> None:
+        """Gives the entry's commit a name. Raises HubError if another commit has it."""
+        refuse_if_offline(self.offline, "Tagging")
+        set_tag(self._reader, Place.parse(entry.location), tag)
+
+    def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
+        """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
+        repo = entry.location.removeprefix(PREFIX).partition("@")[0]
+        raise UsageError(
+            f"badx_hub deletes nothing on a Hub: others' task adapters may stand on {repo}. "
+            f"If you must, do it there (`hf repo delete {repo}`, or the repository's settings)."
+        )
+
+    def fetch(self, entry: Entry) -> Path:
+        """The cache's folder with the entry's files, downloaded if need be, every digest checked.
+
+        Raises NotFoundError, HubError, IntegrityError (files not as badx.json says, or too large), StorageError.
+        """
+        place = Place.parse(entry.location)
+        kept = self.cache.adapters(place.owner)
+        final = kept.root / place.name.repo_name / entry.version
+        if final.is_dir():
+            if not kept.verify(entry).faults:
+                return final
+            kept.remove(replace(entry, location=str(final)), force=True)
+        refuse_if_offline(self.offline, f"Downloading {place}")
+        with atomic_folder(final) as staged:
+            download_into(self._reader, place, entry, staged)
+        return final
+
+    def verify(self, entry: Entry) -> Report:
+        """Compares every file with badx.json: by the server's own sha256 where it has one, else by reading it.
+
+        README.md is left out; files that could be taken for weights and are not ours are "extra".
+        """
+        if self.offline:
+            place = Place.parse(entry.location)
+            return self.cache.adapters(place.owner).verify(entry)
+        return Report(entry, self._checks(entry), self._parent_state(entry))
+
+    def _checks(self, entry: Entry) -> tuple[FileCheck, ...]:
+        """What was found sound at a commit stays so: commits never change."""
+        if (known := self._sound.get(entry.location)) is not None:
+            return known
+        checks = check_files(self._reader, Place.parse(entry.location), entry)
+        if not Report(entry, checks, None).faults:
+            self._sound[entry.location] = checks
+        return checks
+
+    def _faults(self, entry: Entry) -> tuple[FileCheck, ...]:
+        return Report(entry, self._checks(entry), None).faults
+
+    def _parent_state(self, entry: Entry) -> Literal["present", "missing"] | None:
+        parent = entry.manifest.parent
+        if parent is None:
+            return None
+        return "present" if self.by_digest(parent.digest, parent.name) else "missing"
+
+    def _parent_location(self, manifest: Manifest) -> str | None:
+        if manifest.parent is None:
+            return None
+        found = self.by_digest(manifest.parent.digest, manifest.parent.name)
+        return found[-1].location.removeprefix(PREFIX) if found else None
+
+    def _publisher(self) -> Publisher:
+        if self.owner is None:
+            raise UsageError("Say whose repository to publish in: `--to ORG` (your own name or an organisation).")
+        return Publisher(self._reader, self.owner, self.options, self._faults, self._say)
+
+    def _near(self, digest: str, name: AdapterName) -> tuple[Entry, ...]:
+        if self.offline:
+            return self.list()
+        for look in (self._newest_of, self._history_of, self._beside):
+            if found := tuple(entry for entry in look(name) if entry.manifest.digest == digest):
+                return found
+        return ()
+
+    def _newest_of(self, name: AdapterName) -> tuple[Entry, ...]:
+        owner = self.owner
+        if owner is None:
+            return tuple(e for e in self._beside(name) if e.name == name)
+        try:
+            return (self._reader.read(owner, name),)
+        except (NotFoundError, DataError, IntegrityError):
+            return ()
+
+    def _history_of(self, name: AdapterName) -> tuple[Entry, ...]:
+        try:
+            return self._reader.history(self.owner, name) if self.owner else ()
+        except NotFoundError:
+            return ()
+
+    def _beside(self, name: AdapterName) -> tuple[Entry, ...]:
+        mixture = name.mixture
+        tags = Query(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
+        found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
+        return self.confirm(found)
+
+    def _cached(self, name: AdapterName, version: str | None) -> Entry:
+        found = [entry for entry in self.list() if entry.name == name]
+        if version is not None:
+            found = [e for e in found if version in (e.version, Place.parse(e.location).commit)]
+        if not found:
+            raise NotFoundError(f"{name} of {self.location} is not in the cache, and you are offline. Pull it online.")
+        return max(found, key=lambda entry: entry.version)
+
+    def _only_owner(self, name: AdapterName) -> str:
+        tags = Query(name.mixture.source, task=name.task).tags()
+        owners = sorted({one.owner for one in self._reader.find(None, tags) if one.name == name})
+        if not owners:
+            raise NotFoundError(f"Nobody on this Hub has {name}. Look for others: `badx-hub search`.")
+        if len(owners) > 1:
+            raise UsageError(f"{name} is published by {', '.join(owners[:5])}. Say whose: `hf:{owners[0]}`.")
+        return owners[0]
+
+    def _nearest(self, owner: str, name: AdapterName) -> str:
+        known = [str(one.name) for one in self._reader.find(owner)]
+        nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+        return f" Nearest there: {', '.join(nearest)}." if nearest else ""

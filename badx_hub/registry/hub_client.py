@@ -1,0 +1,177 @@
+"""The one seam to huggingface_hub: clients, time limits, retries, and downloads that never exceed what was agreed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from huggingface_hub import HfApi, configure_http_backend, constants, get_session, hf_hub_url
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+
+from badx_hub.errors import BadxError, HubError, IntegrityError
+from badx_hub.registry.hub_errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
+from badx_hub.storage import storage_errors
+
+LIBRARY = "badx_hub"
+TIME_LIMITS = (10.0, 60.0)  # seconds to connect, and of silence
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+_CHUNK = 1 << 16
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often something is tried, and how long is waited in between: `first_wait` seconds, then twice that, ...
+
+    A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told. A download
+    may be slow, but not silent for more than `silence` seconds.
+    """
+
+    tries: int = 4
+    first_wait: float = 0.5
+    longest: float = 30.0
+    silence: float = TIME_LIMITS[1]
+
+    def pause(self, error: Exception, tried: int) -> float | None:
+        """The seconds to wait after the failed try number `tried` (from 1); None to give up."""
+        if tried >= self.tries or not is_passing(error):
+            return None
+        asked = asked_to_wait(error)
+        wait = self.first_wait * 2 ** (tried - 1) if asked is None else asked
+        return wait if wait <= self.longest else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A small file, and the commit it was read at if the server said so."""
+
+    content: bytes
+    commit: str | None
+
+
+def client(endpoint: str | None = None, token: str | None = None) -> HfApi:
+    """A client for `endpoint` (default: HF_ENDPOINT) with `token` (default: huggingface_hub's own store).
+
+    huggingface_hub waits for ever for most answers; unless the program has set up its own HTTP backend, its
+    sessions get time limits here.
+    """
+    from badx_hub import __version__
+
+    if type(get_session().get_adapter("https://")).__name__ == "UniqueRequestIdAdapter":
+        configure_http_backend(limited_session)
+    return HfApi(endpoint=endpoint, token=token, library_name=LIBRARY, library_version=__version__)
+
+
+def limited_session() -> Any:
+    """An HTTP session whose requests have `TIME_LIMITS` if they name none."""
+    session: Any = requests.Session()
+    session.request = partial(session.request, timeout=TIME_LIMITS)
+    return session
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE is set."""
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def attempt(act: Callable[[], _T], doing: str, patience: Patience) -> _T:
+    """What `act`, which asks the Hub, returns; again after a pause where that can help, else an error for the user.
+
+    An answer that huggingface_hub cannot make sense of (a listing without ids, say) is an IntegrityError.
+    """
+    for tried in count(1):
+        try:
+            return act()
+        except BadxError:
+            raise
+        except FAILURES as error:
+            if isinstance(error, RuntimeError) and cause_of(error) is error:
+                raise
+            wait = patience.pause(error, tried)
+            if wait is None:
+                raise hub_error(error, doing) from error
+            time.sleep(wait)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(
+                f"{doing}: the answer is not what a Hub says ({type(error).__name__}). Check HF_ENDPOINT."
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, patience: Patience) -> Answer:
+    """A file of at most `limit` bytes. Raises NotFoundError, HubError, IntegrityError (it is larger)."""
+    doing = f"Reading {file} of {repo}"
+
+    def read() -> Answer:
+        with closing(_open(api, repo, file, revision, 0, patience)) as response:
+            content = b"".join(_bounded(response, limit, doing))
+            commit = response.headers.get("X-Repo-Commit")
+            return Answer(content, commit if commit and COMMIT.fullmatch(commit) else None)
+
+    return attempt(read, doing, patience)
+
+
+def download(api: HfApi, repo: str, file: str, revision: str, target: Path, *, limit: int, patience: Patience) -> None:
+    """A file of at most `limit` bytes into `target`; after a cut it goes on where it was. Nothing is checked here.
+
+    Written on the library's session in place of its `hf_hub_download`, which takes as many bytes as come.
+    """
+    doing = f"Downloading {file} of {repo}"
+
+    def go_on() -> None:
+        have = target.stat().st_size if target.exists() else 0
+        with closing(_open(api, repo, file, revision, have, patience)) as response:
+            resumed = have > 0 and response.status_code == HTTPStatus.PARTIAL_CONTENT
+            with storage_errors(target), target.open("ab" if resumed else "wb") as stream:
+                for chunk in _bounded(response, limit - (have if resumed else 0), doing):
+                    stream.write(chunk)
+
+    attempt(go_on, doing, patience)
+
+
+def _open(api: HfApi, repo: str, file: str, revision: str, start: int, patience: Patience) -> Any:
+    """The response to a GET of the file from byte `start` on, its body not yet read.
+
+    `requests` follows redirects, to a CDN for example, and does not take the token along to another host.
+    """
+    headers = build_hf_headers(token=api.token, library_name=LIBRARY, library_version=api.library_version)
+    headers["Accept-Encoding"] = "identity"
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    url = hf_hub_url(repo, file, revision=revision, endpoint=api.endpoint)
+    response = get_session().get(url, headers=headers, stream=True, timeout=(TIME_LIMITS[0], patience.silence))
+    if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        # All bytes were there when the connection was cut, or the file is another one: begin again.
+        response.close()
+        return _open(api, repo, file, revision, 0, patience)
+    try:
+        hf_raise_for_status(response)
+    except requests.HTTPError:
+        response.close()
+        raise
+    return response
+
+
+def _bounded(response: Any, limit: int, doing: str) -> Iterator[bytes]:
+    left = limit
+    for chunk in response.iter_content(_CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise IntegrityError(f"{doing}: it is larger than it may be ({limit:,} bytes). Nothing of it was kept.")
+        yield chunk
+
+
+def refuse_if_offline(offline: bool, doing: str) -> None:
+    """Raises HubError if the Hub must not be asked."""
+    if offline:
+        raise HubError(f"{doing}: you are offline (--offline or HF_HUB_OFFLINE). Leave that out to ask the Hub.")

@@ -1,0 +1,299 @@
+"""Publishing on a Hub: look, plan, one atomic commit, look again.
+
+A push never writes over what it does not know: a repository with other files in it, another adapter, a newer
+version or one that cannot be read is refused. The commit names the commit it builds on; and because a server may
+take it all the same after somebody else's, the result is read back and, if files of two pushes got mixed, the push
+is done anew on top. What others published stays in the history.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, read_manifest_text
+from badx_hub.registry.cards import render_card
+from badx_hub.registry.checks import check_content, check_names
+from badx_hub.registry.hub_client import read_file
+from badx_hub.registry.hub_errors import FAILURES, cause_of, hub_error, one_line, status_of
+from badx_hub.registry.hub_readme import is_ours, merged, sealed
+from badx_hub.registry.hub_repos import MAIN, HubReader
+from badx_hub.registry.hub_trust import MAX_README, Place, foreign_weights
+from badx_hub.registry.protocol import Entry, FileCheck, version_of
+from badx_hub.storage import sha256_file
+
+_ONCE_MORE = frozenset({409, 412})
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """How to publish: a new repository `private`; on a branch `revision`; as a pull request; under a `message`."""
+
+    private: bool = False
+    revision: str | None = None
+    create_pr: bool = False
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a plan; `content` None: that of the folder."""
+
+    name: str
+    size: int
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push will do: `creates` the repository, `uploads` and `deletes` files on top of the commit `parent`.
+
+    `already` is the entry if that very version is there, sound, and there is nothing to do.
+    """
+
+    repo: str
+    revision: str
+    version: str
+    creates: bool
+    new_branch: bool
+    parent: str | None
+    uploads: tuple[Upload, ...]
+    deletes: tuple[str, ...]
+    keeps_readme: bool
+    already: Entry | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that has passed every check, and its manifest."""
+
+    folder: Path
+    text: str
+    manifest: Manifest
+
+    @classmethod
+    def of(cls, folder: Path) -> Prepared:
+        """Raises IntegrityError (a pickle, a changed, missing or foreign file), DataError, NotFoundError."""
+        text = read_manifest_text(folder)
+        manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
+        check_names(folder, manifest)
+        check_content(folder, manifest, folder)
+        return cls(folder, text, manifest)
+
+    @property
+    def version(self) -> str:
+        """The version it will have everywhere."""
+        return version_of(self.text, self.manifest.created)
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes in the namespace `owner`. `faults` checks an entry there; `say` takes notes for the user."""
+
+    reader: HubReader
+    owner: str
+    options: PushOptions
+    faults: Callable[[Entry], tuple[FileCheck, ...]]
+    say: Callable[[str], None]
+
+    @property
+    def revision(self) -> str:
+        """The branch."""
+        return self.options.revision or MAIN
+
+    def publish(self, prepared: Prepared, parent_location: str | None) -> Entry:
+        """Raises IntegrityError and UsageError (something else is there), HubError, NotFoundError."""
+        repo = f"{self.owner}/{prepared.manifest.adapter_name.repo_name}"
+        for tried in count(1):
+            plan = self.plan(prepared, parent_location)
+            try:
+                if plan.creates or plan.new_branch:
+                    # Then look again: others may have done the same just now, and the commit needs its parent.
+                    self._make(plan)
+                    plan = self.plan(prepared, parent_location)
+                if plan.already is not None:
+                    return plan.already
+                return self._read_back(prepared, plan, self._commit(prepared, plan))
+            except _Mixed as mixed:
+                if tried >= self.reader.patience.tries:
+                    raise IntegrityError(
+                        f"{repo} does not hold what was published ({mixed}): its Hub keeps changing files or refuses "
+                        "some. Look at the repository, then push again."
+                    ) from mixed
+            except FAILURES as error:
+                self._wait_or_raise(error, tried, repo)
+        raise AssertionError("unreachable")
+
+    def plan(self, prepared: Prepared, parent_location: str | None) -> Plan:
+        """What publishing will do; nothing is changed. Raises like `publish`."""
+        manifest = prepared.manifest
+        repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
+        head, new = self._head(repo)
+        names = self.reader.files(repo, head) if head else {}
+        there = self._there(manifest, head) if head and MANIFEST_FILE in names else None
+        _refuse_foreign(repo, list(names), there.manifest if there else None)
+        already = None
+        if there is not None:
+            if there.version == prepared.version:
+                already = None if self.faults(there) else there
+            elif self.revision == MAIN:  # on a branch people may keep what they like
+                _refuse_newer(repo, there, manifest)
+        theirs = self._readme(repo, head) if head and CARD_FILE in names else None
+        card = self._card(prepared, theirs, repo, parent_location)
+        old = set(there.manifest.files) if there else set()
+        return Plan(
+            repo=repo,
+            revision=self.revision,
+            version=prepared.version,
+            creates=new == "repository",
+            new_branch=new is not None and self.revision != MAIN and not self.options.create_pr,
+            parent=head,
+            uploads=_uploads(prepared, card),
+            deletes=tuple(sorted((old & set(names)) - set(manifest.files) - {CARD_FILE})),
+            keeps_readme=theirs is not None and bool(theirs.strip()) and not is_ours(theirs),
+            already=already,
+        )
+
+    def _head(self, repo: str) -> tuple[str | None, Literal["branch", "repository"] | None]:
+        """The commit to build on (that of main if the branch is not there yet), and what has to be made first."""
+        with suppress(NotFoundError):
+            return self.reader.head(repo, self.revision), None
+        with suppress(NotFoundError):
+            return self.reader.head(repo, MAIN), "branch"
+        return None, "repository"
+
+    def _there(self, manifest: Manifest, head: str) -> Entry:
+        name = manifest.adapter_name
+        try:
+            return self.reader.read(self.owner, name, head)
+        except (DataError, IntegrityError) as error:
+            raise IntegrityError(
+                f"{self.owner}/{name.repo_name} holds an adapter that cannot be read, so it is left alone: {error}"
+            ) from error
+
+    def _readme(self, repo: str, head: str) -> str | None:
+        answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, patience=self.reader.patience)
+        return answer.content.decode("utf-8", "replace")
+
+    def _card(self, prepared: Prepared, theirs: str | None, repo: str, parent_location: str | None) -> str:
+        ours = render_card(prepared.manifest, location=repo, parent_location=parent_location)
+        local = prepared.folder / CARD_FILE
+        if theirs is None and local.is_file() and sha256_file(local) != prepared.manifest.files.get(CARD_FILE):
+            theirs = local.read_bytes()[:MAX_README].decode("utf-8", "replace")
+        return sealed(ours) if theirs is None else merged(theirs, ours)
+
+    def _commit(self, prepared: Prepared, plan: Plan) -> str:
+        """The new commit's hash. Failures are huggingface_hub's own: the caller looks again before another try."""
+        try:
+            return self._commit_at_once(prepared, plan)
+        except FAILURES:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(
+                f"Publishing {plan.repo}: the Hub gave an answer that cannot be used ({one_line(str(error))}). "
+                "Look at the repository, then push again."
+            ) from error
+
+    def _commit_at_once(self, prepared: Prepared, plan: Plan) -> str:
+        api = self.reader.api
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            CommitOperationAdd(one.name, one.content if one.content is not None else prepared.folder / one.name)
+            for one in plan.uploads
+        ]
+        operations += [CommitOperationDelete(name) for name in plan.deletes]
+        done = api.create_commit(
+            plan.repo,
+            operations,
+            commit_message=self.options.message or f"Publish {prepared.manifest.name} ({plan.version})",
+            revision=plan.revision,
+            create_pr=self.options.create_pr,
+            parent_commit=plan.parent,
+        )
+        return str(done.oid)
+
+    def _make(self, plan: Plan) -> None:
+        api = self.reader.api
+        if plan.creates:
+            api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
+        if plan.new_branch:
+            api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
+
+    def _read_back(self, prepared: Prepared, plan: Plan, commit: str) -> Entry:
+        manifest = prepared.manifest
+        entry = self.reader.read(self.owner, manifest.adapter_name, commit)
+        if entry.version != prepared.version:
+            raise _Mixed(f"{MANIFEST_FILE} is another one")
+        if faults := self.faults(entry):
+            raise _Mixed(f"{faults[0].name} is {faults[0].state}")
+        if not self.options.create_pr:
+            self._look_for_others(prepared, plan, Place.parse(entry.location))
+        return entry
+
+    def _look_for_others(self, prepared: Prepared, plan: Plan, place: Place) -> None:
+        """Tells of a commit that came between the look and ours: the server should have refused ours."""
+        history = self.reader.commits(plan.repo, plan.revision)
+        if place.commit not in history:
+            head = self.reader.read(self.owner, place.name, plan.revision) if history else None
+            if head is not None and head.version != prepared.version:
+                raise _Mixed("somebody else's push took its place")
+            return
+        below = history[history.index(place.commit) + 1 :]
+        between = below[: below.index(plan.parent)] if plan.parent in below else ()
+        for commit in between:
+            self.say(
+                f"{plan.repo} was changed by somebody else at the same time. Their version is kept in its history: "
+                f"badx-hub pull {plan.repo} --revision {commit}"
+            )
+
+    def _wait_or_raise(self, error: Exception, tried: int, repo: str) -> None:
+        patience = self.reader.patience
+        if isinstance(error, RuntimeError) and cause_of(error) is error:
+            raise error
+        if status_of(error) in _ONCE_MORE and tried < patience.tries:
+            time.sleep(patience.first_wait)
+            return
+        wait = patience.pause(error, tried)
+        if wait is None:
+            raise hub_error(error, f"Publishing {repo}") from error
+        time.sleep(wait)
+
+
+class _Mixed(BadxError):  # noqa: N818 - never seen outside
+    """What can be read back is not what was sent."""
+
+
+def _uploads(prepared: Prepared, card: str) -> tuple[Upload, ...]:
+    """badx.json as it is, the weights, and the card; README.md comes from the card alone."""
+    names = sorted({MANIFEST_FILE, *prepared.manifest.files} - {CARD_FILE})
+    files = [Upload(name, (prepared.folder / name).stat().st_size) for name in names]
+    content = card.encode()
+    return (*files, Upload(CARD_FILE, len(content), content))
+
+
+def _refuse_foreign(repo: str, names: list[str], there: Manifest | None) -> None:
+    if strange := foreign_weights(names, there):
+        raise IntegrityError(
+            f"{repo} holds {', '.join(strange[:3])}, which badx_hub did not put there: weights of others are never "
+            "written over or mixed with. Take them out there, or publish elsewhere (--to ORG, --label NAME)."
+        )
+    if there is None and (other := sorted(set(names) - {CARD_FILE, ".gitattributes", ".gitignore", "LICENSE"})):
+        raise IntegrityError(
+            f"{repo} holds something else ({', '.join(other[:3])}) and no {MANIFEST_FILE}. "
+            "Publish elsewhere (--to ORG, or train with another --label)."
+        )
+
+
+def _refuse_newer(repo: str, there: Entry, manifest: Manifest) -> None:
+    if there.manifest.created > manifest.created:
+        raise UsageError(
+            f"{repo} has a newer version ({there.manifest.created}) than this one ({manifest.created}). "
+            "Publish this one on a branch: --revision NAME."
+        )

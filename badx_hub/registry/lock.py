@@ -1,0 +1,303 @@
+"""badx.lock: which versions of which adapters a stack is made of, so that any machine loads exactly these."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from typing_extensions import Self
+
+from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.languages import Mixture
+from badx_hub.manifest import Digest, Text, Word, read_manifest_text
+from badx_hub.names import AdapterName, base_slug
+from badx_hub.registry.places import HUB_CACHE, Places, Where, find, open_places
+from badx_hub.registry.protocol import Entry
+from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY, Resolution, Wanted
+from badx_hub.storage import atomic_write_text, storage_errors
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LOCK_FILE = "badx.lock"
+SCHEMA = 1
+MAX_LOCK_BYTES = 2**20
+
+_HEADER = (
+    "# Written by `badx-hub lock`. load_bilingual_stack(..., lock=...) loads exactly these versions or says why not.\n"
+)
+_HUB_PLACE = re.compile(r"hf:(?P<owner>[^/@]+)/[^@]+(?:@(?P<commit>[0-9a-f]{40}|[0-9a-f]{64}))?")
+_DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LockedBase(_Frozen):
+    """The base: its name, for people, and the sha256 over its weights."""
+
+    name: Text
+    digest: Digest
+
+
+class LockedAdapter(_Frozen):
+    """One version of one adapter.
+
+    `digest` is that of the weights, `manifest` the sha256 of badx.json (labels and recipe). `registry` is what
+    `open_registry` opens (None: the user's own) and `commit` that of the Hub's repository, where it was found there.
+    """
+
+    name: Text
+    version: Annotated[str, StringConstraints(pattern=r"\A[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}\z")]
+    digest: Digest
+    manifest: Digest
+    registry: Text | None = None
+    commit: Annotated[str, StringConstraints(pattern=r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\z")] | None = None
+
+
+class LockedStack(_Frozen):
+    """What serves a pair and a task: the adapters, the language-side one first, and the base under them."""
+
+    pair: Text
+    task: Word
+    setup: Literal["bad-x", "ta-only", "mad-x"]
+    base: LockedBase
+    adapters: Annotated[tuple[LockedAdapter, ...], Field(min_length=1, max_length=2)]
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if str(Mixture.parse(self.pair)) != self.pair:
+            raise ValueError(f"pair {self.pair!r} is not written as {Mixture.parse(self.pair)}")
+        names = [AdapterName.parse(adapter.name) for adapter in self.adapters]
+        if names[-1].task != self.task or any(name.task for name in names[:-1]):
+            raise ValueError(f"the adapters of {self.pair} are not a stack with a task adapter for {self.task} on top")
+        if (self.setup == TA_ONLY) != (len(names) == 1):
+            raise ValueError(f"setup {self.setup} does not have {len(names)} adapter(s)")
+        return self
+
+    @property
+    def name(self) -> AdapterName:
+        """The task adapter's name."""
+        return AdapterName.parse(self.adapters[-1].name)
+
+    def serves(self, wanted: Wanted) -> bool:
+        """Whether this is a stack for `wanted`; a lock on the fallback serves who asks for the pair."""
+        setup = BAD_X if self.setup == MAD_X else self.setup
+        asked = (str(wanted.mixture), wanted.task, wanted.setup, wanted.label)
+        return asked == (self.pair, self.task, setup, self.name.label) and self._is_on(wanted.base)
+
+    def _is_on(self, base: str | None) -> bool:
+        if base is None or self.name.base == base_slug(base):
+            return True
+        return _DIGEST_PREFIX.fullmatch(base) is not None and self.base.digest.startswith(base)
+
+
+class Lock(_Frozen):
+    """The content of badx.lock: any number of stacks."""
+
+    schema_version: Literal[1] = 1
+    stacks: Annotated[tuple[LockedStack, ...], Field(max_length=1000)] = ()
+
+    @classmethod
+    def read(cls, path: str | Path) -> Lock:
+        """Raises NotFoundError, DataError (malformed), IntegrityError (written by a later badx_hub)."""
+        path = Path(path).expanduser()
+        with storage_errors(path):
+            if not path.is_file():
+                raise NotFoundError(f"There is no lock file {path}. Write it with `badx-hub lock en-wo --task pos`.")
+            if path.stat().st_size > MAX_LOCK_BYTES:
+                raise DataError(f"{path} is no lock file: it has more than 1 MiB. Write it with `badx-hub lock`.")
+            content = path.read_bytes()
+        return cls.parse(content, str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> Lock:
+        """Checks TOML; `where` stands in the errors, which are those of `read`."""
+        try:
+            value = tomllib.loads(content.decode("utf-8"))
+        except ValueError as error:  # of the decoder as of the parser
+            raise DataError(f"{where} is not TOML ({error}). Write it anew with `badx-hub lock`.") from error
+        version = value.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA:
+            raise IntegrityError(
+                f"{where} has schema {version} and this badx_hub reads up to {SCHEMA}: "
+                "update badx_hub (`pip install -U badx-hub`)."
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            reason = " ".join(first["msg"].removeprefix("Value error, ").split())[:300]
+            raise DataError(
+                f"{where} is not a valid lock file: {place}: {reason}. Write it anew with `badx-hub lock`."
+            ) from error
+
+    def with_stack(self, stack: LockedStack) -> Lock:
+        """With `stack` in place of the one for the same pair, task, setup asked for, label and base."""
+        kept = [one for one in self.stacks if _key(one) != _key(stack)]
+        return Lock(stacks=tuple(sorted([*kept, stack], key=_key)))
+
+    def find(self, wanted: Wanted, where: str) -> LockedStack:
+        """The one stack for `wanted`. Raises NotFoundError, and UsageError if it is locked on several bases."""
+        found = [stack for stack in self.stacks if stack.serves(wanted)]
+        if not found:
+            there = ", ".join(f"{stack.name} for {stack.pair}" for stack in self.stacks) or "nothing"
+            raise NotFoundError(
+                f"{where} locks {there}, but no {wanted.task} stack for {wanted.mixture}. "
+                f"Add it with `badx-hub lock {wanted.mixture} --task {wanted.task} --output {where}`."
+            )
+        if len(found) > 1:
+            bases = " or ".join(f"`--base {stack.base.name}`" for stack in found)
+            raise UsageError(f"{where} locks {wanted.mixture} on {len(found)} bases. Choose one: {bases}.")
+        return found[0]
+
+    def to_toml(self) -> str:
+        """The text of badx.lock; `parse` reads it back."""
+        lines = [_HEADER, f"schema_version = {self.schema_version}"]
+        for stack in self.stacks:
+            lines += ["", "[[stacks]]", *_pairs(stack.model_dump(exclude={"base", "adapters"}))]
+            lines += ["", "[stacks.base]", *_pairs(stack.base.model_dump())]
+            for adapter in stack.adapters:
+                lines += ["", "[[stacks.adapters]]", *_pairs(adapter.model_dump())]
+        return "\n".join(lines) + "\n"
+
+
+def lock_stack(wanted: Wanted, resolution: Resolution, places: Places, *, registry: str | None = None) -> LockedStack:
+    """What a lock file says of a resolution; every file is fetched and verified first.
+
+    `registry`: the registry that was named, if one was; adapters found on the Hub name their namespace themselves.
+    Raises IntegrityError if a file is not what its manifest says.
+    """
+    base = resolution.entry.manifest.base
+    return LockedStack(
+        pair=str(wanted.mixture),
+        task=str(wanted.task),
+        setup=resolution.setup,  # type: ignore[arg-type]  # checked by the model
+        base=LockedBase(name=base.name, digest=base.digest),
+        adapters=tuple(_locked(entry, places, registry) for entry in resolution.entries),
+    )
+
+
+def write_lock(path: Path, stack: LockedStack) -> Lock:
+    """Add `stack` to the lock file, which is made if there is none. Raises as `Lock.read`, and StorageError."""
+    known = Lock.read(path) if path.exists() else Lock()
+    lock = known.with_stack(stack)
+    atomic_write_text(path, lock.to_toml())
+    return lock
+
+
+def locked(
+    path: str | Path, wanted: Wanted, where: Where = None, *, offline: bool = False
+) -> tuple[Places, Resolution]:
+    """Exactly what the lock file says for `wanted`, and the registries that have it.
+
+    Each adapter is looked for in `where`, if given, else in the registry that the lock names, the user's own before it;
+    wherever it is found, version, digests and base have to be those of the lock.
+
+    Raises NotFoundError (not locked, or nowhere to be found), IntegrityError (something else under that version),
+    and what `Lock.read` raises.
+    """
+    stack = Lock.read(path).find(wanted, str(path))
+    places = open_places(_registries(stack) if where is None else where, offline=offline)
+    entries = tuple(_exactly(adapter, stack, places, str(path)) for adapter in stack.adapters)
+    return places, Resolution(entries[-1], entries[0] if len(entries) > 1 else None, stack.setup)
+
+
+def resolved(
+    wanted: Wanted,
+    where: Where = None,
+    *,
+    lock: str | Path | None = None,
+    fallback: str | None = None,
+    offline: bool = False,
+) -> tuple[Places, Resolution]:
+    """What `load_bilingual_stack` would load, and the registries that have it; nothing is loaded yet.
+
+    Arguments (`where` is its `registry`) and errors are its.
+    """
+    if lock is not None:
+        return locked(lock, wanted, where, offline=offline)
+    places = open_places(where, offline=offline)
+    return places, find(places, wanted, fallback=fallback)
+
+
+def _key(stack: LockedStack) -> tuple[str, str, str, str, str]:
+    asked = BAD_X if stack.setup == MAD_X else stack.setup
+    return stack.pair, stack.task, asked, stack.name.label or "", stack.base.digest
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+
+
+def _toml(text: str) -> str:
+    # JSON's strings are TOML's, but for one character.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _locked(entry: Entry, places: Places, registry: str | None) -> LockedAdapter:
+    on_hub = _HUB_PLACE.fullmatch(entry.location)
+    manifest = _manifest_digest(entry, places)
+    if faults := places.verify(entry).faults:
+        raise IntegrityError(
+            f"{entry.name} {entry.version} is damaged ({faults[0].name}: {faults[0].state}). "
+            "Remove it and pull or train it again."
+        )
+    return LockedAdapter(
+        name=str(entry.name),
+        version=entry.version,
+        digest=entry.manifest.digest,
+        manifest=manifest,
+        registry=f"hf:{on_hub['owner']}" if on_hub else registry,
+        commit=on_hub["commit"] if on_hub else None,
+    )
+
+
+def _manifest_digest(entry: Entry, places: Places) -> str:
+    return hashlib.sha256(read_manifest_text(places.fetch(entry)).encode()).hexdigest()
+
+
+def _registries(stack: LockedStack) -> list[str | None]:
+    """The user's own and the Hub's cache first: what was pulled from a locked registry is there."""
+    return list(dict.fromkeys([None, HUB_CACHE, *(adapter.registry for adapter in stack.adapters)]))
+
+
+def _exactly(adapter: LockedAdapter, stack: LockedStack, places: Places, where: str) -> Entry:
+    entry = _get(adapter, places, where)
+    if entry.manifest.digest != adapter.digest or _manifest_digest(entry, places) != adapter.manifest:
+        raise IntegrityError(
+            f"{where} locks {adapter.name} {adapter.version} with weights {adapter.digest[:12]}, but {entry.location} "
+            f"has another adapter under that version ({entry.manifest.digest[:12]}). Get the locked one again."
+        )
+    if entry.manifest.base.digest != stack.base.digest:
+        raise IntegrityError(
+            f"{where} locks {stack.pair} on base {stack.base.name} ({stack.base.digest[:12]}), but {adapter.name} "
+            f"was trained on {entry.manifest.base.digest[:12]}. Write the lock anew with `badx-hub lock`."
+        )
+    return entry
+
+
+def _get(adapter: LockedAdapter, places: Places, where: str) -> Entry:
+    try:
+        return places.get(adapter.name, adapter.version)
+    except (NotFoundError, HubError) as error:
+        raise NotFoundError(_not_to_be_had(adapter, where, str(error))) from error
+
+
+def _not_to_be_had(adapter: LockedAdapter, where: str, reason: str) -> str:
+    source = f" --from {adapter.registry}" if adapter.registry else ""
+    commit = f" (commit {adapter.commit[:12]})" if adapter.commit else ""
+    return (
+        f"{where} locks {adapter.name} {adapter.version}{commit}, which is not to be had: {reason} "
+        f"Get it with `badx-hub pull '{adapter.name}'{source}`, or write the lock anew."
+    )

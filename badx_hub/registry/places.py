@@ -1,0 +1,188 @@
+"""Several registries as one to read from: the user's own first, the Hub only when nothing nearer fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from badx_hub.errors import BadxError, NotFoundError, UsageError
+from badx_hub.languages import Mixture
+from badx_hub.names import AdapterName
+from badx_hub.registry.local import open_registry
+from badx_hub.registry.protocol import Entry, Problem, Registry, Report
+from badx_hub.registry.resolve import MAD_X, Place, Resolution, Wanted, resolve_in_order
+
+HUB = "hf:"
+HUB_CACHE = "hf-cache:"
+
+Where: TypeAlias = "Registry | str | Path | Sequence[Registry | str | Path | None] | None"
+"""A registry, what `open_registry` opens, or several of these, the one to look into first coming first."""
+
+
+def open_places(where: Where = None, *, offline: bool = False) -> Places:
+    """The registries of `where` in order; default the user's own, the Hub's cache, all of the Hub.
+
+    Offline (also by HF_HUB_OFFLINE) a registry on the Hub offers what its cache holds. Raises UsageError for an
+    empty list.
+    """
+    given: Sequence[Registry | str | Path | None]
+    if where is None:
+        given = (None, HUB_CACHE, HUB)
+    elif isinstance(where, Sequence) and not isinstance(where, str):
+        given = where
+    else:
+        given = (where,)
+    if not given:
+        raise UsageError("The list of registries is empty. Leave it out to look into your own and the Hub.")
+    return Places(given, offline=offline)
+
+
+def find(places: Places, wanted: Wanted, *, fallback: str | None = None) -> Resolution:
+    """`resolve_in_order` over what the registries hold; one farther away is read only if the nearer ones lack it.
+
+    A registry that cannot be read is named in the NotFoundError; the first one's error is raised as it is.
+    """
+    return resolve_in_order(places.read(wanted, fallback), wanted, fallback=fallback)
+
+
+class Places:
+    """Registries in order of preference, behind the interface of one; each is opened when it is first needed.
+
+    What is published goes into the first; everything else is asked of the registry that has the entry.
+    """
+
+    def __init__(self, given: Sequence[Registry | str | Path | None], *, offline: bool = False) -> None:
+        self.given = tuple(given)
+        self.offline = offline
+        self._opened: dict[int, Registry] = {}
+        self._homes: dict[tuple[str, str], Registry] = {}
+
+    @property
+    def registries(self) -> Iterator[Registry]:
+        """The registries in order."""
+        for index, one in enumerate(self.given):
+            if index not in self._opened:
+                self._opened[index] = _opened(one, self.offline)
+            yield self._opened[index]
+
+    @property
+    def location(self) -> str:
+        """The locations in order."""
+        return ", ".join(
+            open_registry().location if one is None else str(one) if isinstance(one, (str, Path)) else one.location
+            for one in self.given
+        )
+
+    def read(self, wanted: Wanted, fallback: str | None = None) -> Iterator[Place]:
+        """What each registry offers for `wanted` (and its fallback), each read when it is drawn."""
+        for index, registry in enumerate(self.registries):
+            try:
+                entries = {entry: None for one in _all_wanted(wanted, fallback) for entry in registry.candidates(one)}
+                yield Place(self._noted(tuple(entries), registry), registry.problems())
+            except BadxError as error:
+                if index == 0:
+                    raise
+                yield Place((), unread=str(error))
+
+    def home_of(self, entry: Entry) -> Registry:
+        """The registry that has an entry. Raises NotFoundError."""
+        known = self._homes.get((entry.location, entry.version))
+        if known is not None:
+            return known
+        for registry in self.registries:
+            try:
+                if registry.get(entry.name, entry.version) == entry:
+                    return registry
+            except NotFoundError:
+                continue
+        raise NotFoundError(f"{entry.name} {entry.version} is not in {self.location}. See `badx-hub list`.")
+
+    def list(self) -> tuple[Entry, ...]:
+        """Every entry of every registry, each version once."""
+        return self._once(self._noted(registry.list(), registry) for registry in self.registries)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of every registry."""
+        return tuple(problem for registry in self.registries for problem in registry.problems())
+
+    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """Those of every registry, each version once."""
+        return self._once(self._noted(registry.candidates(wanted), registry) for registry in self.registries)
+
+    def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
+        """From the first registry that has it. Raises NotFoundError as the last one does."""
+        missing = NotFoundError(f"{name} is not in {self.location}. See `badx-hub list`.")
+        for registry in self.registries:
+            try:
+                return self._noted((registry.get(name, version),), registry)[0]
+            except NotFoundError as error:
+                missing = error
+        raise missing
+
+    def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
+        """Those of every registry, oldest first, each version once."""
+        found = self._once(self._noted(one.by_digest(digest, near), one) for one in self.registries)
+        return tuple(sorted(found, key=lambda entry: entry.version))
+
+    def publish(self, folder: Path) -> Entry:
+        """Into the first registry."""
+        first = next(self.registries)
+        return self._noted((first.publish(folder),), first)[0]
+
+    def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
+        """From the registry that has the entry; a problem from the one that reports it."""
+        if isinstance(entry, Entry):
+            self.home_of(entry).remove(entry, force=force)
+            return
+        for registry in self.registries:
+            if entry in registry.problems():
+                registry.remove(entry, force=force)
+                return
+        raise NotFoundError(f"{entry.location} is not in {self.location}. See `badx-hub list`.")
+
+    def fetch(self, entry: Entry) -> Path:
+        """From the registry that has the entry."""
+        return self.home_of(entry).fetch(entry)
+
+    def verify(self, entry: Entry) -> Report:
+        """By the registry that has the entry."""
+        return self.home_of(entry).verify(entry)
+
+    def _noted(self, entries: tuple[Entry, ...], registry: Registry) -> tuple[Entry, ...]:
+        for entry in entries:
+            self._homes.setdefault((entry.location, entry.version), registry)
+        return entries
+
+    @staticmethod
+    def _once(groups: Iterator[tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        found: dict[tuple[str, str], Entry] = {}
+        for group in groups:
+            for entry in group:
+                found.setdefault((entry.manifest.name, entry.version), entry)
+        return tuple(found.values())
+
+
+def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
+    if one is not None and not isinstance(one, (str, Path)):
+        return one
+    if one == HUB_CACHE or (offline and isinstance(one, str) and one.startswith(HUB)):
+        from badx_hub.registry.hub import HubRegistry
+
+        owner = None if one == HUB_CACHE else one.removeprefix(HUB) or None
+        return HubRegistry(owner, offline=True)
+    return open_registry(one)
+
+
+def _problems(registry: Registry) -> tuple[Problem, ...]:
+    """A Hub's are not asked for: to read them all is slow, and a stranger's broken repository stops nobody."""
+    return () if registry.location.startswith(HUB) else registry.problems()
+
+
+def _all_wanted(wanted: Wanted, fallback: str | None) -> Iterator[Wanted]:
+    """What has to be looked for so that `resolve_in_order` can answer."""
+    yield wanted
+    if fallback == MAD_X and wanted.mixture.kind == "bilingual":
+        source, target = (Mixture(((language, 1),)) for language in wanted.mixture.languages)
+        yield Wanted(source, wanted.task, base=wanted.base, label=wanted.label)
+        yield Wanted(target, base=wanted.base, label=wanted.label)

@@ -1,0 +1,87 @@
+"""What the user means by a registry or a name: a folder, the embedded one, or something on the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from badx_hub.cli import _output
+from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.names import AdapterName
+    from badx_hub.registry import Registry
+    from badx_hub.registry.hub import HubRegistry
+    from badx_hub.registry.hub_push import PushOptions
+
+PREFIX = "hf:"
+
+
+def is_hub(registry: Registry) -> bool:
+    """Whether it is on a Hub, so that reading all of it takes time."""
+    return registry.location.startswith(PREFIX)
+
+
+def open_hub(
+    owner: str | None, *, revision: str | None = None, offline: bool = False, options: PushOptions | None = None
+) -> HubRegistry:
+    """The namespace on the Hub; notes go to stderr."""
+    from badx_hub.registry.hub import HubRegistry
+
+    return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_output.note)
+
+
+def owner_in(where: str, flag: str) -> str | None:
+    """The namespace that the value of `flag` means, or None for a folder (or demo).
+
+    ORG and hf:ORG are on the Hub; what has a slash, ".", ".." and "~" are folders. A bare name that is a folder too is
+    refused: to publish in the wrong place costs more than to type two more characters.
+    """
+    if where.startswith(PREFIX):
+        return where.removeprefix(PREFIX)
+    if "://" in where:
+        raise UsageError(f"{flag} takes no address. Write {flag} ORG, and set HF_ENDPOINT for another Hub.")
+    if any(mark in where for mark in "/\\") or where in (".", "..", "~", "demo"):
+        return None
+    if Path(where).exists():
+        raise UsageError(
+            f"{flag} {where} could be the folder ./{where} or an organisation on the Hub. "
+            f"Write {flag} ./{where} or {flag} {PREFIX}{where}."
+        )
+    return where
+
+
+def split_name(text: str) -> tuple[str, AdapterName] | None:
+    """The owner and the adapter of ORG/mbert.en-wo or hf:ORG/mbert.en-wo; None for any other name."""
+    from badx_hub.errors import UsageError
+    from badx_hub.names import AdapterName
+
+    owner, slash, repo = text.removeprefix(PREFIX).partition("/")
+    if not slash or not (text.startswith(PREFIX) or "." in repo):  # mbert/en-wo has no dot in it
+        return None
+    try:
+        return owner, AdapterName.from_repo_name(repo)
+    except UsageError as error:
+        raise UsageError(f"{text}: {error}") from error
+
+
+def named(
+    name: str, registry: str | None, *, revision: str | None, offline: bool
+) -> tuple[Registry, AdapterName | None]:
+    """The registry to look in, and the adapter if `name` is one on the Hub."""
+    from badx_hub.registry import open_registry
+
+    if (split := split_name(name)) is not None:
+        if registry is not None:
+            raise UsageError(f"{name} says where it is. Leave out --registry, or give a name such as {split[1]}.")
+        return open_hub(split[0], revision=revision, offline=offline), split[1]
+    if registry is not None and registry.startswith(PREFIX):
+        return open_hub(registry.removeprefix(PREFIX) or None, revision=revision, offline=offline), None
+    refuse_on_folder("this registry", {"--revision": revision is not None})
+    return open_registry(registry), None
+
+
+def refuse_on_folder(where: str, given: dict[str, bool]) -> None:
+    """Raises UsageError if an option was given that only the Hub knows."""
+    if flags := ", ".join(flag for flag, is_given in given.items() if is_given):
+        raise UsageError(f"{flags}: only for the Hub, and {where} is not on it. Leave that out or give hf:ORG.")

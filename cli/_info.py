@@ -1,0 +1,73 @@
+"""All that badx.json says of an adapter, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from badx_hub.cli import _entries
+from badx_hub.cli._output import Table
+
+if TYPE_CHECKING:
+    from badx_hub.registry import Entry
+
+
+def info_tables(entry: Entry) -> list[Table]:
+    """What it is, its recipe, its data and its scores."""
+    manifest = entry.manifest
+    training = manifest.training
+    read = f"{training.tokens:,} tokens" if training.tokens else f"{training.sentences or 0:,} sentences"
+    facts = {
+        "name": manifest.name,
+        "kind": manifest.kind,
+        "version": entry.version,
+        "created": manifest.created,
+        "base": f"{manifest.base.name} ({manifest.base.digest[:12]})",
+        "stands on": f"{manifest.parent.name} ({manifest.parent.digest[:12]})" if manifest.parent else "",
+        "languages": ", ".join(f"{language}:{weight}" for language, weight in manifest.mixture),
+        "task": manifest.task or "",
+        "setup": manifest.setup or "",
+        "labels": ", ".join(manifest.labels or ()),
+        "training": f"{training.steps:,} steps (kept: {training.best_step:,}), {read}, {training.seconds:,.0f} s",
+        "seed": str(manifest.seed),
+        "licence": manifest.licence or "",
+        "digest": manifest.digest,
+        "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),
+        "location": entry.location,
+    }
+    return [
+        Table(("field", "value"), tuple((k, v) for k, v in facts.items() if v), folding=("value",)),
+        Table(("recipe", "value"), tuple(_flat(manifest.recipe)), folding=("value",)),
+        Table(
+            ("language", "data", "digest", "counts"),
+            tuple(
+                (
+                    source.language,
+                    source.name,
+                    source.digest[:12],
+                    ", ".join(f"{what} {count:,}" for what, count in source.counts.items()),
+                )
+                for source in manifest.data
+            ),
+            folding=("data", "counts"),
+        ),
+        Table(
+            ("split", "metric", "score"),
+            tuple(
+                (split, metric, _entries.figure(metric, value))
+                for split, scores in manifest.metrics.items()
+                for metric, value in scores.items()
+            ),
+            numbers=("score",),
+            folding=("metric",),
+        ),
+    ]
+
+
+def _flat(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in recipe.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows

@@ -1,0 +1,69 @@
+"""Adapters that others made: import them, and make safetensors of their pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from badx_hub.cli import _entries, _output
+from badx_hub.cli._options import FormatOption, LabelOption, RegistryOption
+from badx_hub.cli._output import Format, Table
+from badx_hub.errors import UsageError
+
+
+def import_adapter(
+    place: Annotated[str, typer.Argument(metavar="REPO|DIR", help="org/name[@revision] on the Hub, or a folder.")],
+    language: Annotated[str, typer.Option("--language", metavar="LANG", help="The language it was trained on.")],
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="MODEL", help="The base it was trained in. [default: the one it names]"),
+    ] = None,
+    label: LabelOption = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", metavar="ID", help="Its licence, such as apache-2.0.")
+    ] = None,
+    registry: RegistryOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Register a language adapter that others trained with plain adapters.
+
+    Its manifest says that it was imported, and from where. Only safetensors are taken.
+    """
+    from badx_hub.registry import open_registry
+
+    if registry == "demo":
+        raise UsageError("The demo registry is read-only: leave --registry out, or give a folder.")
+    found = open_registry(registry)
+    from badx_hub.registry.foreign import import_adapter as run
+
+    done = run(place, language, found, base=base, label=label, licence=licence)
+    if done.already:
+        _output.note(f"{done.entry.name} with these very weights is registered already.")
+    _output.show(
+        format,
+        tables=[_entries.table((done.entry,))],
+        document={**_entries.document(done.entry), "already": done.already},
+        quiet=[str(done.entry.name)],
+    )
+
+
+def convert(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with pytorch_adapter.bin.")],
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Make safetensors of the pickles that older adapters were saved as.
+
+    Nothing in them is run: a pickle that holds more than tensors is refused.
+    """
+    from badx_hub.registry.foreign import convert as run
+
+    done = run(folder)
+    states = [*((name, "written") for name in done.written), *((name, "already there") for name in done.already)]
+    _output.show(
+        format,
+        tables=[Table(("file", "state"), tuple(states), title=str(folder))],
+        document=[{"file": name, "written": state == "written"} for name, state in states],
+        quiet=[str(folder / name) for name, _ in states],
+    )

@@ -1,0 +1,65 @@
+"""`badx-hub lock`: write down which versions a stack is made of. Loads no tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from badx_hub.cli import _entries, _output, _stack
+from badx_hub.cli._options import (
+    BaseOption,
+    FallbackOption,
+    FormatOption,
+    LabelOption,
+    OfflineOption,
+    PairArgument,
+    RatioOption,
+    RegistryOption,
+    RequiredTaskOption,
+    Setup,
+    SetupOption,
+)
+from badx_hub.cli._output import Format, Table
+
+
+def lock(
+    pair: PairArgument,
+    task: RequiredTaskOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The lock file; other stacks in it stay.")
+    ] = Path("badx.lock"),
+    setup: SetupOption = Setup.BAD_X,
+    base: BaseOption = None,
+    ratio: RatioOption = None,
+    label: LabelOption = None,
+    registry: RegistryOption = None,
+    fallback: FallbackOption = None,
+    offline: OfflineOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Pin a stack: name, registry, version, commit and digests of its adapters and base.
+
+    evaluate, predict and load_bilingual_stack take the file and use exactly these versions, or say why not.
+    """
+    from badx_hub.registry.lock import lock_stack, write_lock
+
+    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    places, resolution = _stack.open_and_find(registry, asked, fallback=fallback, offline=offline)
+    stack = lock_stack(asked, resolution, places, registry=registry)
+    write_lock(output, stack)
+    rows = [(one.name, one.version, one.digest[:12]) for one in stack.adapters]
+    _output.show(
+        format,
+        tables=[
+            Table(
+                ("name", "version", "digest"),
+                (*rows, (stack.base.name, "", stack.base.digest[:12])),
+                folding=("name",),
+                title=f"{stack.pair}, {stack.task} ({stack.setup}) -> {output}",
+            )
+        ],
+        document=stack.model_dump(mode="json"),
+        quiet=[str(output)],
+    )

@@ -1,0 +1,184 @@
+"""Copying adapters between registries: push and pull, to and from folders and the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from badx_hub.cli import _entries, _hub, _output
+from badx_hub.cli._options import (
+    BaseOption,
+    FormatOption,
+    LabelOption,
+    NameArgument,
+    OfflineOption,
+    RatioOption,
+    RegistryOption,
+    RevisionOption,
+    Setup,
+    SetupOption,
+    TaskOption,
+)
+from badx_hub.cli._output import Format, Table
+from badx_hub.cli.registry import options, short
+from badx_hub.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.registry import Entry, Registry, Transferred
+    from badx_hub.registry.hub import HubRegistry
+    from badx_hub.registry.hub_push import Plan
+
+
+def push(
+    name: NameArgument,
+    to: Annotated[str, typer.Option("--to", metavar="ORG|DIR", help="ORG on the Hub, or the folder ./DIR.")],
+    task: TaskOption = None,
+    base: BaseOption = None,
+    ratio: RatioOption = None,
+    setup: SetupOption = Setup.BAD_X,
+    label: LabelOption = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: RevisionOption = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Give the commit this tag.")] = None,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
+    message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Of the commit.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
+    registry: RegistryOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Publish an adapter on the Hub, or copy it to another registry.
+
+    A task adapter takes the adapter it stands on along. What is there already stays as it is.
+    """
+    from badx_hub.registry import open_registry
+
+    source = open_registry(registry)
+    owner = _hub.owner_in(to, "--to")
+    if owner is None:
+        flags = {"--private": private, "--revision": bool(revision), "--tag": bool(tag), "--create-pr": create_pr}
+        _hub.refuse_on_folder(to, {**flags, "--message": bool(message), "--dry-run": dry_run})
+    named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
+    entry = source.get(named)
+    if owner is None:
+        _transfer(entry, source, open_registry(to), format)
+        return
+    from badx_hub.registry.hub_push import PushOptions
+
+    if create_pr and tag:
+        raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
+    chosen = PushOptions(private=private, revision=revision, create_pr=create_pr, message=message)
+    hub = _hub.open_hub(owner, options=chosen)
+    if dry_run:
+        _show_plans(_plans(entry, source, hub), format)
+        return
+    done = _transfer(entry, source, hub, format)
+    if tag:
+        hub.tag(_itself(done, entry), tag)
+
+
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name or a pair (with --from), or ORG/mbert.en-wo on the Hub.")
+    ],
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="ORG|DIR", help="ORG on the Hub, the folder ./DIR, or demo.")
+    ] = None,
+    task: TaskOption = None,
+    base: BaseOption = None,
+    ratio: RatioOption = None,
+    setup: SetupOption = Setup.BAD_X,
+    label: LabelOption = None,
+    revision: RevisionOption = None,
+    offline: OfflineOption = False,
+    registry: RegistryOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Copy an adapter from the Hub or another registry into yours.
+
+    A task adapter brings the adapter it stands on along. What is here already stays as it is.
+    """
+    from badx_hub.registry import open_registry
+
+    destination = open_registry(registry)
+    where = f"{_hub.PREFIX}{owner}" if origin and (owner := _hub.owner_in(origin, "--from")) else origin
+    if where is None and _hub.split_name(name) is None:
+        raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
+    if where not in (None, "demo") and not where.startswith(_hub.PREFIX) and not Path(where).expanduser().exists():
+        raise NotFoundError(f"There is no registry in {where}. Check the folder given to --from.")
+    source, named = _hub.named(name, where, revision=revision, offline=offline)
+    if named is None:
+        named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
+    _transfer(source.get(named), source, destination, format)
+
+
+def _transfer(entry: Entry, source: Registry, destination: Registry, format: Format) -> Transferred:
+    from badx_hub.registry import copy
+
+    done = copy(entry, source, destination)
+    states = [("already there", one) for one in done.already] + [("copied", one) for one in done.copied]
+    if not done.copied:
+        _output.note(f"Nothing to do: {entry.name} is in {destination.location} already.")
+    _output.show(
+        format,
+        tables=[
+            Table(
+                ("name", "version", "state"),
+                tuple((str(one.name), short(one.version), state) for state, one in states),
+                folding=("name",),
+                title=f"{source.location} -> {destination.location}",
+            )
+        ],
+        document=[{**_entries.document(one), "copied": state == "copied"} for state, one in states],
+        quiet=[str(one.name) for _, one in states],
+    )
+    return done
+
+
+def _itself(done: Transferred, entry: Entry) -> Entry:
+    """The adapter itself at the destination, not the one under it."""
+    return next(one for one in (*done.copied, *done.already) if one.name == entry.name)
+
+
+def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[Plan]:
+    """What a push would do, the adapter underneath first if the Hub lacks it."""
+    from badx_hub.registry.transfer import parent_of
+
+    parent = entry.manifest.parent
+    under = [] if parent is None or hub.by_digest(parent.digest, parent.name) else [parent_of(entry, source)]
+    return [hub.plan(source.fetch(one)) for one in (*under, entry)]
+
+
+def _show_plans(plans: list[Plan], format: Format) -> None:
+    rows = [(plan.repo, one.name, f"{one.size:,}") for plan in plans if not plan.already for one in plan.uploads]
+    rows += [(plan.repo, name, "deleted") for plan in plans if not plan.already for name in plan.deletes]
+    for plan in plans:
+        _output.note(_summary(plan))
+    _output.show(
+        format,
+        tables=[Table(("repository", "file", "bytes"), tuple(rows), numbers=("bytes",), folding=("repository",))],
+        document=[_plan_document(plan) for plan in plans],
+        quiet=[plan.repo for plan in plans if not plan.already],
+    )
+
+
+def _summary(plan: Plan) -> str:
+    if plan.already:
+        return f"{plan.repo}: this version is there already; nothing to do."
+    made = "would be created" if plan.creates else "is there"
+    kept = "; the text of its README.md is kept" if plan.keeps_readme else ""
+    return f"{plan.repo}@{plan.revision} {made}{kept}. Nothing was changed (--dry-run)."
+
+
+def _plan_document(plan: Plan) -> dict[str, Any]:
+    return {
+        "repo": plan.repo,
+        "revision": plan.revision,
+        "version": plan.version,
+        "creates": plan.creates,
+        "already": plan.already is not None,
+        "keeps_readme": plan.keeps_readme,
+        "files": [] if plan.already else [{"name": one.name, "size": one.size} for one in plan.uploads],
+        "deletes": [] if plan.already else list(plan.deletes),
+    }

@@ -1,0 +1,108 @@
+"""What every route needs: the store, who asks, and text decoded from an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
+
+from tests.hub.accounts import Account, Accounts, readable, writable
+from tests.hub.cards import Card, Cards
+from tests.hub.objects import Blob
+from tests.hub.store import Commit, Repo, RepoType, Store
+
+# A slash that the client wrote as %2F, so that `refs%2Fpr%2F1` stays one segment while routes are matched.
+ENCODED_SLASH = "\x01"
+
+
+@dataclass
+class Behaviour:
+    """What servers that speak the protocol differ in; a test changes these while the server runs."""
+
+    accept_stale_parent: bool = False
+    tags_in_info: bool = True
+    page_size: int = 1000
+
+
+@dataclass
+class State:
+    """The server behind its routes."""
+
+    store: Store
+    endpoint: str = ""
+    cdn: str = ""
+    accounts: Accounts = field(default_factory=Accounts)
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    cards: Cards = field(default_factory=Cards)
+
+    def card(self, commit: Commit) -> Card:
+        readme = commit.files.get("README.md")
+        return self.cards.of(commit.sha, commit.files, None if readme is None else self.store.objects.read(readme))
+
+    def url(self, repo: Repo) -> str:
+        prefix = "" if repo.type == "model" else f"{repo.type}s/"
+        return f"{self.endpoint}/{prefix}{repo.id}"
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.hub
+    return state
+
+
+def _account(request: Request) -> Account | None:
+    return _state(request).accounts.of_header(request.headers.get("authorization"))
+
+
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+def _decoded(text: str) -> str:
+    return text.replace(ENCODED_SLASH, "/")
+
+
+Hub = Annotated[State, Depends(_state)]
+Who = Annotated[Account | None, Depends(_account)]
+Body = Annotated[bytes, Depends(_body)]
+Text = Annotated[str, Path(), AfterValidator(_decoded)]
+Kinds = Literal["models", "datasets", "spaces"]
+
+
+def kind_of(kinds: Kinds) -> RepoType:
+    types: dict[Kinds, RepoType] = {"models": "model", "datasets": "dataset", "spaces": "space"}
+    return types[kinds]
+
+
+def is_true(value: str | None) -> bool:
+    return value is not None and value.lower() in ("1", "true")
+
+
+def next_link(hub: State, request: Request, cursor: int) -> dict[str, str]:
+    """The Link header of a page with more behind it."""
+    query = urlencode(
+        [
+            *((key, value) for key, value in request.query_params.multi_items() if key != "cursor"),
+            ("cursor", str(cursor)),
+        ]
+    )
+    return {"Link": f'<{hub.endpoint}{request.scope["raw_path"].decode()}?{query}>; rel="next"'}
+
+
+def lfs_json(blob: Blob) -> dict[str, Any]:
+    return {"oid": blob.sha256, "sha256": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size}
+
+
+def _readable(hub: Hub, who: Who, kinds: Kinds, namespace: str, name: str) -> Repo:
+    return readable(hub.store, who, kind_of(kinds), f"{namespace}/{name}")
+
+
+def _writable(hub: Hub, who: Who, kinds: Kinds, namespace: str, name: str) -> Repo:
+    return writable(hub.store, who, kind_of(kinds), f"{namespace}/{name}")
+
+
+# The repository an address names, for an account that may read or write it; otherwise the request is refused.
+Readable = Annotated[Repo, Depends(_readable)]
+Writable = Annotated[Repo, Depends(_writable)]

@@ -1,0 +1,41 @@
+"""How the server refuses: the real Hub's status and headers, which the client turns into its errors."""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """A refusal: `code` becomes `X-Error-Code`, `message` becomes `X-Error-Message` and the body's `error`."""
+
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.headers: dict[str, str] = {}
+
+
+def repo_not_found(anonymous: bool) -> HubError:
+    """Unknown, or private and not yours: the Hub does not say which, and tells the anonymous to log in.
+
+    The Hub's 401 carries no code: the client concludes "repository not found" from an https address, which a loopback
+    server has not, so here the code says it.
+    """
+    if anonymous:
+        return HubError(401, "Invalid username or password.", "RepoNotFound")
+    return HubError(404, "Repository not found", "RepoNotFound")
+
+
+def revision_not_found(revision: str) -> HubError:
+    return HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+
+
+def entry_not_found(path: str) -> HubError:
+    return HubError(404, f"Entry not found: {path}", "EntryNotFound")
+
+
+def bad_request(message: str) -> HubError:
+    return HubError(400, message)
+
+
+def conflict(message: str) -> HubError:
+    return HubError(409, message)

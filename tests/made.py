@@ -1,0 +1,57 @@
+"""Real adapters without training: random weights, large enough that one is visibly not another."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.names import AdapterName
+from badx_hub.registry import Entry, Registry
+from badx_hub.tasks.pos import UPOS
+
+
+def made(registry: Registry, base: Path, text: str, *, seed: int, on: Entry | None = None, day: int = 1) -> Entry:
+    """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`."""
+    import torch
+
+    from badx_hub.modeling.base import resolve_base
+    from badx_hub.modeling.models import load_encoder
+    from badx_hub.modeling.stacks import add_adapter, own_parameters, save_adapter
+    from badx_hub.recipes import AdapterRecipe
+    from badx_hub.tasks import task_named
+
+    name, found = AdapterName.parse(text), resolve_base(str(base))
+    model = load_encoder(found)
+    add_adapter(model, name, AdapterRecipe(), seed=seed)
+    if name.task:
+        task_named(name.task).add_head(model, name.module_name, UPOS)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in own_parameters(model, name).values():
+        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(model, name, Path(folder))
+        return registry.publish(_prepared(Path(folder), _draft(name, found.ref, on, day)))
+
+
+def _prepared(folder: Path, draft: ManifestDraft) -> Path:
+    from badx_hub.registry.prepare import prepare
+
+    prepare(folder, draft)
+    return folder
+
+
+def _draft(name: AdapterName, base: BaseRef, on: Entry | None, day: int) -> ManifestDraft:
+    return ManifestDraft.of(
+        name,
+        base=base,
+        recipe={"max_length": 64},
+        seed=0,
+        data=(SourceRef(language=name.mixture.source, name="made.txt", digest="c" * 64, counts={}),),
+        training=Training(steps=1, best_step=1, seconds=0.0),
+        metrics={"dev": {"en/accuracy": 0.5}} if name.task else {"dev": {"wo/perplexity": 9.0}},
+        versions={"torch": "2"},
+        labels=UPOS if name.task else None,
+        parent=ParentRef(name=str(on.name), digest=on.manifest.digest) if on else None,
+        created=f"2026-01-{day:02}T00:00:00Z",
+    )
