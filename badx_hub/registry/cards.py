@@ -245,8 +245,11 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _training(manifest: Manifest) -> Iterator[tuple[str, str]]:
     training = manifest.training
-    yield "seed", str(manifest.seed)
-    yield "steps", f"{training.steps:,}"
+    # The recipes of badx_hub hold these two; others need not.
+    if "seed" not in manifest.recipe:
+        yield "seed", str(manifest.seed)
+    if "steps" not in manifest.recipe:
+        yield "steps", f"{training.steps:,}"
     yield "step kept", f"{training.best_step:,}"
     if training.tokens is not None:
         yield "tokens seen", f"{training.tokens:,}"
