@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import badx_hub.demo
 from badx_hub import open_registry
 from badx_hub.cli import app
 from badx_hub.modeling.base import resolve_base
@@ -23,7 +22,6 @@ from badx_hub.recipes import load_recipe
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
-DEMO_REGISTRY = Path(badx_hub.demo.__file__).parent / "registry"
 
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE_COMMAND = re.compile(r"`badx-hub (?P<rest>[^`\n]+)`")
@@ -70,8 +68,6 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     """All blocks of a page, one after the other, in a folder that has the copies registry.md asks for."""
     examples = blocks(page, "python")
     if any(DEMO_USE.search(example) for example in examples):
-        if not DEMO_REGISTRY.is_dir():
-            pytest.skip("the demo registry is not built yet")
         copy_the_demo_stack(tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
