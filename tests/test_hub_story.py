@@ -5,6 +5,7 @@ then without badx_hub. Every step is a command of its own, in a process of its o
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -156,6 +157,19 @@ def test_plain_adapters_loads_it_from_the_hub(story: Story) -> None:
         """
     )
     assert json.loads(story.second.python("-c", code).splitlines()[-1]) == story.predicted(story.first)
+
+
+def test_the_commands_of_the_readme_work_as_they_stand(story: Story, tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    commands = [line.split()[1:] for line in re.findall(r"^    (badx-hub .*)$", readme, flags=re.MULTILINE)]
+    sharing = [command for command in commands if command[0] in ("push", "search", "pull")]
+    assert [command[0] for command in sharing] == ["push", "search", "pull"]
+    third = machine(story.hub, tmp_path / "third")
+    for command in sharing:
+        where = story.first if command[0] == "push" else third
+        output = where.run(*(word.replace("ORG", story.hub.org) for word in command))
+        assert "tiny/en-wo/pos" in output or "tiny.en-wo.pos" in output
+    assert story.predicted(third) == story.predicted(story.first)
 
 
 def test_no_token_is_left_in_what_was_written(story: Story) -> None:
