@@ -34,6 +34,7 @@ FALLBACKS = (MAD_X,)
 
 _SHOWN = 3
 _HUB_OWNER = re.compile(r"(?:hf:|https?://[^/]+/)(?P<owner>[^/@]+)/.+")
+_SEED_LABEL = re.compile(r"seed(?P<seed>[0-9]+)")
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -166,7 +167,9 @@ def train_command(wanted: Wanted) -> str:
     if wanted.base is not None:
         parts += ["--base", wanted.base]
     if wanted.label is not None:
-        parts += ["--label", wanted.label]
+        # A seed that is not the default makes the label; the label alone would not make the seed.
+        seed = _SEED_LABEL.fullmatch(wanted.label)
+        parts += ["--seed", seed["seed"]] if seed else ["--label", wanted.label]
     return shlex.join(parts)
 
 

@@ -206,10 +206,17 @@ def test_wanted_is_checked() -> None:
         want("en-wo", None, setup="ta-only")
 
 
+@pytest.mark.parametrize(
+    ("label", "flag"), [("seed2", "--seed 2"), ("seedy", "--label seedy"), ("mine", "--label mine")]
+)
+def test_the_advice_for_a_label_trains_the_seed_behind_it(label: str, flag: str) -> None:
+    assert train_command(want("en-wo", label=label)).endswith(flag)
+
+
 def test_train_command_is_one_that_a_shell_reads_back() -> None:
     command = train_command(want("en-zh_Hant", base="my base; rm -rf", label="seed2"))
     assert shlex.split(command) == [
-        "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--base", "my base; rm -rf", "--label", "seed2",
+        "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--base", "my base; rm -rf", "--seed", "2",
     ]  # fmt: skip
 
 
