@@ -26,8 +26,10 @@ from badx_hub.registry.hub_query import is_beside
 from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
 from badx_hub.registry.hub_trust import PREFIX, Place, checked_owner
 from badx_hub.registry.protocol import Entry, FileCheck, Problem, Report
-from badx_hub.registry.resolve import TA_ONLY, Wanted
+from badx_hub.registry.resolve import TA_ONLY, Wanted, is_exactly, relation
 from badx_hub.storage import atomic_folder
+
+_RELATED = 3
 
 
 class HubRegistry:
@@ -101,7 +103,10 @@ class HubRegistry:
         return tuple(sorted((self._problems or {}).values(), key=lambda problem: problem.location))
 
     def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
-        """The adapters that share a language with what is wanted, for its task or as a carrier."""
+        """The adapters that share a language with what is wanted, for its task or as a carrier.
+
+        Where none of them is what is wanted, also the closest few of related languages, to be named.
+        """
         if self.offline:
             return self.list()
         mixture = wanted.mixture
@@ -109,6 +114,8 @@ class HubRegistry:
         tags = () if len(mixture.targets) > 1 or wanted.setup == TA_ONLY else (f"badx-target:{mixture.targets[0]}",)
         found = self._reader.find(self.owner, tags)
         near = [o for o in found if o.name.task in (None, wanted.task) and languages & set(o.name.mixture.languages)]
+        if not any(is_exactly(one.name, wanted) for one in near):
+            near += [one for one in self._related(wanted, found) if one not in near]
         entries = self.confirm(near)
         known = {entry.manifest.digest for entry in entries}
         parents = {entry.manifest.parent for entry in entries if entry.manifest.parent} if wanted.task else set()
@@ -187,6 +194,7 @@ class HubRegistry:
         if final.is_dir():
             if not kept.verify(entry).faults:
                 return final
+            refuse_if_offline(self.offline, f"{final} is damaged, and downloading {place} anew")
             kept.remove(replace(entry, location=str(final)), force=True)
         refuse_if_offline(self.offline, f"Downloading {place}")
         with atomic_folder(final) as staged:
@@ -260,6 +268,13 @@ class HubRegistry:
         tags = Query(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
         found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
         return self.confirm(found)
+
+    def _related(self, wanted: Wanted, found: tuple[Found, ...]) -> list[Found]:
+        if self.owner is None:  # narrowed to the wanted target so far
+            mixture = wanted.mixture
+            found = self._reader.find(None, Query(None if mixture.kind == "language" else mixture.source).tags())
+        ranked = [(rank, one) for one in found if (rank := relation(one.name, wanted)) is not None]
+        return [one for _, one in sorted(ranked, key=lambda pair: (pair[0], pair[1].repo))[:_RELATED]]
 
     def _cached(self, name: AdapterName, version: str | None) -> Entry:
         found = [entry for entry in self.list() if entry.name == name]

@@ -174,11 +174,6 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
     return open_registry(one)
 
 
-def _problems(registry: Registry) -> tuple[Problem, ...]:
-    """A Hub's are not asked for: to read them all is slow, and a stranger's broken repository stops nobody."""
-    return () if registry.location.startswith(HUB) else registry.problems()
-
-
 def _all_wanted(wanted: Wanted, fallback: str | None) -> Iterator[Wanted]:
     """What has to be looked for so that `resolve_in_order` can answer."""
     yield wanted

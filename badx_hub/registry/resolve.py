@@ -110,7 +110,8 @@ def resolve_in_order(places: Iterable[Place], wanted: Wanted, *, fallback: str |
     """The entry that `wanted` means and the adapter under it, from the first of `places` that has it.
 
     `places` may be lazy: none is drawn beyond those needed. A place's problems count where the adapter is looked
-    for: a newer version that cannot be read is an error, not a reason to take an older one.
+    for: a newer version that cannot be read is an error, not a reason to take an older one. Those on a Hub stop
+    nobody (anybody can publish a broken one under any name) and are told of where nothing fits.
 
     Raises NotFoundError (with the nearest there are and what to train), UsageError (several bases or publishers,
     a fallback for what has none) and IntegrityError (unreadable newest version, parent on another base).
@@ -135,7 +136,7 @@ def resolve_in_order(places: Iterable[Place], wanted: Wanted, *, fallback: str |
     reason = reason or _nothing_fits(pool, wanted)
     if fallback is not None:
         return _mad_x(seen, wanted, reason)
-    raise NotFoundError(reason + _unread(seen))
+    raise NotFoundError(reason + _unread(seen, wanted))
 
 
 def nearest(candidates: Sequence[Entry], wanted: Wanted) -> tuple[Near, ...]:
@@ -152,6 +153,14 @@ def nearest(candidates: Sequence[Entry], wanted: Wanted) -> tuple[Near, ...]:
             ranked[entry.name] = found
     order = sorted(ranked, key=lambda name: (ranked[name][0], str(name)))
     return tuple(ranked[name][1] for name in order)
+
+
+def relation(name: AdapterName, wanted: Wanted) -> float | None:
+    """How near other languages than the wanted ones are, lower is nearer; None if they are not worth naming."""
+    mixture, setup = _key(wanted)
+    if (name.task, name.setup) != (wanted.task, setup) or (found := _relation(name.mixture, mixture)) is None:
+        return None
+    return found[0]
 
 
 def train_command(wanted: Wanted) -> str:
@@ -180,7 +189,8 @@ def _key(wanted: Wanted) -> tuple[Mixture, str | None]:
     return wanted.mixture, None
 
 
-def _same_adapter(name: AdapterName, wanted: Wanted) -> bool:
+def is_exactly(name: AdapterName, wanted: Wanted) -> bool:
+    """Whether `wanted` means the adapter of that name, whatever its base."""
     mixture, setup = _key(wanted)
     return (name.mixture, name.task, name.setup, name.label) == (mixture, wanted.task, setup, wanted.label)
 
@@ -195,7 +205,7 @@ def _refuse_broken(matching: Sequence[Entry], wanted: Wanted, broken: Sequence[P
     readable = {entry.name: entry.version for entry in sorted(matching, key=lambda entry: entry.version)}
     for problem in broken:
         name = problem.name
-        if name is None or not _same_adapter(name, wanted):
+        if name is None or not is_exactly(name, wanted) or _owner(problem.location) is not None:
             continue
         if wanted.base is not None and name.base != base_slug(wanted.base):
             continue
@@ -217,7 +227,7 @@ def _check_fallback(fallback: str | None, wanted: Wanted) -> None:
 
 def _choose(place: Place, wanted: Wanted) -> Entry | None:
     """The newest entry of `place` that is exactly what is wanted."""
-    matching = [one for one in place.entries if _same_adapter(one.name, wanted) and _on_base(one, wanted.base)]
+    matching = [one for one in place.entries if is_exactly(one.name, wanted) and _on_base(one, wanted.base)]
     _refuse_broken(matching, wanted, place.problems)
     if not matching:
         return None
@@ -244,23 +254,27 @@ def _mad_x(places: Sequence[Place], wanted: Wanted, reason: str) -> Resolution:
     name = entry.manifest.base.name if entry else wanted.base
     missing = [] if entry else [_to_train(pool, task)]
     missing += [] if carrier else [f"`{train_command(Wanted(target, base=name, label=wanted.label))}`"]
-    raise NotFoundError(f"{reason} The fallback {MAD_X} lacks adapters too: {', and '.join(missing)}.{_unread(places)}")
+    raise NotFoundError(
+        f"{reason} The fallback {MAD_X} lacks adapters too: {', and '.join(missing)}.{_unread(places, wanted)}"
+    )
 
 
-def _unread(places: Sequence[Place]) -> str:
-    """What to add to an error where not every place could be looked into."""
-    return "".join(f" Not looked into: {place.unread}" for place in places if place.unread is not None)
+def _unread(places: Sequence[Place], wanted: Wanted) -> str:
+    """What to add to an error where not everything could be looked into."""
+    problems = [one for place in places for one in place.problems if one.name and is_exactly(one.name, wanted)]
+    broken = [f" Not readable: {problem.reason}" for problem in problems[:_SHOWN]]
+    return "".join([*broken, *(f" Not looked into: {place.unread}" for place in places if place.unread is not None)])
 
 
-def _owner(entry: Entry) -> str | None:
-    """The namespace on the Hub that publishes an entry; None for one that is not on a Hub."""
-    found = _HUB_OWNER.fullmatch(entry.location)
+def _owner(location: str) -> str | None:
+    """The namespace on the Hub that publishes what is at a location; None for one that is not on a Hub."""
+    found = _HUB_OWNER.fullmatch(location)
     return found["owner"] if found else None
 
 
 def _refuse_several_owners(matching: Sequence[Entry], wanted: Wanted) -> None:
     """Anybody can publish under a name: whose adapter it is to be is never guessed."""
-    owners = sorted({owner for entry in matching if (owner := _owner(entry)) is not None})
+    owners = sorted({owner for entry in matching if (owner := _owner(entry.location)) is not None})
     if len(owners) > 1:
         choices = " or ".join(f"`hf:{owner}`" for owner in owners[:_SHOWN])
         raise UsageError(
@@ -377,7 +391,7 @@ def _to_train(candidates: Sequence[Entry], wanted: Wanted) -> str:
 
 
 def _is_there(candidates: Sequence[Entry], wanted: Wanted) -> bool:
-    return any(_same_adapter(entry.name, wanted) and _on_base(entry, wanted.base) for entry in candidates)
+    return any(is_exactly(entry.name, wanted) and _on_base(entry, wanted.base) for entry in candidates)
 
 
 def _title(wanted: Wanted) -> str:

@@ -18,6 +18,7 @@ from badx_hub.registry import Entry, LocalRegistry, Wanted, copy, open_registry,
 from badx_hub.registry.hub import HubRegistry, Query
 from badx_hub.registry.hub_push import PushOptions
 from badx_hub.registry.hub_readme import is_ours
+from badx_hub.registry.places import Places, find
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
 from tests.registry.hubs import open_org
@@ -116,6 +117,34 @@ def test_candidates_serve_resolution(org: HubRegistry, registry: LocalRegistry, 
     assert found.entry.version == pair[1].version
     assert found.carrier is not None and found.carrier.version == pair[0].version
     assert "mbert/en-fo" not in {str(entry.name) for entry in org.candidates(wanted)}
+
+
+@pytest.mark.parametrize("owner", ["acme", None])
+def test_a_related_target_on_the_hub_is_named_where_nothing_fits(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, put: Any, owner: str | None
+) -> None:
+    for name in ("mbert/en-da", "mbert/en-ug", "mbert/de-fo"):
+        copy(put(name), registry, org)
+    with pytest.raises(NotFoundError) as caught:
+        find(Places([open_org(hub, tmp_path / "c", owner)]), Wanted(Mixture.parse("en-fo")))
+    assert "mbert/en-da (a related target: `en-da`)" in str(caught.value)
+    assert "mbert/de-fo (another source: `de-fo`)" in str(caught.value)
+    assert "en-ug" not in str(caught.value)
+
+
+def test_what_a_stranger_has_broken_stops_nobody(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, pair: Pair
+) -> None:
+    card = "---\ntags: [badx, 'badx-source:en', 'badx-target:wo', 'badx-task:pos']\n---\n"
+    for number in range(4):  # commits are random: no order of theirs with versions may count
+        hub.put(f"evil{number}/mbert.en-wo.pos", {"README.md": card, "badx.json": f"{{{number}"})
+    everywhere, wanted = open_org(hub, tmp_path / "c", None), Wanted(Mixture.parse("en-wo"), "pos")
+    with pytest.raises(
+        NotFoundError, match=r"badx-hub train en-wo.* Not readable: badx\.json of evil0/mbert\.en-wo\.pos"
+    ):
+        find(Places([everywhere]), wanted)
+    copy(pair[1], registry, org)
+    assert find(Places([everywhere]), wanted).entry.version == pair[1].version
 
 
 @pytest.mark.parametrize("owner", ["acme", None])
@@ -345,11 +374,16 @@ def test_offline_knows_the_cache(
     assert hub.requests == []
 
 
-def test_a_damaged_cache_is_fetched_anew(org: HubRegistry, registry: LocalRegistry, pair: Pair) -> None:
+def test_a_damaged_cache_is_fetched_anew(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, pair: Pair
+) -> None:
     (entry,) = copy(pair[0], registry, org).copied
     weights = org.fetch(entry) / "adapter.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(b"other")
+    with pytest.raises(HubError, match=r"is damaged.*offline"):
+        open_org(hub, tmp_path / "cache", offline=True).fetch(entry)
+    assert weights.read_bytes() == b"other", "offline nothing can take its place"
     assert (org.fetch(entry) / "adapter.safetensors").read_bytes() == good
 
 
