@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from pathlib import Path
 
-from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, Manifest, is_allowed_file, read_manifest_text
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.storage import sha256_file
@@ -55,6 +56,20 @@ def _check_safetensors(folder: Path, manifest: Manifest) -> None:
                 ) from error
 
 
+def _state(path: Path, digest: str) -> FileState:
+    if not path.is_file():
+        return "missing"
+    try:
+        found = sha256_file(path)
+    except StorageError as error:
+        if error.errno == errno.ENOENT:  # removed by another process in this very moment
+            return "missing"
+        raise
+    if found == digest:
+        return "ok"
+    return "edited" if path.name == CARD_FILE else "changed"
+
+
 def check_folder(folder: Path, entry: Entry) -> tuple[FileCheck, ...]:
     """The state of badx.json, of every file it names and of every other file there."""
     try:
@@ -66,11 +81,7 @@ def check_folder(folder: Path, entry: Entry) -> tuple[FileCheck, ...]:
     except DataError:
         checks = [FileCheck(MANIFEST_FILE, "changed")]
     for name, digest in sorted(entry.manifest.files.items()):
-        if not (folder / name).is_file():
-            checks.append(FileCheck(name, "missing"))
-        else:
-            differs: FileState = "edited" if name == CARD_FILE else "changed"
-            checks.append(FileCheck(name, "ok" if sha256_file(folder / name) == digest else differs))
+        checks.append(FileCheck(name, _state(folder / name, digest)))
     known = {MANIFEST_FILE, *entry.manifest.files}
     with suppress(FileNotFoundError):
         extra = sorted(path.name for path in folder.iterdir() if path.name not in known)

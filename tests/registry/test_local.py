@@ -321,13 +321,17 @@ def test_a_publish_cut_at_any_point_shows_all_or_nothing(registry: LocalRegistry
     whole = time.perf_counter() - started
     seen = set()
 
-    def write() -> None:
-        with suppress(KeyboardInterrupt):
-            registry.publish(folder)
-
     for _ in range(30):
+        ready = fork.Event()
+
+        def write(ready: Any = ready) -> None:
+            with suppress(KeyboardInterrupt):
+                ready.set()
+                registry.publish(folder)
+
         writer = fork.Process(target=write)
         writer.start()
+        assert ready.wait(30)  # A signal any earlier would strike what runs the tests.
         time.sleep(chance.uniform(0, 1.5 * whole))
         assert writer.pid is not None
         os.kill(writer.pid, sent)
