@@ -24,8 +24,8 @@ from badx_hub.registry.hub_push import Plan, Prepared, Publisher, PushOptions
 from badx_hub.registry.hub_query import Query as Query
 from badx_hub.registry.hub_query import is_beside
 from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
-from badx_hub.registry.hub_trust import PREFIX, Place, checked_owner
-from badx_hub.registry.protocol import Entry, FileCheck, Problem, Report
+from badx_hub.registry.hub_trust import Place, checked_owner
+from badx_hub.registry.protocol import HUB, Entry, FileCheck, Problem, Report
 from badx_hub.registry.resolve import TA_ONLY, Wanted, is_exactly, relation
 from badx_hub.storage import atomic_folder
 
@@ -71,7 +71,7 @@ class HubRegistry:
     @property
     def location(self) -> str:
         """ "hf:ORG", or "hf:" for the whole Hub."""
-        return f"{PREFIX}{self.owner or ''}"
+        return f"{HUB}{self.owner or ''}"
 
     def list(self) -> tuple[Entry, ...]:
         """Every readable adapter, in its newest version; offline, those in the cache."""
@@ -177,7 +177,7 @@ class HubRegistry:
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
-        repo = entry.location.removeprefix(PREFIX).partition("@")[0]
+        repo = entry.location.removeprefix(HUB).partition("@")[0]
         raise UsageError(
             f"badx_hub deletes nothing on a Hub: others' task adapters may stand on {repo}. "
             f"If you must, do it there (`hf repo delete {repo}`, or the repository's settings)."
@@ -233,7 +233,7 @@ class HubRegistry:
         if manifest.parent is None:
             return None
         found = self.by_digest(manifest.parent.digest, manifest.parent.name)
-        return found[-1].location.removeprefix(PREFIX) if found else None
+        return found[-1].location.removeprefix(HUB) if found else None
 
     def _publisher(self) -> Publisher:
         if self.owner is None:
@@ -269,12 +269,13 @@ class HubRegistry:
         found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
         return self.confirm(found)
 
-    def _related(self, wanted: Wanted, found: tuple[Found, ...]) -> list[Found]:
+    def _related(self, wanted: Wanted, found: tuple[Found, ...]) -> tuple[Found, ...]:
         if self.owner is None:  # narrowed to the wanted target so far
             mixture = wanted.mixture
             found = self._reader.find(None, Query(None if mixture.kind == "language" else mixture.source).tags())
         ranked = [(rank, one) for one in found if (rank := relation(one.name, wanted)) is not None]
-        return [one for _, one in sorted(ranked, key=lambda pair: (pair[0], pair[1].repo))[:_RELATED]]
+        ranked.sort(key=lambda pair: (pair[0], pair[1].repo))
+        return tuple(one for _, one in ranked[:_RELATED])
 
     def _cached(self, name: AdapterName, version: str | None) -> Entry:
         found = [entry for entry in self.list() if entry.name == name]

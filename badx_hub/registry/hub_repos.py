@@ -17,8 +17,8 @@ from badx_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub_cache import HubCache
 from badx_hub.registry.hub_client import COMMIT, TIME_LIMITS, Patience, attempt, client, read_file
-from badx_hub.registry.hub_trust import MAX_FILES_LISTED, PREFIX, Place, check_repo_name, split_repo
-from badx_hub.registry.protocol import Entry, Problem, version_of
+from badx_hub.registry.hub_trust import MAX_FILES_LISTED, Place, check_repo_name, split_repo
+from badx_hub.registry.protocol import HUB, Entry, Problem, version_of
 
 TAG = "badx"
 MAIN = "main"
@@ -163,9 +163,9 @@ class HubReader:
             return self.read(found.owner, found.name, revision)
         except NotFoundError as error:
             # Named like one of ours by chance, or made by a push that has yet to commit.
-            return Problem(found.name, revision, f"{PREFIX}{found.repo}", str(error)) if found.tagged else None
+            return Problem(found.name, revision, f"{HUB}{found.repo}", str(error)) if found.tagged else None
         except (DataError, IntegrityError) as error:
-            return Problem(found.name, revision, f"{PREFIX}{found.repo}@{revision}", str(error))
+            return Problem(found.name, revision, f"{HUB}{found.repo}@{revision}", str(error))
 
     def _try(self, owner: str, name: AdapterName, commit: str) -> Entry | None:
         try:
@@ -195,7 +195,7 @@ def set_tag(reader: HubReader, place: Place, tag: str) -> None:
     if taken is not None:
         raise HubError(
             f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}. "
-            f"Choose another: badx-hub push '{place.name}' --to {PREFIX}{place.owner} --tag NAME",
+            f"Choose another: badx-hub push '{place.name}' --to {HUB}{place.owner} --tag NAME",
             409,
         )
 

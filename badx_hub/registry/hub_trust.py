@@ -13,8 +13,8 @@ from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, WEIGHT_FILES, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub_client import COMMIT
+from badx_hub.registry.protocol import HUB
 
-PREFIX = "hf:"
 MIB = 2**20
 MAX_README = MIB
 MAX_TEXT = 4 * MIB
@@ -41,12 +41,12 @@ class Place:
         return f"{self.owner}/{self.name.repo_name}"
 
     def __str__(self) -> str:
-        return f"{PREFIX}{self.repo}@{self.commit}"
+        return f"{HUB}{self.repo}@{self.commit}"
 
     @classmethod
     def parse(cls, location: str) -> Place:
         """Reads an entry's location. Raises NotFoundError if it is none of a Hub's."""
-        repo, _, commit = location.removeprefix(PREFIX).partition("@")
+        repo, _, commit = location.removeprefix(HUB).partition("@")
         if (found := split_repo(repo)) is None or not COMMIT.fullmatch(commit):
             raise NotFoundError(f"{location!r} is no place on a Hub. See `badx-hub search`.")
         return cls(*found, commit)

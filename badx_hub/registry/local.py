@@ -21,14 +21,13 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError,
 from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
-from badx_hub.registry.protocol import Entry, FileCheck, Problem, Registry, Report, version_of
+from badx_hub.registry.protocol import HUB, Entry, FileCheck, Problem, Registry, Report, version_of
 from badx_hub.storage import STAGING, atomic_folder, home, storage_errors
 
 if TYPE_CHECKING:
     from badx_hub.registry.resolve import Wanted
 
 DEMO = "demo"
-HUB = "hf:"
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 

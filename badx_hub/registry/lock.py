@@ -16,10 +16,10 @@ from typing_extensions import Self
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import Digest, Text, Word, read_manifest_text
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.names import AdapterName
 from badx_hub.registry.places import HUB_CACHE, Places, Where, find, open_places
 from badx_hub.registry.protocol import Entry
-from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY, Resolution, Wanted
+from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY, Resolution, Wanted, is_base
 from badx_hub.storage import atomic_write_text, storage_errors
 
 if sys.version_info >= (3, 11):
@@ -35,7 +35,6 @@ _HEADER = (
     "# Written by `badx-hub lock`. load_bilingual_stack(..., lock=...) loads exactly these versions or says why not.\n"
 )
 _HUB_PLACE = re.compile(r"hf:(?P<owner>[^/@]+)/[^@]+(?:@(?P<commit>[0-9a-f]{40}|[0-9a-f]{64}))?")
-_DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
 class _Frozen(BaseModel):
@@ -93,12 +92,8 @@ class LockedStack(_Frozen):
         """Whether this is a stack for `wanted`; a lock on the fallback serves who asks for the pair."""
         setup = BAD_X if self.setup == MAD_X else self.setup
         asked = (str(wanted.mixture), wanted.task, wanted.setup, wanted.label)
-        return asked == (self.pair, self.task, setup, self.name.label) and self._is_on(wanted.base)
-
-    def _is_on(self, base: str | None) -> bool:
-        if base is None or self.name.base == base_slug(base):
-            return True
-        return _DIGEST_PREFIX.fullmatch(base) is not None and self.base.digest.startswith(base)
+        is_meant = asked == (self.pair, self.task, setup, self.name.label)
+        return is_meant and is_base(self.name.base, self.base.digest, wanted.base)
 
 
 class Lock(_Frozen):

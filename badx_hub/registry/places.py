@@ -10,10 +10,9 @@ from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
 from badx_hub.registry.local import open_registry
-from badx_hub.registry.protocol import Entry, Problem, Registry, Report
+from badx_hub.registry.protocol import HUB, Entry, Problem, Registry, Report
 from badx_hub.registry.resolve import MAD_X, Place, Resolution, Wanted, resolve_in_order
 
-HUB = "hf:"
 HUB_CACHE = "hf-cache:"
 
 Where: TypeAlias = "Registry | str | Path | Sequence[Registry | str | Path | None] | None"

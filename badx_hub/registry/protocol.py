@@ -14,6 +14,9 @@ from badx_hub.names import AdapterName
 if TYPE_CHECKING:
     from badx_hub.registry.resolve import Wanted
 
+HUB = "hf:"
+"""What the location of a registry on a Hub, and of what is in it, begins with."""
+
 # "edited" is a README.md that somebody has written in: prose for people, from which nothing is loaded. Its digest
 # in badx.json records the card that the weights were published with, and no registry refuses an adapter over it.
 FileState = Literal["ok", "missing", "changed", "extra", "edited"]

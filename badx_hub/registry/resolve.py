@@ -195,10 +195,15 @@ def is_exactly(name: AdapterName, wanted: Wanted) -> bool:
     return (name.mixture, name.task, name.setup, name.label) == (mixture, wanted.task, setup, wanted.label)
 
 
-def _on_base(entry: Entry, base: str | None) -> bool:
-    if base is None or entry.name.base == base_slug(base):
+def is_base(slug: str, digest: str, asked: str | None) -> bool:
+    """Whether the base with this slug and digest is the one asked for: by name, by digits of its digest, or any."""
+    if asked is None or slug == base_slug(asked):
         return True
-    return _DIGEST_PREFIX.fullmatch(base) is not None and entry.manifest.base.digest.startswith(base)
+    return _DIGEST_PREFIX.fullmatch(asked) is not None and digest.startswith(asked)
+
+
+def _on_base(entry: Entry, base: str | None) -> bool:
+    return is_base(entry.name.base, entry.manifest.base.digest, base)
 
 
 def _refuse_broken(matching: Sequence[Entry], wanted: Wanted, broken: Sequence[Problem]) -> None:
