@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from badx_hub import load_bilingual_stack
+from badx_hub.cli import app
 from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import pair
 from badx_hub.registry import Entry, LocalRegistry, Wanted, copy
@@ -88,6 +92,43 @@ def test_two_publishers_of_one_name(
     with pytest.raises(UsageError, match=r"`hf:acme` or `hf:lab`"):
         load_bilingual_stack("en", "wo", "pos", base=str(tiny_base))
     assert load_bilingual_stack("en", "wo", "pos", base=str(tiny_base), registry="hf:lab").setup == "bad-x"
+
+
+def test_the_code_on_published_cards_runs(
+    hub: HubServer, published: tuple[LocalRegistry, tuple[Entry, Entry]], tiny_base: Path, home: Path
+) -> None:
+    """Both ways to load that a card shows give the stack that was published, though another has the same names."""
+    import torch
+
+    there, entries = published
+    for name in ("tiny.en-wo", "tiny.en-wo.pos"):
+        hub.put(f"lab/{name}", hub.files(f"acme/{name}"))
+    with_badx_hub, plain = code_on(hub, "acme/tiny.en-wo.pos", tiny_base)
+    scopes: list[dict[str, Any]] = [{}, {}]
+    exec(with_badx_hub, scopes[0])
+    exec(plain, scopes[1])
+    stack, model = scopes[0]["stack"], scopes[1]["model"]
+    assert stack.entries == entries
+    assert stack.predict([WORDS]) == load_bilingual_stack(
+        "en", "wo", "pos", base=str(tiny_base), registry=there
+    ).predict([WORDS])
+    tokens = torch.arange(5, 15).unsqueeze(0)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(tokens).logits, stack.model(tokens).logits)
+    (carrier,) = code_on(hub, "acme/tiny.en-wo", tiny_base)
+    scope: dict[str, Any] = {}
+    exec(carrier, scope)
+    assert list(scope["model"].adapters_config.adapters) == [scope["carrier"]] == [entries[0].name.module_name]
+    card = hub.files("acme/tiny.en-wo")["README.md"].decode()
+    (pull,) = re.findall("^badx-hub (pull .*)$", card, flags=re.MULTILINE)
+    assert CliRunner().invoke(app, pull.split()).exit_code == 0
+    assert LocalRegistry(home / "registry").get("tiny/en-wo").version == entries[0].version
+
+
+def code_on(hub: HubServer, repo: str, base: Path) -> list[str]:
+    """The Python blocks of a repository's card."""
+    card = hub.files(repo)["README.md"].decode().replace("path/to/base", str(base))
+    return re.findall("^```python\n(.*?)^```$", card, flags=re.MULTILINE | re.DOTALL)
 
 
 def test_a_hub_that_does_not_answer_is_named_beside_the_way_out(hub: HubServer) -> None:

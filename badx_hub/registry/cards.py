@@ -119,6 +119,8 @@ def _context(manifest: Manifest, location: str | None, parent_location: str | No
     name = manifest.adapter_name
     parent = AdapterName.parse(manifest.parent.name) if manifest.parent else None
     scores = list(_scores(manifest))
+    found = _HUB_PLACE.fullmatch(location) if location else None
+    registry = f"hf:{found['repo'].partition('/')[0]}" if found else None
     return {
         "manifest": manifest,
         "name": name,
@@ -138,8 +140,10 @@ def _context(manifest: Manifest, location: str | None, parent_location: str | No
             if manifest.base.name == _DEMO
             else "the folder of the base, see Lineage"
         ),
-        "options": _options(name),
-        "load": _arguments(manifest),
+        "options": _options(name) + (f" --registry {registry}" if registry else ""),
+        "train": _options(name),
+        "repo": found and found["repo"],
+        "load": _arguments(manifest, registry),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
         "recipe": [*_flat(manifest.recipe), *([] if manifest.origin == IMPORTED else _training(manifest))],
         "scores": [(split, lang, metric, f"{v:.4g}") for split, lang, label, metric, v in scores if not label],
@@ -227,14 +231,14 @@ def _options(name: AdapterName) -> str:
     return " ".join((str(plain), *(f"--{flag} {value}" for flag, value in flags.items() if value)))
 
 
-def _arguments(manifest: Manifest) -> str | None:
-    """The arguments of `load_bilingual_stack`, for the kind it loads: a TA on its own BA."""
+def _arguments(manifest: Manifest, registry: str | None) -> str | None:
+    """The arguments of `load_bilingual_stack`, for the kind it loads: a TA on its own BA, of its publisher."""
     name = manifest.adapter_name
     if name.mixture.kind != "bilingual" or name.setup:
         return None
     source, target = name.mixture.languages
     base = None if _on_hub(manifest.base.name) or manifest.base.name == _DEMO else "path/to/base"
-    options = {"ratio": _ratio(name.mixture), "label": name.label, "base": base}
+    options = {"ratio": _ratio(name.mixture), "label": name.label, "base": base, "registry": registry}
     given = [f'{option}="{value}"' for option, value in options.items() if value is not None]
     return ", ".join((f'"{source}", "{target}", "{name.task}"', *given))
 

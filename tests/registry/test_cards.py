@@ -343,6 +343,7 @@ def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
     card = render_card(measured, parent_location=place, location="org/mbert.en-wo.pos")
     assert f"| Stands on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
     assert HUB_SNIPPET.replace("COMMIT", commit) in card
+    assert 'load_bilingual_stack("en", "wo", "pos", registry="hf:org")' in card
     plain = render_card(measured)
     assert parts(card)[0] == parts(plain)[0]
 
@@ -350,7 +351,7 @@ def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
 @pytest.mark.parametrize("place", ["x') or evil('@" + "a" * 40, "org/name@main", "../name", "a/b/c", "| ` <b>"])
 def test_a_location_is_data_too(measured: Manifest, place: str) -> None:
     card = render_card(measured, parent_location=place, location=place)
-    assert "snapshot_download" not in card
+    assert "snapshot_download" not in card and "registry=" not in card
     assert [line for line in outside_fences(parts(card)[1]) if line.startswith("#")][1:] == HEADINGS
     assert {line.count("|") for line in tables(parts(card)[1])[-1]} == {5}
 
@@ -427,6 +428,13 @@ def test_python_snippets_compile(manifest: Any, name: str) -> None:
 def test_the_card_depends_on_the_manifest_alone(make: Any) -> None:
     folder = make("mbert/en-wo/pos", files={"curves.png": b"png"})
     assert render_card(Manifest.read(folder)) == (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_published_cards_name_their_publisher_in_commands(manifest: Any) -> None:
+    alone = render_card(manifest("mbert/en/pos@ta-only"), location="org/mbert.en.pos-ta-only")
+    assert "badx-hub predict en --task pos --setup ta-only --registry hf:org " in alone
+    carrier = render_card(manifest("mbert/en-wo"), location="org/mbert.en-wo")
+    assert "badx-hub pull org/mbert.en-wo\nbadx-hub train en-wo --task pos\n" in carrier
 
 
 def test_options_stand_in_the_loading_snippet(manifest: Any) -> None:
