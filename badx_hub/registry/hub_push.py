@@ -110,7 +110,7 @@ class Publisher:
         return self.options.revision or MAIN
 
     def publish(self, prepared: Prepared, parent_location: str | None) -> Entry:
-        """Raises IntegrityError and UsageError (something else is there), HubError, NotFoundError."""
+        """Raises IntegrityError and UsageError (something else is there, a public repository), HubError."""
         repo = f"{self.owner}/{prepared.manifest.adapter_name.repo_name}"
         for tried in count(1):
             plan = self.plan(prepared, parent_location)
@@ -121,6 +121,8 @@ class Publisher:
                     plan = self.plan(prepared, parent_location)
                 if plan.already is not None:
                     return plan.already
+                if self.options.private:
+                    self._refuse_public(repo)
                 return self._read_back(prepared, plan, self._commit(prepared, plan))
             except _Mixed as mixed:
                 if tried >= self.reader.patience.tries:
@@ -225,6 +227,14 @@ class Publisher:
             api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
         if plan.new_branch:
             api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
+
+    def _refuse_public(self, repo: str) -> None:
+        """Who says --private does not want it read by all: an older repository is as its owner made it."""
+        if self.reader.is_public(repo):
+            raise UsageError(
+                f"{repo} is there and public, and --private makes new repositories only. "
+                "Leave it out, or make the repository private in its settings first."
+            )
 
     def _read_back(self, prepared: Prepared, plan: Plan, commit: str) -> Entry:
         manifest = prepared.manifest

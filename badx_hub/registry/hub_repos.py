@@ -145,6 +145,12 @@ class HubReader:
 
         return attempt(ask, f"Reading {repo}", self.patience)
 
+    def is_public(self, repo: str) -> bool:
+        """Whether the server says that everybody may read it."""
+        return attempt(
+            lambda: self.api.model_info(repo, timeout=TIME_LIMITS[1]).private is False, f"Reading {repo}", self.patience
+        )
+
     def files(self, repo: str, commit: str) -> dict[str, RepoFile]:
         """The files at the top of the repository with sizes and, for LFS files, the server's own sha256."""
 

@@ -19,6 +19,7 @@ from badx_hub.registry.hub import HubRegistry, Query
 from badx_hub.registry.hub_push import PushOptions
 from badx_hub.registry.hub_readme import is_ours
 from badx_hub.registry.places import Places, find
+from tests.hub.faults import Status
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
 from tests.registry.hubs import open_org
@@ -276,6 +277,31 @@ def test_private(hub: HubServer, tmp_path: Path, visitor: HubRegistry, registry:
     assert visitor.list() == ()
     with pytest.raises(BadxError, match="log in"):
         visitor.get("mbert/en-wo")
+
+
+def test_private_never_ends_in_a_public_repository(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, pair: Pair
+) -> None:
+    hub.api().create_repo(BA)
+    before = hub.files(BA)
+    mine = open_org(hub, tmp_path / "cache", options=PushOptions(private=True))
+    with pytest.raises(UsageError, match=r"acme/mbert\.en-wo is there and public"):
+        copy(pair[1], registry, mine)
+    assert (hub.files(BA), hub.repos()) == (before, (BA,))
+    hub.api().update_repo_settings(BA, private=True)
+    assert len(copy(pair[1], registry, mine).copied) == 2
+
+
+def test_a_pull_request_where_there_are_none(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, put: Any
+) -> None:
+    copy(put("mbert/en-wo"), registry, org)
+    before = hub.refs(BA)
+    fault = hub.fault("*/commit/*", Status(501), times=None)
+    asking = open_org(hub, tmp_path / "c", options=PushOptions(create_pr=True))
+    with pytest.raises(HubError, match=r"answered 501: .*leave out --create-pr"):
+        copy(put("mbert/en-wo", created=NEWER, weights=2.0), registry, asking)
+    assert (fault.hits, hub.refs(BA)) == (1, before)
 
 
 def test_revision_and_tag(hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, put: Any) -> None:
