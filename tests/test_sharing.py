@@ -17,6 +17,7 @@ from badx_hub.registry import Entry, LocalRegistry, Wanted, copy
 from badx_hub.registry.foreign import import_adapter
 from badx_hub.registry.hub import HubRegistry
 from badx_hub.registry.lock import Lock, lock_stack, locked, resolved, write_lock
+from tests.hub.faults import Status, WrongContent
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
 from tests.made import made
@@ -132,8 +133,6 @@ def code_on(hub: HubServer, repo: str, base: Path) -> list[str]:
 
 
 def test_a_hub_that_does_not_answer_is_named_beside_the_way_out(hub: HubServer) -> None:
-    from tests.hub.faults import Status
-
     hub.fault("/api/models*", Status(403), times=None)
     with pytest.raises(NotFoundError, match=r"badx-hub train en-wo --task pos`\. Not looked into: .*403"):
         resolved(WANTED)
@@ -157,6 +156,11 @@ def test_an_la_of_others_is_imported_from_their_repository(hub: HubServer, tiny_
     assert done.manifest.imported_from == f"hf:other/la-wolof@{old}"
     assert (own.fetch(done) / "adapter.safetensors").read_bytes() == content["safe"]["adapter.safetensors"]
     assert not any(seen.path.endswith((".py", ".bin")) for seen in hub.requests)
+    fault = hub.fault("/cdn/*", WrongContent(), method="GET", times=None)
+    with pytest.raises(IntegrityError, match=r"adapter\.safetensors of other/la-wolof .*sha256 differs"):
+        import_adapter(f"other/la-wolof@{old}", "wo", LocalRegistry(tmp_path / "none"), base=str(tiny_base))
+    assert fault.hits
+    hub.clear_faults()
     asked: list[tuple[str, type[BadxError], str]] = [
         ("other/la-wolof", BadxError, "not one of `adapters`"),
         ("other/la-pickled", IntegrityError, "badx-hub convert"),

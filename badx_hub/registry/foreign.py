@@ -22,7 +22,7 @@ from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
-from badx_hub.storage import atomic_write_bytes, storage_errors
+from badx_hub.storage import atomic_write_bytes, sha256_file, storage_errors
 
 if TYPE_CHECKING:
     import torch
@@ -150,14 +150,16 @@ def _download(repo: str, revision: str | None, target: Path) -> str:
     refuse_if_offline(is_offline(), f"Importing {repo}")
     api, patience = client(), Patience()
     info = attempt(lambda: api.model_info(repo, revision=revision, files_metadata=True), f"Reading {repo}", patience)
-    sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    listed = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     commit = str(info.sha)
     for name, limit in _LIMITS.items():
-        if name not in sizes:
-            raise _missing(name, set(sizes), repo)
-        if sizes[name] > limit:
-            raise IntegrityError(f"{name} of {repo} has {sizes[name]:,} bytes, more than the {limit:,} it may have.")
+        if (file := listed.get(name)) is None:
+            raise _missing(name, set(listed), repo)
+        if (size := file.size or 0) > limit:
+            raise IntegrityError(f"{name} of {repo} has {size:,} bytes, more than the {limit:,} it may have.")
         download(api, repo, name, commit, target / name, limit=limit, patience=patience)
+        if file.lfs is not None and file.lfs.sha256 != sha256_file(target / name):
+            raise IntegrityError(f"{name} of {repo} is not what the Hub says it has (its sha256 differs). Try again.")
     return commit
 
 
