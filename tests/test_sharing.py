@@ -80,6 +80,10 @@ def test_a_lock_on_the_hub_brings_back_the_old_version(
     monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "a third home"))
     stack = load_bilingual_stack("en", "wo", "pos", base=str(tiny_base), lock=path)
     assert [entry.version for entry in stack.entries] == [entry.version for entry in entries]
+    monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "a home without histories"))
+    fault = hub.fault("*/commits/*", Status(501), times=None)
+    assert locked(path, WANTED)[1].entries == stack.entries, "the commit is enough"
+    assert fault.hits
     monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "a fourth home"))
     with pytest.raises(NotFoundError, match=r"locks tiny/en-wo .*badx-hub pull 'tiny/en-wo' --from hf:acme"):
         locked(path, WANTED, offline=True)

@@ -18,7 +18,7 @@ from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub_cache import HubCache
-from badx_hub.registry.hub_client import Patience, is_offline, refuse_if_offline
+from badx_hub.registry.hub_client import COMMIT, Patience, is_offline, refuse_if_offline
 from badx_hub.registry.hub_files import check_files, download_into
 from badx_hub.registry.hub_push import Plan, Prepared, Publisher, PushOptions
 from badx_hub.registry.hub_query import Query as Query
@@ -134,14 +134,16 @@ class HubRegistry:
         if self.offline:
             return self._cached(name, version)
         owner = self.owner or self._only_owner(name)
+        if version is not None and COMMIT.fullmatch(version):
+            return self._reader.read(owner, name, version)
         try:
             newest = self._reader.read(owner, name, self.revision)
         except NotFoundError as error:
             raise NotFoundError(f"{error}{self._nearest(owner, name)}") from error
-        if version in (None, newest.version, Place.parse(newest.location).commit):
+        if version in (None, newest.version):
             return newest
         for entry in self._reader.history(owner, name, self.revision):
-            if version in (entry.version, Place.parse(entry.location).commit):
+            if entry.version == version:
                 return entry
         raise NotFoundError(f"{owner}/{name.repo_name} has no version {version}. Its newest is {newest.version}.")
 

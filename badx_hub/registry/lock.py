@@ -283,8 +283,14 @@ def _exactly(adapter: LockedAdapter, stack: LockedStack, places: Places, where: 
 
 
 def _get(adapter: LockedAdapter, places: Places, where: str) -> Entry:
+    """By version; and by commit where a Hub no longer lists so old a version, or lists none."""
     try:
-        return places.get(adapter.name, adapter.version)
+        try:
+            return places.get(adapter.name, adapter.version)
+        except NotFoundError:
+            if adapter.commit is None:
+                raise
+            return places.get(adapter.name, adapter.commit)
     except (NotFoundError, HubError) as error:
         raise NotFoundError(_not_to_be_had(adapter, where, str(error))) from error
 
