@@ -7,7 +7,7 @@ from badx_hub.registry.protocol import FileCheck as FileCheck
 from badx_hub.registry.protocol import Problem as Problem
 from badx_hub.registry.protocol import Registry as Registry
 from badx_hub.registry.protocol import Report as Report
-from badx_hub.registry.resolve import Place as Place
+from badx_hub.registry.resolve import Offer as Offer
 from badx_hub.registry.resolve import Resolution as Resolution
 from badx_hub.registry.resolve import Wanted as Wanted
 from badx_hub.registry.resolve import resolve as resolve

@@ -11,7 +11,7 @@ from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
 from badx_hub.registry.local import open_registry
 from badx_hub.registry.protocol import HUB, Entry, Problem, Registry, Report
-from badx_hub.registry.resolve import MAD_X, Place, Resolution, Wanted, resolve_in_order
+from badx_hub.registry.resolve import MAD_X, Offer, Resolution, Wanted, resolve_in_order
 
 HUB_CACHE = "hf-cache:"
 
@@ -73,16 +73,16 @@ class Places:
             for one in self.given
         )
 
-    def read(self, wanted: Wanted, fallback: str | None = None) -> Iterator[Place]:
+    def read(self, wanted: Wanted, fallback: str | None = None) -> Iterator[Offer]:
         """What each registry offers for `wanted` (and its fallback), each read when it is drawn."""
         for index, registry in enumerate(self.registries):
             try:
                 entries = {entry: None for one in _all_wanted(wanted, fallback) for entry in registry.candidates(one)}
-                yield Place(self._noted(tuple(entries), registry), registry.problems())
+                yield Offer(self._noted(tuple(entries), registry), registry.problems())
             except BadxError as error:
                 if index == 0:
                     raise
-                yield Place((), unread=str(error))
+                yield Offer((), unread=str(error))
 
     def home_of(self, entry: Entry) -> Registry:
         """The registry that has an entry. Raises NotFoundError."""

@@ -25,7 +25,7 @@ from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.names import TA_ONLY as TA_ONLY
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.registry.protocol import Entry, Problem, newest
+from badx_hub.registry.protocol import HUB, Entry, Problem, newest
 
 BAD_X = "bad-x"
 MAD_X = "mad-x"
@@ -33,7 +33,7 @@ SETUPS = (BAD_X, TA_ONLY)
 FALLBACKS = (MAD_X,)
 
 _SHOWN = 3
-_HUB_OWNER = re.compile(r"(?:hf:|https?://[^/]+/)(?P<owner>[^/@]+)/.+")
+_HUB_OWNER = re.compile(rf"{HUB}(?P<owner>[^/@]+)/.+")
 _SEED_LABEL = re.compile(r"seed(?P<seed>[0-9]+)")
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
@@ -79,7 +79,7 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Place:
+class Offer:
     """What one registry offers: entries, and what stands there and cannot be read.
 
     `unread` says, in a clause, why the registry as a whole could not be read.
@@ -103,10 +103,10 @@ def resolve(
     candidates: Sequence[Entry], wanted: Wanted, *, broken: Sequence[Problem] = (), fallback: str | None = None
 ) -> Resolution:
     """`resolve_in_order` with a single place."""
-    return resolve_in_order([Place(tuple(candidates), tuple(broken))], wanted, fallback=fallback)
+    return resolve_in_order([Offer(tuple(candidates), tuple(broken))], wanted, fallback=fallback)
 
 
-def resolve_in_order(places: Iterable[Place], wanted: Wanted, *, fallback: str | None = None) -> Resolution:
+def resolve_in_order(places: Iterable[Offer], wanted: Wanted, *, fallback: str | None = None) -> Resolution:
     """The entry that `wanted` means and the adapter under it, from the first of `places` that has it.
 
     `places` may be lazy: none is drawn beyond those needed. A place's problems count where the adapter is looked
@@ -117,7 +117,7 @@ def resolve_in_order(places: Iterable[Place], wanted: Wanted, *, fallback: str |
     a fallback for what has none) and IntegrityError (unreadable newest version, parent on another base).
     """
     _check_fallback(fallback, wanted)
-    seen: list[Place] = []
+    seen: list[Offer] = []
     entry: Entry | None = None
     reason = ""
     for place in places:
@@ -230,7 +230,7 @@ def _check_fallback(fallback: str | None, wanted: Wanted) -> None:
         raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
 
 
-def _choose(place: Place, wanted: Wanted) -> Entry | None:
+def _choose(place: Offer, wanted: Wanted) -> Entry | None:
     """The newest entry of `place` that is exactly what is wanted."""
     matching = [one for one in place.entries if is_exactly(one.name, wanted) and _on_base(one, wanted.base)]
     _refuse_broken(matching, wanted, place.problems)
@@ -241,11 +241,11 @@ def _choose(place: Place, wanted: Wanted) -> Entry | None:
     return newest(matching)
 
 
-def _first(places: Sequence[Place], wanted: Wanted) -> Entry | None:
+def _first(places: Sequence[Offer], wanted: Wanted) -> Entry | None:
     return next((found for place in places if (found := _choose(place, wanted)) is not None), None)
 
 
-def _mad_x(places: Sequence[Place], wanted: Wanted, reason: str) -> Resolution:
+def _mad_x(places: Sequence[Offer], wanted: Wanted, reason: str) -> Resolution:
     """The task adapter of the source's LA on the LA of the target (MAD-X). Raises NotFoundError: either is missing."""
     source, target = (Mixture(((language, 1),)) for language in wanted.mixture.languages)
     task = Wanted(source, wanted.task, base=wanted.base, label=wanted.label)
@@ -264,7 +264,7 @@ def _mad_x(places: Sequence[Place], wanted: Wanted, reason: str) -> Resolution:
     )
 
 
-def _unread(places: Sequence[Place], wanted: Wanted) -> str:
+def _unread(places: Sequence[Offer], wanted: Wanted) -> str:
     """What to add to an error where not everything could be looked into."""
     problems = [one for place in places for one in place.problems if one.name and is_exactly(one.name, wanted)]
     broken = [f" Not readable: {problem.reason}" for problem in problems[:_SHOWN]]
@@ -298,7 +298,7 @@ def _refuse_several_bases(matching: Sequence[Entry], wanted: Wanted) -> None:
     raise UsageError(f"{_title(wanted)} is there on {len(bases)} bases. Choose one: {flags}.")
 
 
-def _carrier(entry: Entry, places: Sequence[Place]) -> Entry | None:
+def _carrier(entry: Entry, places: Sequence[Offer]) -> Entry | None:
     parent = entry.manifest.parent
     assert parent is not None
     for place in places:

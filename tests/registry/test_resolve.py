@@ -11,7 +11,7 @@ from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Place, Problem, Wanted, resolve, resolve_in_order
+from badx_hub.registry import Entry, Offer, Problem, Wanted, resolve, resolve_in_order
 from badx_hub.registry.resolve import nearest, train_command
 
 BASES = {"mbert": "bert-base-multilingual-cased", "xlmr-base": "xlm-roberta-base", "another": "my/mbert"}
@@ -292,15 +292,15 @@ def test_whose_adapter_it_is_to_be_is_never_guessed() -> None:
 
 
 def test_a_place_is_looked_into_before_the_next_one_is_drawn() -> None:
-    def places() -> Iterator[Place]:
-        yield Place((BA, TA))
+    def places() -> Iterator[Offer]:
+        yield Offer((BA, TA))
         raise AssertionError("drawn too far")
 
     assert resolve_in_order(places(), want("en-wo")).entry == TA
 
 
 def test_an_unreadable_newer_version_counts_in_its_own_place_alone() -> None:
-    far = Place((), (problem("mbert/en-wo/pos", 28),))
-    assert resolve_in_order([Place((BA, TA)), far], want("en-wo")).entry == TA
+    far = Offer((), (problem("mbert/en-wo/pos", 28),))
+    assert resolve_in_order([Offer((BA, TA)), far], want("en-wo")).entry == TA
     with pytest.raises(IntegrityError):
-        resolve_in_order([far, Place((BA, TA))], want("en-wo"))
+        resolve_in_order([far, Offer((BA, TA))], want("en-wo"))
