@@ -15,6 +15,7 @@ import yaml
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _SEAL = re.compile(r"\n*<!-- badx-card ([0-9a-f]{64}) -->\s*\Z")
 _TAG = "badx"
+_SCORES = "model-index"
 
 
 def sealed(card: str) -> str:
@@ -34,7 +35,8 @@ def is_ours(readme: str) -> bool:
 def merged(theirs: str, ours: str) -> str:
     """What to publish over `theirs`: their text unless it is ours or empty, under the metadata of both.
 
-    Keys of our card win, lists are joined, other keys stay. Metadata that cannot be read as YAML are text.
+    Keys of our card win, lists are joined, other keys stay; but no scores: theirs are those of other weights.
+    Metadata that cannot be read as YAML are text.
     """
     our_block, our_text = _parted(sealed(ours))
     their_block, their_text = _parted(theirs)
@@ -50,9 +52,11 @@ def merged(theirs: str, ours: str) -> str:
 def _joined(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     joined = dict(ours)
     for key, value in theirs.items():
+        if key == _SCORES:
+            continue
         if key not in joined:
             joined[key] = value
-        elif isinstance(joined[key], list) and key != "model-index":
+        elif isinstance(joined[key], list):
             more = value if isinstance(value, list) else [value]
             joined[key] = [*joined[key], *(one for one in more if one not in joined[key] and not _is_stale(key, one))]
     return joined

@@ -209,6 +209,16 @@ def test_a_card_nobody_touched_follows_the_version(
     assert "4711" in hub.files(BA)["README.md"].decode()
 
 
+def test_scores_of_other_weights_do_not_stay_on_a_card(
+    hub: HubServer, org: HubRegistry, registry: LocalRegistry, pair: Pair, put: Any
+) -> None:
+    scored = put("mbert/en-wo/pos", on=pair[0], weights=1.0, metrics={"test": {"wo/accuracy": 0.9}})
+    copy(scored, registry, org)
+    assert "model-index" in hub.files(TA)["README.md"].decode()
+    copy(put("mbert/en-wo/pos", on=pair[0], weights=2.0, created=NEWER), registry, org)
+    assert "model-index" not in hub.files(TA)["README.md"].decode()
+
+
 def test_a_readme_that_is_there_before_us_is_kept(
     hub: HubServer, org: HubRegistry, registry: LocalRegistry, pair: Pair
 ) -> None:

@@ -19,6 +19,7 @@ from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry, Query
 from badx_hub.registry.hub_client import Patience
 from badx_hub.registry.hub_errors import asked_to_wait, one_line
+from badx_hub.registry.hub_push import PushOptions
 from tests.hub.faults import Action, CutRequest, CutResponse, LoseResponse, Slow, Status, WrongContent, WrongEtag
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
@@ -407,6 +408,17 @@ def test_tokens_are_in_no_error(
 
 def _contents(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_download_takes_no_token_to_the_storage_host(
+    hub: HubServer, registry: LocalRegistry, pair: Pair, tmp_path: Path
+) -> None:
+    mine = open_org(hub, tmp_path / "c", options=PushOptions(private=True))
+    copy(pair[0], registry, mine)
+    hub.requests.clear()
+    mine.fetch(mine.get("mbert/en-wo"))
+    sent = {seen.path.startswith("/cdn/"): "authorization" in seen.headers for seen in hub.requests}
+    assert sent == {True: False, False: True}
 
 
 def test_tokens_of_any_look_are_blotted_out() -> None:
