@@ -89,6 +89,10 @@ def _run() -> int:
         return _exit_code(error)
     except KeyboardInterrupt:
         return _interrupted()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        return _output.unwritable(error)  # No file of ours: the help went to an output that takes nothing.
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         return _interrupted() if stop.code == INTERRUPTED else int(stop.code or 0)

@@ -6,10 +6,15 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from io import TextIOWrapper
+
+from badx_hub.errors import StorageError
+
+_UNWRITABLE = "The output cannot be written ({}). Send it to another file or disk."
 
 
 class Format(str, Enum):
@@ -44,7 +49,8 @@ def show(format: Format, *, tables: Iterable[Table], document: object, quiet: It
 
 def write(line: str) -> None:
     """One line of data."""
-    sys.stdout.write(f"{line}\n")
+    with _data_out():
+        sys.stdout.write(f"{line}\n")
 
 
 def write_json(document: object) -> None:
@@ -81,7 +87,9 @@ def printable(text: str) -> str:
 
 
 def use_utf8() -> None:
-    """Write UTF-8 whatever the locale says: words of every language are data here."""
+    """Write UTF-8 whatever the locale says: words of every language are data here. A closed stream takes nothing."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -97,26 +105,44 @@ def hush_libraries() -> None:
 
 
 def flushed(code: int) -> int:
-    """Flush stdout; quietly 1 in place of `code` if its reader has gone (`badx-hub list | head -1`)."""
+    """Flush stdout; 1 in place of `code` if it cannot, quietly if its reader has gone (`badx-hub list | head -1`)."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as problem:
         # Python flushes once more at exit; give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return unwritable(problem)
     return code
+
+
+def unwritable(problem: OSError) -> int:
+    """1, and why stdout takes nothing, unless its reader has just gone."""
+    if not isinstance(problem, BrokenPipeError):
+        error(_UNWRITABLE.format(problem.strerror))
+    return 1
+
+
+@contextmanager
+def _data_out() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise StorageError(_UNWRITABLE.format(problem.strerror)) from problem
 
 
 def _write_tables(tables: Iterable[Table]) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    for index, table in enumerate(tables):
-        if index:
-            console.print()
-        if table.title:
-            console.print(printable(table.title), soft_wrap=True)
-        console.print(_rich(table))
+    with _data_out():
+        for index, table in enumerate(tables):
+            if index:
+                console.print()
+            if table.title:
+                console.print(printable(table.title), soft_wrap=True)
+            console.print(_rich(table))
 
 
 def _rich(table: Table) -> object:

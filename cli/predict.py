@@ -120,7 +120,7 @@ def _lines(text: str | None, file: Path | None) -> Iterator[str]:
         return iter([text])
     if file is not None:
         return _file_lines(file)
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise UsageError('There is no text. Type it ("Nanga def?"), name a --file or pipe lines in.')
     return _decoded(sys.stdin.buffer, "stdin")
 

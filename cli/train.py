@@ -98,8 +98,8 @@ def train(
     mixture = asked.mixture
     texts = _texts(text or [], mixture)
     _check_flags(task, texts, data)
-    _refuse_demo(registry)
     found = open_registry(registry)
+    found.require_writable()
     carried = task is not None and setup is Setup.BAD_X
     on_demo = base == DEMO or (base is None and carried and _stands_on_demo(found, mixture))
     chosen = load_recipe(recipe or (DEMO if on_demo else "paper"))
@@ -193,11 +193,6 @@ def _task_section(recipe: Recipe, task: str) -> TaskRecipe:
         known = ", ".join(recipe.tasks) or "none"
         raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {known}.")
     return recipe.tasks[task]
-
-
-def _refuse_demo(registry: str | None) -> None:
-    if registry == DEMO:
-        raise UsageError("The demo registry is read-only: leave --registry out, or give a folder.")
 
 
 def _stands_on_demo(registry: Registry, mixture: Mixture) -> bool:

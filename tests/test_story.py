@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from badx_hub import evaluate, load_bilingual_stack, train_language_adapter, train_task_adapter
-from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import BadxError, IntegrityError, NotFoundError, StorageError, UsageError
 from badx_hub.languages import Mixture, pair
 from badx_hub.manifest import Manifest
 from badx_hub.recipes import load_recipe, override
@@ -148,6 +148,14 @@ def test_the_same_run_is_not_trained_twice(world: World, trained: World) -> None
 def test_the_same_run_gives_the_same_weights_on_any_home(world: World, tmp_path: Path) -> None:
     elsewhere = World(world.base, world.data, LocalRegistry(tmp_path / "other"))
     assert elsewhere.train().entry.manifest.digest == entry_of(world, None).manifest.digest
+
+
+def test_a_registry_that_takes_nothing_is_refused_before_training(world: World, tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("")
+    for registry, error in ((open_registry("demo"), UsageError), (LocalRegistry(taken / "registry"), StorageError)):
+        with pytest.raises(error):
+            World(world.base, world.data, registry).train(steps=10**6)  # type: ignore[arg-type]
 
 
 def test_another_seed_has_a_name_and_weights_of_its_own(world: World) -> None:

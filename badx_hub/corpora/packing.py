@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -38,6 +39,7 @@ HELD_OUT_FRACTION = 0.05
 SHARD_TOKENS = 2**20
 COUNTS = ("lines", "kept", "duplicates", "empty", "nul", "held_out", "tokens", "held_out_tokens")
 _FORMAT = 1
+_ARRAYS = ("train", "held", "train_rest", "held_rest", "seen")
 _BATCH_LINES = 1000
 _BATCH_CHARACTERS = 2**20
 
@@ -189,10 +191,20 @@ class BlockStore:
         return self._folder / f"{number:05d}"
 
     def _load_span(self, number: int) -> _Span | None:
+        """The span from the cache; a damaged one is dropped, since making it again gives the very same."""
+        folder = self._span_folder(number)
         try:
-            return _Span(**json.loads((self._span_folder(number) / "span.json").read_bytes()))
+            span = _Span(**json.loads((folder / "span.json").read_bytes()))
+            arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
+            if arrays[0].shape == (span.blocks, self.length):
+                return span
         except FileNotFoundError:
-            return None
+            if not folder.exists():
+                return None
+        except (OSError, EOFError, ValueError, TypeError):
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
     def _make_span(self, number: int) -> _Span:
         # Taken out while it works: after an error or Ctrl-C its state is neither here nor there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -13,11 +14,21 @@ from typing import Any
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError
 from badx_hub.manifest import BaseRef
 from badx_hub.names import base_slug
-from badx_hub.storage import atomic_folder, atomic_write_text, cached_sha256, canonical_json, digest_of, home
+from badx_hub.storage import (
+    atomic_folder,
+    atomic_write_text,
+    cached_sha256,
+    canonical_json,
+    digest_of,
+    home,
+    sha256_file,
+)
 
 DEMO = "demo"
 DEFAULT_BASE = "bert-base-multilingual-cased"
 """mBERT, the base of the paper (BAD-X)."""
+
+_DIGESTS = "sha256.json"
 
 _DOWNLOADED = (
     "config.json",
@@ -137,10 +148,22 @@ def _unpacked_demo() -> Path:
             raise NotFoundError("This installation lacks the demo base. Install badx-hub again from its wheel.")
         digest = digest_of({file.name: cached_sha256(file) for file in sorted(packed.iterdir())})
         folder = home() / "cache" / "bases" / f"demo-{digest[:12]}"
-        if not folder.is_dir():
+        if not _is_sound(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             with atomic_folder(folder) as building:
                 unpack(packed, building)
+                files_then = {file.name: sha256_file(file) for file in building.iterdir()}
+                (building / _DIGESTS).write_text(canonical_json(files_then), encoding="utf-8")
     return folder
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether the files are those that were unpacked; a damaged copy is made again rather than complained of."""
+    try:
+        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+        return all(cached_sha256(folder / name) == digest for name, digest in digests.items())
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _downloaded(repo: str, offline: bool) -> Path:

@@ -156,6 +156,10 @@ class HubRegistry:
         entries = self._near(digest, AdapterName.parse(near)) if near else self.list()
         return tuple(sorted((e for e in entries if e.manifest.digest == digest), key=lambda entry: entry.version))
 
+    def require_writable(self) -> None:
+        """Refuses: what is published is for others to see, so it is pushed on purpose. Raises UsageError."""
+        raise UsageError("Train into a registry of your own, then publish: `badx-hub push NAME --to ORG`.")
+
     def publish(self, folder: Path) -> Entry:
         """One atomic commit in ORG/<repo name>, which is made if it is not there; there already: no-op.
 

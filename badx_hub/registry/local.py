@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -100,6 +101,14 @@ class LocalRegistry:
         """The entries whose weights have this digest, oldest first, whatever their names."""
         entries = (entry for entry in self.list() if entry.manifest.digest == digest)
         return tuple(sorted(entries, key=lambda entry: entry.version))
+
+    def require_writable(self) -> None:
+        """Makes the folder. Raises UsageError (read-only) or StorageError (it cannot be made or written to)."""
+        self._refuse_if_read_only()
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
 
     def publish(self, folder: Path) -> Entry:
         """Copies a prepared folder in, re-hashing the copy, and makes it visible by one rename.

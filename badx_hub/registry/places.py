@@ -124,6 +124,10 @@ class Places:
         found = self._once(self._noted(one.by_digest(digest, near), one) for one in self.registries)
         return tuple(sorted(found, key=lambda entry: entry.version))
 
+    def require_writable(self) -> None:
+        """Of the first registry."""
+        next(self.registries).require_writable()
+
     def publish(self, folder: Path) -> Entry:
         """Into the first registry."""
         first = next(self.registries)

@@ -102,6 +102,9 @@ class Registry(Protocol):
         `near` is the adapter name under which to look first; a large registry looks only beside it.
         """
 
+    def require_writable(self) -> None:
+        """For work that ends in a publish, before it begins. Raises UsageError or StorageError if that would fail."""
+
     def publish(self, folder: Path) -> Entry:
         """Checks a prepared folder and makes it visible at once or not at all; there already: no-op."""
 

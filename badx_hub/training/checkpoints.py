@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from badx_hub.errors import IntegrityError
 from badx_hub.storage import atomic_folder, canonical_json
 
 _PARTS = ("weights", "best_weights", "optimizer")
@@ -50,22 +52,19 @@ class CheckpointFolder:
             shutil.rmtree(older)
 
     def load(self) -> Checkpoint | None:
-        """The newest checkpoint, or None where there is none."""
+        """The newest checkpoint, or None where there is none.
+
+        Raises IntegrityError if it is damaged.
+        """
         if not (found := self._all()):
             return None
-        numbers = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
-        weights, best_weights, optimizer = (load_file(found[-1] / f"{part}.safetensors") for part in _PARTS)
-        return Checkpoint(
-            step=numbers["step"],
-            units=numbers["units"],
-            seconds=numbers["seconds"],
-            losses=tuple(numbers["losses"]),
-            history=tuple(numbers["history"]),
-            best_row=numbers["best_row"],
-            weights=weights,
-            best_weights=best_weights,
-            optimizer=optimizer,
-        )
+        try:
+            return _read(found[-1])
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise IntegrityError(
+                f"The checkpoint {found[-1]} is damaged ({type(error).__name__}). "
+                f"Delete {self.path} and run the command again, which starts anew."
+            ) from error
 
     def clear(self) -> None:
         """Remove every checkpoint of the run."""
@@ -73,6 +72,22 @@ class CheckpointFolder:
 
     def _all(self) -> list[Path]:
         return sorted(self.path.glob("step-*"))
+
+
+def _read(folder: Path) -> Checkpoint:
+    numbers = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    weights, best_weights, optimizer = (load_file(folder / f"{part}.safetensors") for part in _PARTS)
+    return Checkpoint(
+        step=numbers["step"],
+        units=numbers["units"],
+        seconds=numbers["seconds"],
+        losses=tuple(numbers["losses"]),
+        history=tuple(numbers["history"]),
+        best_row=numbers["best_row"],
+        weights=weights,
+        best_weights=best_weights,
+        optimizer=optimizer,
+    )
 
 
 def _numbers(state: Checkpoint) -> Mapping[str, object]:

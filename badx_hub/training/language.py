@@ -135,6 +135,7 @@ def train_language_adapter(
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
+    registry.require_writable()
     found = resolve_base(base or DEFAULT_BASE)
     name = AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed))
     given = text or {}
@@ -154,7 +155,9 @@ def train_language_adapter(
     if not force and (done := run.published_in(registry)):
         return Trained(done, already=True)
     objective, model = _objective(run, found, recipe, sources)
-    return run.execute(model, objective, registry, reporter or Silent(), again=again, counts=lambda: _counts(objective))
+    return run.execute(
+        model, objective, registry, reporter or Silent(), again=again, force=force, counts=lambda: _counts(objective)
+    )
 
 
 def _objective(

@@ -84,14 +84,17 @@ class Run:
         reporter: Reporter,
         *,
         again: str,
+        force: bool,
         counts: Callable[[], Counts],
     ) -> Trained:
-        """Train from the last checkpoint on, publish, and drop the checkpoints."""
+        """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
         checkpoints = CheckpointFolder(home() / "runs" / self.key[:32])
         outcome = train(objective, self._plan(), checkpoints, reporter, again=again)
         processes = PartialState()
         if processes.is_main_process:
-            self._publish(model, objective, outcome, registry, counts())
+            # Another process may have finished the very same run meanwhile.
+            if force or not self.published_in(registry):
+                self._publish(model, objective, outcome, registry, counts())
             checkpoints.clear()
         processes.wait_for_everyone()
         entry = self.published_in(registry)

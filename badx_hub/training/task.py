@@ -128,6 +128,7 @@ def train_task_adapter(
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
+    registry.require_writable()
     chosen, name_label = task_named(task), label or seed_label(recipe.seed)
     carrier = None if setup == TA_ONLY else _carrier(mixture, base, name_label, registry)
     found = base_of(carrier.manifest.base, base) if carrier else resolve_base(base or DEFAULT_BASE)
@@ -152,7 +153,7 @@ def train_task_adapter(
     if not force and (done := run.published_in(registry)):
         return Trained(done, already=True)
     objective, model = _objective(run, found, recipe, chosen, examples, carrier, registry)
-    return run.execute(model, objective, registry, reporter or Silent(), again=again, counts=dict)
+    return run.execute(model, objective, registry, reporter or Silent(), again=again, force=force, counts=dict)
 
 
 def _carrier(mixture: Mixture, base: str | None, label: str | None, registry: Registry) -> Entry:

@@ -151,3 +151,28 @@ def test_choices_are_those_of_the_library() -> None:
     assert tuple(setup.value for setup in Setup) == SETUPS
     assert tuple(fallback.value for fallback in Fallback) == FALLBACKS
     assert [split.value for split in Split] == ["train", "dev", "test"]
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    program = f"{sys.executable} -m badx_hub"
+    return subprocess.run(["bash", "-c", f"{program} {command}"], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", ["recipes paper", "list --format json", "recipes", "--help"])
+def test_an_output_that_takes_nothing_is_one_line(command: str) -> None:
+    done = shell(f"{command} > /dev/full")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    done = shell(f"list --format json {closed}")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+def test_predict_without_any_input_says_so() -> None:
+    done = shell("predict en-wo --task pos --registry demo <&-")
+    assert done.returncode == 2
+    assert "There is no text" in done.stderr

@@ -157,6 +157,17 @@ def test_order_does_not_depend_on_how_far_an_earlier_run_got(home: Path) -> None
         assert later.train_batch(range(300), 1).tolist() == expected
 
 
+@pytest.mark.parametrize("name", ["span.json", "train.npy", "held.npy", "seen.npy", "train_rest.npy"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"garbage"])
+def test_a_damaged_span_is_made_again(home: Path, name: str, damage: bytes) -> None:
+    lines = text(200)
+    expected = BlockStore(Lines(lines), TOKENIZER, 16, shard_tokens=160).train_batch(range(60), 1).tolist()
+    for path in (home / "cache" / "blocks").glob(f"*/*/{name}"):
+        path.write_bytes(damage)
+    again = BlockStore(Lines(lines), TOKENIZER, 16, shard_tokens=160)
+    assert again.train_batch(range(60), 1).tolist() == expected
+
+
 def test_reading_is_lazy_and_finished_shards_are_not_tokenised_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "_BATCH_LINES", 10)
     lines = text(5000)

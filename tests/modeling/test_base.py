@@ -80,6 +80,17 @@ def test_a_broken_config_is_refused(base_copy: Path, config: str) -> None:
         resolve_base(str(base_copy))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_copy_of_the_demo_base_is_made_again(name: str) -> None:
+    base = resolve_base("demo")
+    whole = (base.folder / name).read_bytes()
+    (base.folder / name).write_bytes(whole[:100])
+    assert resolve_base("demo").ref == base.ref
+    assert (base.folder / name).read_bytes() == whole
+    (base.folder / name).unlink()
+    assert resolve_base("demo").ref == base.ref
+
+
 def test_the_demo_base_unpacks_once_into_an_ordinary_folder(home: Path) -> None:
     base = resolve_base("demo")
     assert base.ref.name == base.slug == "demo"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from badx_hub.errors import TrainingDiverged, TrainingInterrupted
+from badx_hub.errors import IntegrityError, TrainingDiverged, TrainingInterrupted
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Batch, Plan, Row, Silent, dropout_seed, train
 
@@ -169,6 +169,15 @@ def test_the_users_interrupt_handler_comes_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
+def test_a_damaged_checkpoint_says_what_to_delete(tmp_path: Path, name: str) -> None:
+    train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    damaged = tmp_path / "step-000000009" / name
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    with pytest.raises(IntegrityError, match="Delete"):
+        train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
 
 
 def test_one_whole_checkpoint_at_any_moment(tmp_path: Path) -> None:
