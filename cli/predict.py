@@ -117,7 +117,7 @@ def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, 
 
 def _lines(text: str | None, file: Path | None) -> Iterator[str]:
     if text is not None:
-        return iter([text])
+        return iter([text] if text.strip() else [])
     if file is not None:
         return _file_lines(file)
     if sys.stdin is None or sys.stdin.isatty():

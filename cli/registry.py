@@ -52,7 +52,8 @@ def list_adapters(
         _output.warning(problem.reason)
     if not entries:
         of_pair = f" for {pair}" if pair else ""
-        _output.note(f"No adapters{of_pair} in {found.location}. Train one: badx-hub train {pair or 'en-wo'}")
+        advice = "Train one: badx-hub train en-wo" if registry is None else "Check the place given to --registry."
+        _output.note(f"No adapters{of_pair} in {found.location}. {advice}")
     _output.show(
         format,
         tables=[_entries.table(entries)],

@@ -47,7 +47,9 @@ def search(
         entries, count = hub.confirm(found[first : first + limit]), len(found)
     for problem in hub.problems():
         _output.warning(problem.reason)
-    if not count:
+    if not count and hub.offline:
+        _output.note("Nothing that was loaded from the Hub before fits, and offline the Hub itself is not asked.")
+    elif not count:
         _output.note("Nothing on the Hub fits. Look for less (leave out an option), or train it: badx-hub train --help")
     elif count > first + limit:
         _output.note(f"{first + 1} to {first + limit} of {count}; go on with --page {page + 1}.")

@@ -1,7 +1,7 @@
 """Where adapters are kept and found: the Registry protocol, the local folder, resolution, push and pull."""
 
 from badx_hub.registry.local import LocalRegistry as LocalRegistry
-from badx_hub.registry.local import open_registry as open_registry
+from badx_hub.registry.opening import open_registry as open_registry
 from badx_hub.registry.protocol import Entry as Entry
 from badx_hub.registry.protocol import FileCheck as FileCheck
 from badx_hub.registry.protocol import Problem as Problem

@@ -36,7 +36,8 @@ class HubRegistry:
     """The adapters of `owner` (a user or an organisation) on a Hub; with None all of the Hub, to search and read.
 
     Args:
-        endpoint, token: default HF_ENDPOINT and what huggingface_hub has stored.
+        endpoint, token: default HF_ENDPOINT and what huggingface_hub has stored. Another endpoint is for reading:
+            the client cannot read the answer to a commit from it.
         cache: the cache's folder; default one for each endpoint below `storage.home()`.
         offline: ask nobody, know what is in the cache; default whether HF_HUB_OFFLINE is set.
         revision: the branch, tag or commit to read at.
@@ -62,7 +63,8 @@ class HubRegistry:
         self.offline = is_offline() if offline is None else offline
         self.options = options or PushOptions()
         self.revision = revision or self.options.revision or MAIN
-        self.cache = HubCache(cache) if cache else HubCache.of(endpoint or constants.ENDPOINT)
+        self._endpoint = endpoint or constants.ENDPOINT
+        self.cache = HubCache(cache) if cache else HubCache.of(self._endpoint)
         self._reader = HubReader(endpoint, token, self.cache, patience or Patience())
         self._say = say
         self._sound: dict[str, tuple[FileCheck, ...]] = {}
@@ -167,6 +169,10 @@ class HubRegistry:
         says, something else in the repository), HubError, NotFoundError.
         """
         refuse_if_offline(self.offline, "Publishing")
+        if self._endpoint != constants.ENDPOINT:
+            raise UsageError(
+                f"Publishing goes to HF_ENDPOINT ({constants.ENDPOINT}). Set it to {self._endpoint} first."
+            )
         prepared = Prepared.of(folder)
         return self._publisher().publish(prepared, self._parent_location(prepared.manifest))
 

@@ -14,7 +14,6 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.resources import files as resource_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,39 +21,14 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError,
 from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
-from badx_hub.registry.protocol import HUB, Entry, FileCheck, Problem, Registry, Report, version_of
-from badx_hub.storage import STAGING, atomic_folder, home, storage_errors
+from badx_hub.registry.protocol import Entry, FileCheck, Problem, Report, version_of
+from badx_hub.storage import STAGING, atomic_folder, storage_errors
 
 if TYPE_CHECKING:
     from badx_hub.registry.resolve import Wanted
 
-DEMO = "demo"
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
-
-
-def open_registry(where: str | Path | None = None) -> Registry:
-    """None: the user's own registry; "demo": the embedded one, read-only; "hf:ORG": that namespace on the Hub
-    ("hf:" all of it, to search); else the folder of that path.
-
-    A folder that does not exist yet is an empty registry. Raises NotFoundError if this installation
-    carries no demo registry, UsageError if the path is a file.
-    """
-    if where is None:
-        return LocalRegistry(home() / "registry")
-    if where == DEMO:
-        embedded = Path(str(resource_files("badx_hub").joinpath("demo", "registry")))
-        if not embedded.is_dir():
-            raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
-        return LocalRegistry(embedded, read_only=True)
-    if isinstance(where, str) and where.startswith(HUB):
-        from badx_hub.registry.hub import HubRegistry
-
-        return HubRegistry(where.removeprefix(HUB) or None)
-    root = Path(where).expanduser()
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"{root} is a file and a registry is a folder. Give a folder (`--registry DIR`).")
-    return LocalRegistry(root)
 
 
 class LocalRegistry:

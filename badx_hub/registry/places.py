@@ -9,7 +9,7 @@ from typing import TypeAlias
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
-from badx_hub.registry.local import open_registry
+from badx_hub.registry.opening import open_registry
 from badx_hub.registry.protocol import HUB, Entry, Problem, Registry, Report
 from badx_hub.registry.resolve import MAD_X, Offer, Resolution, Wanted, resolve_in_order
 

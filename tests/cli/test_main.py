@@ -176,3 +176,16 @@ def test_predict_without_any_input_says_so() -> None:
     done = shell("predict en-wo --task pos --registry demo <&-")
     assert done.returncode == 2
     assert "There is no text" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["''", "'   '"])
+def test_predict_on_blank_text_says_so(text: str) -> None:
+    done = shell(f"predict en-wo --task pos --registry demo {text}")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing to predict" in done.stderr
+
+
+def test_list_of_a_mistyped_place_does_not_advise_training() -> None:
+    done = shell("list --registry ./nowhere")
+    assert "--registry" in done.stderr
+    assert "train" not in done.stderr

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from badx_hub.errors import BadxError, HubError, IntegrityError
+from badx_hub.errors import BadxError, HubError, IntegrityError, UsageError
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry, Query
 from badx_hub.registry.hub_client import Patience
@@ -234,6 +234,12 @@ def test_nobody_there() -> None:
     for ask in (lambda: away.get("mbert/en-wo"), lambda: away.find(Query())):
         with pytest.raises(HubError, match=r"no connection.*--offline|HF_HUB_OFFLINE"):
             ask()
+
+
+def test_another_endpoint_is_for_reading(make: Any) -> None:
+    away = HubRegistry("acme", endpoint="http://127.0.0.1:9", offline=False, patience=QUICK)
+    with pytest.raises(UsageError, match="HF_ENDPOINT"):
+        away.publish(make("mbert/en-wo"))
 
 
 def test_retry_after_is_obeyed_and_bounded(
