@@ -21,7 +21,7 @@ class MaskedLanguageModel(nn.Module):
         super().__init__()
         self.model = model
         self._head = _head(model)
-        # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X, 3.3).
+        # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X).
         model.get_output_embeddings().register_forward_pre_hook(self._invert)
 
     def forward(self, input_ids: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
