@@ -11,8 +11,8 @@ from math import inf
 from typing import Literal
 
 from langcodes import Language, LanguageTagError, tag_distance
-from language_data.names import load_trie, normalize_name  # type: ignore[import-untyped]
-from language_data.util import data_filename  # type: ignore[import-untyped]
+from language_data.names import load_trie, normalize_name
+from language_data.util import data_filename
 
 from badx_hub.errors import UsageError
 
@@ -270,7 +270,7 @@ def _english_names() -> dict[str, str]:
 @cache
 def _main_names() -> dict[str, str]:
     """The main English name of each language and, where free, its name in itself, spelt as above -> code."""
-    from language_data.name_data import CODE_TO_NAMES  # type: ignore[import-untyped]  # slow to load
+    from language_data.name_data import CODE_TO_NAMES  # slow to load
 
     # Longest codes first, so that of two languages with one name the plainer tag stays.
     codes = sorted((code for code in CODE_TO_NAMES if code[0].islower()), key=lambda code: (-len(code), code))
@@ -323,7 +323,7 @@ def _matches(wanted: str, spellings: dict[str, str], cutoff: float) -> list[tupl
 
 @cache
 def _spoken_codes() -> dict[str, str]:
-    from language_data.population_data import LANGUAGE_SPEAKING_POPULATION  # type: ignore[import-untyped]
+    from language_data.population_data import LANGUAGE_SPEAKING_POPULATION
 
     plain = (code for code in LANGUAGE_SPEAKING_POPULATION if code.isalpha())
     return {code: tag for code in plain if (tag := _known_tag(code)) is not None}

@@ -301,7 +301,7 @@ class Manifest(ManifestDraft):
             _refuse_newer_schema(text, where)
             raise DataError(
                 f"{where} is not a valid badx.json: {_first_problem(error)}. "
-                "Get the adapter anew (`badx-hub pull`) or train it again."
+                "Remove it (`badx-hub remove NAME`), then pull or train it again."
             ) from error
 
 

@@ -27,7 +27,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LOCK_FILE = "badx.lock"
 SCHEMA = 1
 MAX_LOCK_BYTES = 2**20
 

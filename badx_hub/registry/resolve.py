@@ -324,7 +324,8 @@ def _no_carrier(entry: Entry) -> str:
     train = train_command(Wanted(name.mixture, base=entry.manifest.base.name, label=name.label))
     return (
         f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not here. "
-        f"Get that very adapter (`badx-hub pull '{parent.name}'`), or train both anew (`{train}` first)."
+        f"Get that very adapter (`badx-hub pull '{parent.name}' --from ORG`, or --from ./DIR), "
+        f"or train both anew (`{train}` first)."
     )
 
 

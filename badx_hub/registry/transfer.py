@@ -48,7 +48,8 @@ def parent_of(entry: Entry, source: Registry) -> Entry:
     if not (found := source.by_digest(parent.digest, parent.name)):
         raise NotFoundError(
             f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not in "
-            f"{source.location}. Pull that adapter there first: `badx-hub pull '{parent.name}'`."
+            f"{source.location}. Pull that adapter there first: "
+            f"`badx-hub pull '{parent.name}' --from ORG`, or --from ./DIR."
         )
     return newest(found)
 
