@@ -166,6 +166,7 @@ class ManifestDraft(_Frozen):
     setup: Word | None = None
     base: BaseRef
     parent: ParentRef | None = None
+    cycle: Annotated[tuple[ParentRef, ...], Field(max_length=1000)] = ()
     recipe: Annotated[dict[Word, JsonValue], Field(max_length=1000)]
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
     data: Annotated[tuple[SourceRef, ...], Field(max_length=1000)]
@@ -193,6 +194,7 @@ class ManifestDraft(_Frozen):
         metrics: Mapping[str, Mapping[str, float]],
         versions: Mapping[str, str],
         parent: ParentRef | None = None,
+        cycle: tuple[ParentRef, ...] = (),
         labels: tuple[str, ...] | None = None,
         run: str | None = None,
         licence: str | None = None,
@@ -214,6 +216,7 @@ class ManifestDraft(_Frozen):
             setup=name.setup,
             base=base,
             parent=parent,
+            cycle=cycle,
             recipe=dict(recipe),
             seed=seed,
             data=data,
@@ -259,6 +262,11 @@ class ManifestDraft(_Frozen):
         if name.setup is None and parent.mixture != name.mixture:
             raise ValueError(f"{self.name!r} stands on an adapter of its own mixture, not {self.parent.name!r}")
         return self
+
+    @property
+    def carriers(self) -> tuple[ParentRef, ...]:
+        """The language-side adapters that a task adapter was trained on, each once; none: the bare base."""
+        return tuple(dict.fromkeys(self.cycle if self.parent is None else (self.parent,)))
 
     @property
     def languages(self) -> Mixture:

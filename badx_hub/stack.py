@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ def load_bilingual_stack(
     offline: bool = False,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> BilingualStack:
     """The stack that transfers `task` from `source` to `target`, ready to predict.
 
@@ -118,9 +119,10 @@ def load_bilingual_stack(
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
         device: default the GPU where there is one, else the CPU.
         dtype: default float32.
+        options: of the task, in place of those it was trained with, such as `{"decoding": "greedy"}` for dp.
 
     Raises:
-        UsageError: an unknown language or task, or several bases to choose from.
+        UsageError: an unknown language, task or option, or several bases to choose from.
         NotFoundError: no such adapter (the nearest are listed) or no such base on this machine.
         IntegrityError: another base, another BA, a missing or changed file, missing weights, not what is locked.
         HubError: a registry on the Hub, named as the first one, cannot be read.
@@ -128,7 +130,14 @@ def load_bilingual_stack(
     wanted = Wanted(pair(source, target, ratio), task, base=base, setup=setup, label=label)
     places, resolution = resolved(wanted, registry, lock=lock, fallback=fallback, offline=offline)
     return load_entries(
-        resolution.entries, places, base=base, setup=resolution.setup, device=device, dtype=dtype, offline=offline
+        resolution.entries,
+        places,
+        base=base,
+        setup=resolution.setup,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+        options=options,
     )
 
 
@@ -141,6 +150,7 @@ def load_entries(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     offline: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> BilingualStack:
     """The stack of exactly these entries, the language-side adapter first; errors as in `load_bilingual_stack`.
 
@@ -155,11 +165,14 @@ def load_entries(
     _check_bases(entries)
     folders = [_verified(entry, registry) for entry in entries]
     found = base_of(last.base, base, offline=offline)
+    trained_with = last.recipe.get("options")
+    task = task_named(str(last.task), {**(trained_with if isinstance(trained_with, dict) else {}), **(options or {})})
     model = _model(found, entries, folders, dtype or torch.float32)
+    task.adopt_head(model, entries[-1].name.module_name)
     return BilingualStack(
         model=model.to(device or default_device()),
         tokenizer=load_tokenizer(found),
-        task=task_named(str(last.task)),
+        task=task,
         entries=tuple(entries),
         setup=setup or (BAD_X if len(entries) > 1 else TA_ONLY),
     )

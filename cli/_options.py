@@ -10,6 +10,7 @@ import typer
 
 from badx_hub.cli._completion import complete_name, complete_pair
 from badx_hub.cli._output import Format
+from badx_hub.errors import UsageError
 
 
 class Setup(str, Enum):
@@ -74,4 +75,16 @@ LockOption = Annotated[
     Path | None, typer.Option("--lock", metavar="FILE", help="Use exactly the versions of this lock file.")
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")]
+TaskOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="An option of the task (repeatable), such as decoding=greedy."),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]
+
+
+def task_options(given: list[str] | None) -> dict[str, str]:
+    """ "decoding=greedy" as {"decoding": "greedy"}; the task checks names and values. Raises UsageError."""
+    pairs = [text.partition("=") for text in given or []]
+    if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
+        raise UsageError(f"--option expects KEY=VALUE, such as decoding=greedy; got {wrong[0]!r}.")
+    return {key: value for key, _, value in pairs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,18 @@ def open_and_find(
     return places, resolution
 
 
-def load(places: Places, resolution: Resolution, base: str | None, *, offline: bool = False) -> BilingualStack:
+def load(
+    places: Places,
+    resolution: Resolution,
+    base: str | None,
+    *,
+    offline: bool = False,
+    options: Mapping[str, str] | None = None,
+) -> BilingualStack:
     """The stack of these entries. `base` has chosen them; it says where the base is only if it is a folder."""
     from badx_hub.stack import load_entries
 
     folder = base if base is not None and Path(base).expanduser().is_dir() else None
-    return load_entries(resolution.entries, places, base=folder, setup=resolution.setup, offline=offline)
+    return load_entries(
+        resolution.entries, places, base=folder, setup=resolution.setup, offline=offline, options=options
+    )

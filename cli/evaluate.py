@@ -21,6 +21,8 @@ from badx_hub.cli._options import (
     Setup,
     SetupOption,
     Split,
+    TaskOptionsOption,
+    task_options,
 )
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import UsageError
@@ -48,6 +50,7 @@ def evaluate(
     lock: LockOption = None,
     fallback: FallbackOption = None,
     offline: OfflineOption = False,
+    option: TaskOptionsOption = None,
     record: Annotated[
         bool, typer.Option("--record", help="Register a new version of the weights with these scores.")
     ] = False,
@@ -65,12 +68,13 @@ def evaluate(
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     from badx_hub.tasks import task_named
 
-    task_named(task).references(data, split.value)  # a wrong path is answered before anything loads
+    options = task_options(option)
+    task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     spoken = _recorded_language(language, asked, registry, fallback) if record else None
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     from badx_hub.evaluation import evaluate as run
 
-    stack = _stack.load(found, resolution, base, offline=offline)
+    stack = _stack.load(found, resolution, base, offline=offline, options=options)
     done = run(stack, data, split=split.value, batch_size=batch_size)
     entry = done.entry if spoken is None else _record(done, found, spoken)
     metrics = done.scores.metrics

@@ -25,6 +25,8 @@ from badx_hub.cli._options import (
     RequiredTaskOption,
     Setup,
     SetupOption,
+    TaskOptionsOption,
+    task_options,
 )
 from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.storage import storage_errors
@@ -64,6 +66,7 @@ def predict(
     lock: LockOption = None,
     fallback: FallbackOption = None,
     offline: OfflineOption = False,
+    option: TaskOptionsOption = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
 ) -> None:
     """Predict on sentences of the target language.
@@ -73,14 +76,15 @@ def predict(
     from badx_hub.tasks import task_named
 
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    chosen = task_named(task)
+    options = task_options(option)
+    chosen = task_named(task, options)
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     examples = _examples(chosen, text, file)
     if not examples:
         _output.note("There is nothing to predict on: no line has a word.")
         _write(chosen, (), output)
         return
-    stack = _stack.load(found, resolution, base, offline=offline)
+    stack = _stack.load(found, resolution, base, offline=offline, options=options)
     _write(chosen, _predicted(stack, examples, batch_size), output)
 
 

@@ -19,6 +19,8 @@ from badx_hub.cli._options import (
     RegistryOption,
     Setup,
     SetupOption,
+    TaskOptionsOption,
+    task_options,
 )
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
@@ -81,6 +83,7 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")] = None,
     label: LabelOption = None,
+    option: TaskOptionsOption = None,
     registry: RegistryOption = None,
     force: Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")] = False,
     format: FormatOption = Format.TABLE,
@@ -97,13 +100,13 @@ def train(
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     mixture = asked.mixture
     texts = _texts(text or [], mixture)
-    _check_flags(task, texts, data)
+    _check_flags(task, texts, data, option)
     found = open_registry(registry)
     found.require_writable()
     carried = task is not None and setup is Setup.BAD_X
     on_demo = base == DEMO or (base is None and carried and _stands_on_demo(found, mixture))
     chosen = load_recipe(recipe or (DEMO if on_demo else "paper"))
-    flags = {
+    flags: dict[str, Any] = {
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -124,6 +127,7 @@ def train(
     if task is None:
         trained = _train_language(mixture, chosen, flags, texts, common)
     else:
+        flags["options"] = task_options(option)
         trained = _train_task(mixture, task, chosen, flags, data, {**common, "setup": setup.value})
     _show(trained, format)
 
@@ -181,7 +185,9 @@ def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
     return found
 
 
-def _check_flags(task: str | None, texts: Mapping[str, str], data: str | None) -> None:
+def _check_flags(task: str | None, texts: Mapping[str, str], data: str | None, option: list[str] | None) -> None:
+    if task is None and option:
+        raise UsageError("--option is about a task: add --task dp.")
     if task is None and data is not None:
         raise UsageError("--data is for task adapters: add --task pos. Text to learn from is --text LANG=FILE.")
     if task is not None and texts:

@@ -16,7 +16,7 @@ class Evaluation:
     """Scores of a stack on one split.
 
     `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
-    predictions.
+    predictions. `tallies` has the (gains, stakes) of each example (`Task.tally`), for tests of significance.
     """
 
     entry: Entry
@@ -27,6 +27,7 @@ class Evaluation:
     seconds: float
     references: tuple[DataReference, ...]
     setup: str
+    tallies: tuple[tuple[int, int], ...]
 
 
 def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
@@ -39,7 +40,7 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
     Raises:
         NotFoundError, DataError: the data is not there or cannot be read.
     """
-    examples = stack.task.read(data, split)
+    examples = stack.task.aligned(stack.task.read(data, split), stack.labels)
     references = tuple(stack.task.references(data, split))
     began = time.perf_counter()
     predictions = stack.predict_examples(examples, batch_size=batch_size)
@@ -52,4 +53,5 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         seconds=time.perf_counter() - began,
         references=references,
         setup=stack.setup,
+        tallies=tuple(stack.task.tally(*pair) for pair in zip(examples, predictions, strict=True)),
     )

@@ -33,5 +33,5 @@ def predict_windows(
             chosen = [windows[index] for index in indices]
             inputs = task.collate(chosen, None, pad_id)
             output = model(**{key: value.to(model.device) for key, value in inputs.items()})
-            parts.extend(task.decode(output.logits, chosen, labels))
+            parts.extend(task.decode(output, chosen, labels))
     return task.merge(examples, parts)

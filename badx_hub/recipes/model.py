@@ -73,8 +73,12 @@ class LanguageRecipe(TrainingRecipe):
 
 
 class TaskRecipe(TrainingRecipe):
-    """A task adapter with its head; `batch_size` counts sentences (windows of them, when they are long)."""
+    """A task adapter with its head; `batch_size` counts sentences (windows of them, when they are long).
 
+    `options` are the task's own, such as `decoding` of dp; `badx_hub.tasks` says which a task has and checks them.
+    """
+
+    options: dict[str, bool | str] = {}
     adapter: AdapterRecipe = AdapterRecipe(reduction_factor=16.0)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from types import MappingProxyType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from badx_hub.errors import UsageError
 from badx_hub.tasks.base import AnyTask, Task
@@ -17,8 +21,21 @@ TASKS: Mapping[str, AnyTask] = MappingProxyType({task.name: task for task in _AL
 """The tasks by name."""
 
 
-def task_named(name: str) -> AnyTask:
-    """The task of a name. Raises UsageError, listing the tasks, if there is none."""
+def task_named(name: str, options: Mapping[str, Any] | None = None) -> AnyTask:
+    """The task of a name, with these options in place of their defaults.
+
+    Raises UsageError, listing what there is, for an unknown task or option and for an impossible value.
+    """
     if name not in TASKS:
         raise UsageError(f"there is no task {name!r}; expected one of: {', '.join(TASKS)}")
-    return TASKS[name]
+    task: Any = TASKS[name]
+    known = [field.name for field in fields(task)]
+    if unknown := [key for key in options or {} if key not in known]:
+        raise UsageError(f"the task {name} has no option {unknown[0]!r}; its options: {', '.join(known) or 'none'}")
+    try:
+        chosen: AnyTask = TypeAdapter(type(task)).validate_python({**asdict(task), **(options or {})})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = problem["loc"][0]
+        raise UsageError(f"the option {key} of task {name} is {problem['input']!r}; {problem['msg']}") from error
+    return chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from badx_hub.errors import UsageError
@@ -44,10 +44,11 @@ PredictionT = TypeVar("PredictionT")
 
 
 class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
-    """A task from file to score. Pure but for `read` and `references` (files) and `add_head` (the model).
+    """A task from file to score. Pure but for `read` and `references` (files), `add_head` and `adopt_head` (the model).
 
     An example is what one prediction is about (a sentence, a pair), a window one model input, a part what one
-    window says about its example, a prediction all that is said about one example.
+    window says about its example, a prediction all that is said about one example. A task is a frozen dataclass; its
+    fields are its options, which a recipe sets by name (`TaskRecipe.options`) and `task_named` checks.
     """
 
     @property
@@ -73,6 +74,12 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
     def labels(self, examples: Sequence[ExampleT]) -> tuple[str, ...]:
         """The label names, in the order of their ids, for a head trained on these examples."""
 
+    def aligned(self, examples: Sequence[ExampleT], labels: Sequence[str]) -> tuple[ExampleT, ...]:
+        """The examples with every gold label as a head with `labels` calls it, by name, never by position.
+
+        Raises DataError that lists the gold labels for which the head has none.
+        """
+
     def encode(
         self, examples: Sequence[ExampleT], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> tuple[WindowT, ...]:
@@ -81,17 +88,26 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
     def collate(self, windows: Sequence[WindowT], labels: Sequence[str] | None, pad_id: int) -> dict[str, torch.Tensor]:
         """The padded batch, int64, as arguments of the model; with gold ids unless `labels` is None."""
 
+    def gold_count(self, batch: Mapping[str, torch.Tensor]) -> int:
+        """How many gold labels the head's mean loss of a collated batch is over."""
+
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
         """Add an untrained head of that name to an `adapters` model."""
 
-    def decode(self, logits: Any, windows: Sequence[WindowT], labels: Sequence[str]) -> tuple[PartT, ...]:
-        """What the head's logits for a batch (a tensor, or several where it gives several) say about each window."""
+    def adopt_head(self, model: Any, name: str) -> None:
+        """Make the head of that name, just loaded by `adapters`, behave as `add_head` would have made it."""
+
+    def decode(self, output: Any, windows: Sequence[WindowT], labels: Sequence[str]) -> tuple[PartT, ...]:
+        """What the model's output for a batch says about each window."""
 
     def merge(self, examples: Sequence[ExampleT], parts: Iterable[PartT]) -> tuple[PredictionT, ...]:
         """One prediction an example, from the parts of all their windows, in any order."""
 
     def score(self, examples: Sequence[ExampleT], predictions: Sequence[PredictionT]) -> Scores:
         """Raises DataError where there is no gold label to score against."""
+
+    def tally(self, example: ExampleT, prediction: PredictionT) -> tuple[int, int]:
+        """(gains, stakes) of one example: the selection metric of any examples is sum of gains / sum of stakes."""
 
     def rows(self, example: ExampleT, prediction: PredictionT) -> tuple[tuple[str, ...], ...]:
         """The prediction as table rows, for tab-separated text."""

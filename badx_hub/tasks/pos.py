@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from badx_hub.errors import DataError
+from badx_hub.tasks.base import IGNORED
 from badx_hub.tasks.conllu import NOT_ANNOTATED, Sentence, read_conllu
 from badx_hub.tasks.metrics import Scores, accuracy, label_table, macro_f1
 from badx_hub.tasks.tagging import WordLabel, WordWindow, collate_words, decode_words, encode_words, merge_words
@@ -40,6 +42,7 @@ UPOS = (
 )
 
 
+@dataclass(frozen=True)
 class PosTask:
     """UPOS tagging, on the first sub-word of each word.
 
@@ -48,9 +51,9 @@ class PosTask:
     DataError.
     """
 
-    name = "pos"
-    metrics = ("accuracy", "macro_f1")
-    selection_metric = "accuracy"
+    name: ClassVar[str] = "pos"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    selection_metric: ClassVar[str] = "accuracy"
 
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.tasks.treebanks.split_files` finds it.
@@ -71,6 +74,15 @@ class PosTask:
         _check_tags(examples, "the examples")
         return UPOS
 
+    def aligned(self, examples: Sequence[Sentence], labels: Sequence[str]) -> tuple[Sentence, ...]:
+        """The sentences as they are: a UPOS tag is called the same everywhere."""
+        known = {*labels, NOT_ANNOTATED}
+        if unknown := sorted({tag for sentence in examples for tag in sentence.upos} - known):
+            raise DataError(
+                f"the head has no label for the gold tags {', '.join(unknown)}; it knows {', '.join(labels)}"
+            )
+        return tuple(examples)
+
     def encode(
         self, examples: Sequence[Sentence], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> tuple[WordWindow, ...]:
@@ -82,16 +94,20 @@ class PosTask:
     ) -> dict[str, torch.Tensor]:
         return collate_words(windows, labels, pad_id)
 
+    def gold_count(self, batch: Mapping[str, torch.Tensor]) -> int:
+        return int((batch["labels"] != IGNORED).sum())
+
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
         """One linear layer from hidden state to tags. A ValueError of `adapters` if the head is there."""
         model.add_tagging_head(
             name, num_labels=len(labels), layers=1, id2label=dict(enumerate(labels)), overwrite_ok=False
         )
 
-    def decode(
-        self, logits: torch.Tensor, windows: Sequence[WordWindow], labels: Sequence[str]
-    ) -> tuple[WordLabel, ...]:
-        return decode_words(logits, windows, labels)
+    def adopt_head(self, model: Any, name: str) -> None:
+        """Nothing: the stock head serves."""
+
+    def decode(self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:
+        return decode_words(output.logits, windows, labels)
 
     def merge(self, examples: Sequence[Sentence], parts: Iterable[WordLabel]) -> tuple[tuple[str, ...], ...]:
         return merge_words([len(sentence.words) for sentence in examples], parts)
@@ -109,6 +125,11 @@ class PosTask:
         gold, predicted = zip(*pairs, strict=True)
         table = label_table(gold, predicted, UPOS)
         return Scores({"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(table)}, table)
+
+    def tally(self, example: Sentence, prediction: Sequence[str]) -> tuple[int, int]:
+        """(right tags, words with a gold tag)."""
+        pairs = [pair for pair in zip(example.upos, prediction, strict=True) if pair[0] != NOT_ANNOTATED]
+        return sum(gold == predicted for gold, predicted in pairs), len(pairs)
 
     def rows(self, example: Sentence, prediction: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """(word, tag) of each word."""

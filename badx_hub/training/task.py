@@ -95,7 +95,7 @@ class TaskObjective:
 
     def _batch(self, windows: Sequence[Any]) -> Batch:
         inputs = self.task.collate(windows, self.labels, self.pad_id)
-        scored = int((inputs["labels"] >= 0).sum())
+        scored = self.task.gold_count(inputs)
         return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
 
 
@@ -129,7 +129,7 @@ def train_task_adapter(
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
     registry.require_writable()
-    chosen, name_label = task_named(task), label or seed_label(recipe.seed)
+    chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
     carrier = None if setup == TA_ONLY else _carrier(mixture, base, name_label, registry)
     found = base_of(carrier.manifest.base, base) if carrier else resolve_base(base or DEFAULT_BASE)
     name = (
@@ -137,7 +137,9 @@ def train_task_adapter(
         if carrier
         else AdapterName(found.slug, Mixture.parse(mixture.source), task=task, setup=TA_ONLY, label=name_label)
     )
-    examples = {split: chosen.read(data, split) for split in _SPLITS}
+    read = {split: chosen.read(data, split) for split in _SPLITS}
+    labels = chosen.labels(read["train"])
+    examples = {split: chosen.aligned(found_examples, labels) for split, found_examples in read.items()}
     run = Run(
         name,
         found,
@@ -148,7 +150,7 @@ def train_task_adapter(
             for file in chosen.references(data, split)
         ),
         parent=ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) if carrier else None,
-        labels=chosen.labels(examples["train"]),
+        labels=labels,
     )
     if not force and (done := run.published_in(registry)):
         return Trained(done, already=True)

@@ -53,6 +53,7 @@ def judged(
         seconds=1.0,
         references=(DataReference(file, "d" * 64),),
         setup="bad-x",
+        tallies=(),
     )
 
 

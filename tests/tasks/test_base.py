@@ -82,7 +82,7 @@ def test_a_window_without_gold_is_not_trained_on() -> None:
 
 def test_the_registry_of_tasks() -> None:
     assert all(task.name == name and task.selection_metric in task.metrics for name, task in TASKS.items())
-    assert task_named("pos") is TASKS["pos"]
+    assert task_named("pos") == TASKS["pos"]
     with pytest.raises(UsageError, match="no task 'PoS'; expected one of: pos"):
         task_named("PoS")
 

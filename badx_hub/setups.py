@@ -1,0 +1,99 @@
+"""Setups: which language-side adapters carry a task adapter in training, and which one at inference. Data; pure.
+
+Everything else asks a `Setup` what it is made of; nothing asks what it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from badx_hub.errors import UsageError
+from badx_hub.languages import Mixture
+
+
+class Carrier(str, Enum):
+    """Language-side adapters, as seen from a mixture and one of its targets."""
+
+    MIXTURE = "mixture"
+    """The adapter of the mixture itself: a BA, or an MA."""
+    SOURCE = "source"
+    """The LA of the source."""
+    TARGET = "target"
+    """The LA of the target."""
+    EACH = "each"
+    """The LAs of all the languages of the mixture, one a step, in the mixture's cycle order."""
+
+
+class Reach(str, Enum):
+    """Of which mixtures a task adapter serves a pair."""
+
+    EXACT = "exact"
+    """Of the pair's own."""
+    WIDER = "wider"
+    """Of one with more languages that has the pair's source and target."""
+    BOTH = "both"
+    """Of the pair's own, and where there is none, of a wider one."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One way to carry a task adapter.
+
+    `training` and `inference` None: the bare base. `marked`: the name of the task adapter says the setup, because the
+    adapter of the name's mixture is not what carried it (`mbert/en-wo/pos@tlr`). `trains_base`: no task adapter is
+    trained but the whole base, with a head.
+    """
+
+    name: str
+    title: str
+    training: Carrier | None
+    inference: Carrier | None
+    reach: Reach = Reach.EXACT
+    marked: bool = False
+    trains_base: bool = False
+
+    def mixture(self, mixture: Mixture) -> Mixture:
+        """The languages in the name of its task adapter: of all of `mixture`, or of the source alone."""
+        if self.training in (Carrier.MIXTURE, Carrier.EACH):
+            return mixture
+        return Mixture(((mixture.source, 1),))
+
+    def carriers(self, mixture: Mixture) -> tuple[Mixture, ...]:
+        """The cycle of language-side adapters under the task adapter in training; none: the bare base."""
+        if self.training is None:
+            return ()
+        if self.training is Carrier.EACH:
+            return tuple(Mixture(((language, 1),)) for language in mixture.cycle)
+        return (self.mixture(mixture),)
+
+    @property
+    def mark(self) -> str | None:
+        """The setup's field in the name of its task adapter."""
+        return self.name if self.marked else None
+
+
+_ALL = (
+    # Parović et al., NAACL 2022, and the setups it compares.
+    Setup("bad-x", "BAD-X", Carrier.MIXTURE, Carrier.MIXTURE),
+    Setup("mad-x", "MAD-X", Carrier.SOURCE, Carrier.TARGET),
+    Setup("ma", "MA", Carrier.MIXTURE, Carrier.MIXTURE, reach=Reach.WIDER),
+    # Target language-ready task adapters (the same authors, Findings of ACL 2023).
+    Setup("tlr", "TLR", Carrier.EACH, Carrier.TARGET, reach=Reach.BOTH, marked=True),
+    Setup("ta-only", "TA only", None, None, marked=True),
+    Setup("full", "Full fine-tuning", None, None, marked=True, trains_base=True),
+)
+
+SETUPS: Mapping[str, Setup] = MappingProxyType({setup.name: setup for setup in _ALL})
+"""The setups by name; the first is the default."""
+
+DEFAULT = _ALL[0].name
+
+
+def setup_named(name: str) -> Setup:
+    """The setup of a name. Raises UsageError that lists them."""
+    if name not in SETUPS:
+        raise UsageError(f"The setup {name!r} is not known. Choose one of: {', '.join(SETUPS)}.")
+    return SETUPS[name]
