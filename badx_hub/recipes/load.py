@@ -31,17 +31,27 @@ def load_recipe(name_or_file: str, *, extending: tuple[str, ...] = ()) -> Recipe
     Raises:
         UsageError: no such preset or file, not YAML, unknown keys or impossible values (all of them listed).
     """
-    data = dict(_read(name_or_file))
-    parent = data.pop("extends", None)
-    if parent is not None:
-        way = (*extending, name_or_file)
-        if str(parent) in way:
-            raise UsageError(f"{' extends '.join((*way, str(parent)))}: a recipe cannot extend itself. Name a preset.")
-        below = load_recipe(str(parent), extending=way).model_dump()
-        if "steps" in (data.get("language") or {}):
-            data = {"la_steps": None, **data}
-        data = _merge(below, data)
-    return _validated(Recipe, data, where=f"recipe {name_or_file}")
+    data = expanded(_read(name_or_file), extending=(*extending, name_or_file))
+    return validated(Recipe, data, where=f"recipe {name_or_file}")
+
+
+def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe as a file holds it, put on top of the one that it `extends`; not validated yet.
+
+    `extending` are the recipes on the way here, this one last. Raises UsageError as `load_recipe` does.
+    """
+    above = dict(data)
+    parent = above.pop("extends", None)
+    if parent is None:
+        return above
+    if str(parent) in extending:
+        raise UsageError(
+            f"{' extends '.join((*extending, str(parent)))}: a recipe cannot extend itself. Name a preset."
+        )
+    below = load_recipe(str(parent), extending=extending).model_dump()
+    if "steps" in (above.get("language") or {}):
+        above = {"la_steps": None, **above}
+    return _merge(below, above)
 
 
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
@@ -55,7 +65,7 @@ def override(section: Section, flags: Mapping[str, Any]) -> Section:
     given = {key: value for key, value in flags.items() if value is not None}
     if isinstance(section, TrainingRecipe) and isinstance(steps := given.get("steps"), int) and steps > 0:
         given.setdefault("warmup_steps", round(section.warmup_steps * steps / section.steps))
-    return _validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
+    return validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
 
 
 def _read(name_or_file: str) -> Mapping[str, Any]:
@@ -63,14 +73,19 @@ def _read(name_or_file: str) -> Mapping[str, Any]:
         text = files("badx_hub.recipes").joinpath(f"{name_or_file}.yaml").read_text(encoding="utf-8")
     else:
         text = _read_file(Path(name_or_file))
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{name_or_file} is not valid YAML: {reason}. Correct that line.") from error
+    data = parsed(text, name_or_file)
     if not isinstance(data, dict):
         raise UsageError(f"{name_or_file} holds no recipe. Start from `badx-hub recipes paper > my.yaml`.")
     return data
+
+
+def parsed(text: str, where: str) -> Any:
+    """The value of a YAML text; `where` stands in the UsageError if it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{where} is not valid YAML: {reason}. Correct that line.") from error
 
 
 def _read_file(path: Path) -> str:
@@ -92,9 +107,10 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _validated(model: type[Section], data: Mapping[str, Any], *, where: str) -> Section:
+def validated(model: type[Section], data: Mapping[str, Any], *, where: str, context: Any = None) -> Section:
+    """`data` as a `model`; `context` is for its validators. Raises a UsageError that lists every problem."""
     try:
-        return model.model_validate(dict(data))
+        return model.model_validate(dict(data), context=context)
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors(include_url=False))
         raise UsageError(f"{where} is not valid: {problems}.") from error

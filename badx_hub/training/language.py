@@ -17,7 +17,7 @@ from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture
 from badx_hub.manifest import SourceRef
-from badx_hub.modeling.base import DEFAULT_BASE, Base, resolve_base
+from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
 from badx_hub.modeling.mlm import MaskedLanguageModel, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
@@ -136,15 +136,34 @@ def train_language_adapter(
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
     registry.require_writable()
-    found = resolve_base(base or DEFAULT_BASE)
-    name = AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed))
-    given = text or {}
+    run, sources = planned(mixture, recipe, base=base, text=text, label=label)
+    if not force and (done := run.published_in(registry)):
+        return Trained(done, already=True)
+    objective, model = _objective(run, recipe, sources)
+    return run.execute(
+        model, objective, registry, reporter or Silent(), again=again, force=force, counts=lambda: _counts(objective)
+    )
+
+
+def planned(
+    mixture: Mixture,
+    recipe: LanguageRecipe,
+    *,
+    base: str | None = None,
+    text: Mapping[str, str] | None = None,
+    label: str | None = None,
+) -> tuple[Run, Mapping[str, Source]]:
+    """The run that `train_language_adapter` would make of the same arguments, and its text; nothing is trained.
+
+    Raises what finding the base and opening the text raise.
+    """
+    found, given = resolve_base(base or DEFAULT_BASE), text or {}
     sources = {
         language: open_source(language, given.get(language) or default_source(language).spec)
         for language in mixture.languages
     }
     run = Run(
-        name,
+        AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed)),
         found,
         recipe,
         sources=tuple(
@@ -152,18 +171,11 @@ def train_language_adapter(
             for language, source in sources.items()
         ),
     )
-    if not force and (done := run.published_in(registry)):
-        return Trained(done, already=True)
-    objective, model = _objective(run, found, recipe, sources)
-    return run.execute(
-        model, objective, registry, reporter or Silent(), again=again, force=force, counts=lambda: _counts(objective)
-    )
+    return run, sources
 
 
-def _objective(
-    run: Run, base: Base, recipe: LanguageRecipe, sources: Mapping[str, Source]
-) -> tuple[LanguageObjective, Any]:
-    tokenizer = load_tokenizer(base)
+def _objective(run: Run, recipe: LanguageRecipe, sources: Mapping[str, Source]) -> tuple[LanguageObjective, Any]:
+    tokenizer = load_tokenizer(run.base)
     stores = {
         language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
         for language, source in sources.items()
@@ -171,7 +183,7 @@ def _objective(
     for store in stores.values():  # Too little text is found here, before the base is loaded.
         store.held_out_blocks(1)
         store.train_batch(range(1), recipe.seed)
-    model = load_masked_lm(base)
+    model = load_masked_lm(run.base)
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     activate(model, [run.name])
     tokens = SpecialTokens(tuple(tokenizer.all_special_ids), tokenizer.mask_token_id, len(tokenizer))
