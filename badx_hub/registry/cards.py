@@ -159,7 +159,7 @@ def _context(manifest: Manifest, location: str | None, parent_location: str | No
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("badx_hub.cards", ""),
-        finalize=_markdown,
+        finalize=as_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -170,7 +170,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _markdown(value: object) -> str:
+def as_markdown(value: object) -> str:
     """Any value as inert inline Markdown, in tables too."""
     if isinstance(value, _Safe):
         return value
@@ -182,7 +182,7 @@ def _code(value: object) -> _Safe:
     text = _line(str(value))
     if _PLAIN_CODE.fullmatch(text):
         return _Safe(f"`{text}`")
-    return _Safe(f"<code>{_markdown(text)}</code>")
+    return _Safe(f"<code>{as_markdown(text)}</code>")
 
 
 def _python(value: object) -> _Safe:
