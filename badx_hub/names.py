@@ -9,6 +9,7 @@ from typing import Literal
 
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, MixtureKind, normalise
+from badx_hub.setups import SETUPS
 
 MAX_REPO_NAME = 96
 TA_ONLY = "ta-only"
@@ -31,7 +32,7 @@ _KNOWN_BASES = {
     "FacebookAI/xlm-roberta-large": "xlmr-large",
 }
 
-AdapterKind = MixtureKind | Literal["task"]
+AdapterKind = MixtureKind | Literal["task", "model"]
 
 
 @total_ordering
@@ -40,9 +41,9 @@ class AdapterName:
     """Which adapter: on which base, trained on which mixture, for which task.
 
     ``base`` is a slug ("mbert", "xlmr-base"). ``task`` is None for a language-side adapter. ``setup``, only
-    with a task, says what carried the task adapter in training if it was not the adapter of this mixture;
-    "ta-only" means nothing did, and the mixture is then the source language alone. ``label`` (a slug such as
-    "seed2") tells apart adapters that are otherwise the same. Anything else raises UsageError, also a name
+    with a task, says what carried the task adapter in training if it was not the adapter of this mixture
+    (`badx_hub.setups`); with "ta-only" nothing did, and the mixture is then the source language alone. ``label`` (a
+    slug such as "seed2") tells apart adapters that are otherwise the same. Anything else raises UsageError, also a name
     the Hub would not take: longer than 96 characters, or ending in ".git" or ".ipynb".
     """
 
@@ -69,8 +70,11 @@ class AdapterName:
 
     @property
     def kind(self) -> AdapterKind:
-        """LA, BA or MA by the mixture, or "task"."""
-        return self.mixture.kind if self.task is None else "task"
+        """LA, BA or MA by the mixture, "task", or "model" where the whole base was trained."""
+        if self.task is None:
+            return self.mixture.kind
+        known = SETUPS.get(self.setup or "")
+        return "model" if known is not None and known.trains_base else "task"
 
     @property
     def parent(self) -> AdapterName | None:
@@ -171,10 +175,11 @@ class AdapterName:
         _check("setup", setup, _SLUG, _LEGAL_SLUG)
         if self.task is None:
             raise UsageError(f"The setup {setup} needs a task: write for example {self.base}/en/pos@{setup}.")
-        if setup == TA_ONLY and self.mixture.kind != "language":
+        known = SETUPS.get(setup)
+        if known is not None and known.marked and known.mixture(self.mixture) != self.mixture:
             raise UsageError(
-                f"{TA_ONLY} trains on the source language alone, not on {self.mixture}: "
-                f"write {self.base}/{self.mixture.source.replace('-', '_')}/{self.task}@{TA_ONLY}."
+                f"{setup} trains on the source language alone, not on {self.mixture}: "
+                f"write {self.base}/{self.mixture.source.replace('-', '_')}/{self.task}@{setup}."
             )
 
 

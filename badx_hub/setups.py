@@ -69,6 +69,13 @@ class Setup:
             return tuple(Mixture(((language, 1),)) for language in mixture.cycle)
         return (self.mixture(mixture),)
 
+    def serves(self, trained: Mixture, wanted: Mixture) -> bool:
+        """Whether a task adapter of the mixture `trained` is one for who asks for `wanted`."""
+        exact = trained == self.mixture(wanted)
+        if self.reach is Reach.EXACT:
+            return exact
+        return (exact and self.reach is Reach.BOTH) or _holds(trained, wanted)
+
     @property
     def mark(self) -> str | None:
         """The setup's field in the name of its task adapter."""
@@ -92,8 +99,21 @@ SETUPS: Mapping[str, Setup] = MappingProxyType({setup.name: setup for setup in _
 DEFAULT = _ALL[0].name
 
 
+FALLBACKS = ("mad-x",)
+"""Setups that may serve, if the user says so, where the pair's own adapter is missing."""
+
+
 def setup_named(name: str) -> Setup:
     """The setup of a name. Raises UsageError that lists them."""
     if name not in SETUPS:
         raise UsageError(f"The setup {name!r} is not known. Choose one of: {', '.join(SETUPS)}.")
     return SETUPS[name]
+
+
+def _holds(wider: Mixture, mixture: Mixture) -> bool:
+    """Whether a mixture of three languages or more has the source and all targets of another; for such: is it."""
+    if mixture.kind == "multilingual":
+        return wider == mixture
+    return (
+        wider.kind == "multilingual" and wider.source == mixture.source and set(mixture.targets) <= set(wider.targets)
+    )

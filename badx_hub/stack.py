@@ -12,6 +12,7 @@ import torch
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.base import Base, base_of
+from badx_hub.modeling.full import load_model
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
@@ -19,7 +20,7 @@ from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry, Wanted
 from badx_hub.registry.lock import resolved
 from badx_hub.registry.places import Where
-from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY
+from badx_hub.setups import DEFAULT, SETUPS, Carrier, Setup, setup_named
 from badx_hub.tasks import AnyTask, task_named
 
 
@@ -27,16 +28,21 @@ from badx_hub.tasks import AnyTask, task_named
 class BilingualStack:
     """A base with its stack of adapters active, in evaluation mode.
 
-    `entries` are what was loaded, the language-side adapter first and the task adapter last. `setup` is what really
-    serves: "bad-x", "ta-only", or "mad-x" where the task adapter stands on another adapter than in training, the LA
-    of the target.
+    `entries` are what was loaded, the language-side adapter first and the task adapter last. `setup` names what really
+    serves (`badx_hub.setups`): with "mad-x" the task adapter stands on another adapter than in training, the LA of the
+    target.
     """
 
     model: Any
     tokenizer: Any
     task: AnyTask
     entries: tuple[Entry, ...]
-    setup: str = BAD_X
+    setup: str = DEFAULT
+
+    @property
+    def carrier(self) -> Entry | None:
+        """The language-side adapter under the task adapter; None: the bare base."""
+        return self.entries[0] if len(self.entries) > 1 else None
 
     @property
     def name(self) -> AdapterName:
@@ -109,7 +115,8 @@ def load_bilingual_stack(
         task: a task's name, such as "pos".
         base: where the base is (`demo`, a folder or a Hub id); default: what the adapters were trained on.
         ratio: source to target batches of the bilingual adapter ("5:1"); default the balanced 1:1.
-        setup: "bad-x", or "ta-only" for a task adapter on the bare base.
+        setup: which adapters carry the task adapter in training and here: "bad-x", "mad-x", "ma", "tlr", "ta-only" or
+            "full" (no adapters at all: the whole base fine-tuned).
         label: the last field of the adapters' names; default none.
         registry: default the user's own and, only where that has nothing that fits, the Hub; "demo" for the embedded
             one; a folder; "hf:ORG" for a namespace on the Hub; or several of these, in the order to look into them.
@@ -154,12 +161,13 @@ def load_entries(
 ) -> BilingualStack:
     """The stack of exactly these entries, the language-side adapter first; errors as in `load_bilingual_stack`.
 
-    With `setup` "mad-x", and only then, the carrier is the LA of another language than the one that the task adapter
-    was trained on.
+    `setup`: default what the task adapter's name says. Where its adapter at inference is the LA of the target, any LA
+    may carry a task adapter that was trained on LAs; else only the very adapter that it was trained on.
     """
     last = entries[-1].manifest
-    if setup == MAD_X:
-        _check_swap(entries)
+    how = setup_named(setup or _setup_of(entries[-1]))
+    if how.inference is Carrier.TARGET:
+        _check_swap(entries, how)
     else:
         _check_chain(entries)
     _check_bases(entries)
@@ -174,7 +182,7 @@ def load_entries(
         tokenizer=load_tokenizer(found),
         task=task,
         entries=tuple(entries),
-        setup=setup or (BAD_X if len(entries) > 1 else TA_ONLY),
+        setup=how.name,
     )
 
 
@@ -186,8 +194,11 @@ def default_device() -> torch.device:
 def _model(base: Base, entries: Sequence[Entry], folders: Sequence[Path], dtype: torch.dtype) -> Any:
     model = load_encoder(base, dtype=dtype)
     for entry, folder in zip(entries, folders, strict=True):
-        load_adapter(model, entry.name, folder)
-    activate(model, [entry.name for entry in entries])
+        if entry.name.kind == "model":
+            load_model(model, entry.name, folder)
+        else:
+            load_adapter(model, entry.name, folder)
+    activate(model, [entry.name for entry in entries if entry.name.kind != "model"])
     model.active_head = entries[-1].name.module_name
     return model.to(dtype).eval()
 
@@ -205,18 +216,26 @@ def _check_chain(entries: Sequence[Entry]) -> None:
         )
 
 
-def _check_swap(entries: Sequence[Entry]) -> None:
-    """MAD-X: a TA trained on an LA may stand on the LA of another language, and on nothing else."""
-    parent = entries[-1].manifest.parent
-    known = AdapterName.parse(parent.name) if parent else None
+def _setup_of(entry: Entry) -> str:
+    """The setup that the name of a task adapter says."""
+    return entry.name.setup if entry.name.setup in SETUPS else DEFAULT
+
+
+def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
+    """A TA trained on LAs may stand on any LA of the same base, and on nothing else."""
+    trained_on = [AdapterName.parse(ref.name) for ref in entries[-1].manifest.carriers]
     carriers = [entry.name for entry in entries[:-1]]
-    kinds = [name.kind for name in (known, *carriers) if name]
-    if kinds != ["language", "language"] or known is None or known.mixture == carriers[0].mixture:
+    kinds = {name.kind for name in (*trained_on, *carriers)}
+    if kinds != {"language"} or len(carriers) != 1 or not trained_on:
         raise IntegrityError(
-            f"{MAD_X} puts a task adapter from one language's adapter on another language's; {entries[-1].name} was "
-            f"trained on {known or 'none'} and would stand on {', '.join(map(str, carriers)) or 'none'}. "
+            f"{how.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
+            f"trained on {_listed(trained_on)} and would stand on {_listed(carriers)}. "
             "Load it with the adapter it was trained on."
         )
+
+
+def _listed(names: Sequence[AdapterName]) -> str:
+    return ", ".join(map(str, names)) or "none"
 
 
 def _check_bases(entries: Sequence[Entry]) -> None:

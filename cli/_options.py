@@ -14,14 +14,18 @@ from badx_hub.errors import UsageError
 
 
 class Setup(str, Enum):
-    """What carries the task adapter; the values are those of `badx_hub.registry.resolve.SETUPS`."""
+    """What carries the task adapter; the values are those of `badx_hub.setups.SETUPS`."""
 
     BAD_X = "bad-x"
+    MAD_X = "mad-x"
+    MA = "ma"
+    TLR = "tlr"
     TA_ONLY = "ta-only"
+    FULL = "full"
 
 
 class Fallback(str, Enum):
-    """What may serve where nothing fits; the values are those of `badx_hub.registry.resolve.FALLBACKS`."""
+    """What may serve where nothing fits; the values are those of `badx_hub.setups.FALLBACKS`."""
 
     MAD_X = "mad-x"
 
@@ -45,7 +49,7 @@ NameArgument = Annotated[
 TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 RequiredTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 SetupOption = Annotated[
-    Setup, typer.Option("--setup", help="What a task adapter stands on: the pair's adapter, or the bare base.")
+    Setup, typer.Option("--setup", help="Which adapters a task adapter stands on, in training and at inference.")
 ]
 BaseOption = Annotated[
     str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")

@@ -28,14 +28,14 @@ def open_and_find(
     What serves in place of the pair's own adapter, and what comes from the Hub, is said on stderr.
     """
     from badx_hub.registry.lock import resolved
-    from badx_hub.registry.resolve import MAD_X
 
     places, resolution = resolved(
         asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
     )
-    if resolution.setup == MAD_X and resolution.carrier is not None:
+    if resolution.setup != asked.setup and resolution.carrier is not None:
+        stack = f"{resolution.entry.name} on {resolution.carrier.name}"
         _output.warning(
-            f"the fallback {MAD_X} serves {asked.mixture}: {resolution.entry.name} on {resolution.carrier.name}, "
+            f"the fallback {resolution.setup} serves {asked.mixture}: {stack}, "
             "which is not the adapter it was trained on."
         )
     for entry in resolution.entries:

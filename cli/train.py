@@ -103,8 +103,8 @@ def train(
     _check_flags(task, texts, data, option)
     found = open_registry(registry)
     found.require_writable()
-    carried = task is not None and setup is Setup.BAD_X
-    on_demo = base == DEMO or (base is None and carried and _stands_on_demo(found, mixture))
+    carriers = asked.how.carriers(mixture) if task else ()
+    on_demo = base == DEMO or (base is None and carriers and _stands_on_demo(found, carriers[0]))
     chosen = load_recipe(recipe or (DEMO if on_demo else "paper"))
     flags: dict[str, Any] = {
         "steps": steps,
@@ -118,7 +118,7 @@ def train(
     common: dict[str, Any] = {
         "registry": found,
         # A task adapter's base is that of the adapter under it, whatever the recipe would take.
-        "base": base if carried else base or chosen.base,
+        "base": base if carriers else base or chosen.base,
         "label": label,
         "force": force,
         "reporter": _reporter(format),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
+from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.metrics import Scores
-from badx_hub.tasks.treebanks import DataReference, Split
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Evaluation:
 
     `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
     predictions. `tallies` has the (gains, stakes) of each example (`Task.tally`), for tests of significance.
+    `carrier` is the language-side adapter under the task adapter.
     """
 
     entry: Entry
@@ -28,6 +29,7 @@ class Evaluation:
     references: tuple[DataReference, ...]
     setup: str
     tallies: tuple[tuple[int, int], ...]
+    carrier: Entry | None = None
 
 
 def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
@@ -53,5 +55,6 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         seconds=time.perf_counter() - began,
         references=references,
         setup=stack.setup,
+        carrier=stack.carrier,
         tallies=tuple(stack.task.tally(*pair) for pair in zip(examples, predictions, strict=True)),
     )

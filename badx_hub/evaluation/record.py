@@ -17,7 +17,6 @@ from badx_hub.registry import Entry, Registry
 from badx_hub.registry.places import Places
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import newest
-from badx_hub.registry.resolve import MAD_X
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -44,7 +43,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
         UsageError: an unknown language; a stack that is not the one the task adapter was trained in; read-only.
         IntegrityError, StorageError: as `fetch` and `publish` do.
     """
-    if evaluation.setup == MAD_X:
+    own = {ref.digest for ref in evaluation.entry.manifest.carriers}
+    if evaluation.carrier is not None and evaluation.carrier.manifest.digest not in own:
         raise UsageError(
             f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
             "than its own. Leave --record out, or train the pair's own adapter."

@@ -39,6 +39,11 @@ def own_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Param
     return {key: value for key, value in model.named_parameters() if mark in f".{key}."}
 
 
+def trained_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Parameter]:
+    """What a training under this name changes: the adapter's own weights, or all of the base and its head."""
+    return dict(model.named_parameters()) if name.kind == "model" else own_parameters(model, name)
+
+
 def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
     """Write configuration and safetensors of the adapter (with its head, if it has one) to `folder`."""
     with_head = name.module_name in getattr(model, "heads", {})

@@ -19,7 +19,8 @@ from badx_hub.manifest import Digest, Text, Word, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.places import HUB_CACHE, Places, Where, find, open_places
 from badx_hub.registry.protocol import Entry
-from badx_hub.registry.resolve import BAD_X, MAD_X, TA_ONLY, Resolution, Wanted, is_base
+from badx_hub.registry.resolve import Resolution, Wanted, is_base
+from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
 
 if sys.version_info >= (3, 11):
@@ -63,11 +64,15 @@ class LockedAdapter(_Frozen):
 
 
 class LockedStack(_Frozen):
-    """What serves a pair and a task: the adapters, the language-side one first, and the base under them."""
+    """What serves a pair and a task: the adapters, the language-side one first, and the base under them.
+
+    `asked` is the setup that was asked for, where `setup`, a fallback, serves in its place.
+    """
 
     pair: Text
     task: Word
-    setup: Literal["bad-x", "ta-only", "mad-x"]
+    setup: Word
+    asked: Word | None = None
     base: LockedBase
     adapters: Annotated[tuple[LockedAdapter, ...], Field(min_length=1, max_length=2)]
 
@@ -78,7 +83,7 @@ class LockedStack(_Frozen):
         names = [AdapterName.parse(adapter.name) for adapter in self.adapters]
         if names[-1].task != self.task or any(name.task for name in names[:-1]):
             raise ValueError(f"the adapters of {self.pair} are not a stack with a task adapter for {self.task} on top")
-        if (self.setup == TA_ONLY) != (len(names) == 1):
+        if (setup_named(self.setup).inference is None) != (len(names) == 1):
             raise ValueError(f"setup {self.setup} does not have {len(names)} adapter(s)")
         return self
 
@@ -89,9 +94,8 @@ class LockedStack(_Frozen):
 
     def serves(self, wanted: Wanted) -> bool:
         """Whether this is a stack for `wanted`; a lock on the fallback serves who asks for the pair."""
-        setup = BAD_X if self.setup == MAD_X else self.setup
         asked = (str(wanted.mixture), wanted.task, wanted.setup, wanted.label)
-        is_meant = asked == (self.pair, self.task, setup, self.name.label)
+        is_meant = asked == (self.pair, self.task, self.asked or self.setup, self.name.label)
         return is_meant and is_base(self.name.base, self.base.digest, wanted.base)
 
 
@@ -176,7 +180,8 @@ def lock_stack(wanted: Wanted, resolution: Resolution, places: Places, *, regist
     return LockedStack(
         pair=str(wanted.mixture),
         task=str(wanted.task),
-        setup=resolution.setup,  # type: ignore[arg-type]  # checked by the model
+        setup=resolution.setup,
+        asked=None if resolution.setup == wanted.setup else wanted.setup,
         base=LockedBase(name=base.name, digest=base.digest),
         adapters=tuple(_locked(entry, places, registry) for entry in resolution.entries),
     )
@@ -226,8 +231,7 @@ def resolved(
 
 
 def _key(stack: LockedStack) -> tuple[str, str, str, str, str]:
-    asked = BAD_X if stack.setup == MAD_X else stack.setup
-    return stack.pair, stack.task, asked, stack.name.label or "", stack.base.digest
+    return stack.pair, stack.task, stack.asked or stack.setup, stack.name.label or "", stack.base.digest
 
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from badx_hub.errors import BadxError, NotFoundError, UsageError
-from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
 from badx_hub.registry.protocol import HUB, Entry, Problem, Registry, Report
-from badx_hub.registry.resolve import MAD_X, Offer, Resolution, Wanted, resolve_in_order
+from badx_hub.registry.resolve import Offer, Resolution, Wanted, resolve_in_order, target_of
+from badx_hub.setups import Carrier
 
 HUB_CACHE = "hf-cache:"
 
@@ -179,8 +180,8 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
 
 def _all_wanted(wanted: Wanted, fallback: str | None) -> Iterator[Wanted]:
     """What has to be looked for so that `resolve_in_order` can answer."""
-    yield wanted
-    if fallback == MAD_X and wanted.mixture.kind == "bilingual":
-        source, target = (Mixture(((language, 1),)) for language in wanted.mixture.languages)
-        yield Wanted(source, wanted.task, base=wanted.base, label=wanted.label)
-        yield Wanted(target, base=wanted.base, label=wanted.label)
+    for setup in dict.fromkeys((wanted.setup, fallback or wanted.setup)):
+        one = replace(wanted, setup=setup)
+        yield one
+        if one.how.inference is Carrier.TARGET:
+            yield Wanted(target_of(one), base=one.base, label=one.label)

@@ -4,14 +4,15 @@ Candidates come in places, the nearest first: the user's own registry, what the 
 order, in which nothing is ever taken in place of what was asked for:
 
 1. the first place that has the exact mixture (its ratio too: 1:1 unless asked), task, setup and label (none unless
-   asked); a place farther away is not even read then, so that what was pulled stays what is used;
+   asked); a place farther away is not even read then, so that what was pulled stays what is used; a setup whose
+   adapters serve all the languages they were trained on (`Reach`) takes one with more languages, if there is one only;
 2. there, on the one base that has it, or on the base asked for, and of the one namespace that publishes it;
    several and none asked is an error;
 3. the newest version;
 4. under a task adapter: the adapter with the digest that its manifest names, never one by name, from the first
-   place that has it;
-5. only if nothing fits and `fallback` says "mad-x": the task adapter trained on the source's language adapter, on
-   the target's language adapter of the same base. The resolution's `setup` says so.
+   place that has it; where the setup swaps in the target's LA and the task adapter was not trained on it, the newest
+   LA of the target on the same base and with the same label;
+5. only if nothing fits: the same for the setup that `fallback` names. The resolution's `setup` says so.
 """
 
 from __future__ import annotations
@@ -19,18 +20,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import UNRELATED, Mixture, distance
-from badx_hub.names import TA_ONLY as TA_ONLY
+from badx_hub.manifest import ParentRef
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.protocol import HUB, Entry, Problem, newest
-
-BAD_X = "bad-x"
-MAD_X = "mad-x"
-SETUPS = (BAD_X, TA_ONLY)
-FALLBACKS = (MAD_X,)
+from badx_hub.setups import DEFAULT, FALLBACKS, Carrier, Reach, Setup, setup_named
 
 _SHOWN = 3
 _HUB_OWNER = re.compile(rf"{HUB}(?P<owner>[^/@]+)/.+")
@@ -43,34 +40,36 @@ class Wanted:
     """What is asked for.
 
     `task` None: the language-side adapter itself. `base`: a slug, a Hub id, a folder or the first 8 or more
-    digits of a base's digest. `setup`: "bad-x" (the TA stands on the adapter of this mixture) or "ta-only"
-    (it stands on the base alone; the mixture's source language counts). `label` None: an unlabelled one.
+    digits of a base's digest. `setup`: a name in `badx_hub.setups.SETUPS`; only a task adapter has another than
+    the default. `label` None: an unlabelled one.
     """
 
     mixture: Mixture
     task: str | None = None
     base: str | None = None
-    setup: str = BAD_X
+    setup: str = DEFAULT
     label: str | None = None
 
     def __post_init__(self) -> None:
-        if self.setup not in SETUPS:
-            raise UsageError(f"The setup {self.setup!r} is not known. Choose one of: {', '.join(SETUPS)}.")
-        if self.setup == TA_ONLY and self.task is None:
-            raise UsageError("The setup ta-only is about a task adapter. Name its task (`--task pos`).")
+        if setup_named(self.setup).name != DEFAULT and self.task is None:
+            raise UsageError(f"The setup {self.setup} is about a task adapter. Name its task (`--task pos`).")
+
+    @property
+    def how(self) -> Setup:
+        """`setup`, as data."""
+        return setup_named(self.setup)
 
 
 @dataclass(frozen=True)
 class Resolution:
     """What was found: the adapter asked for, and the one under it (None under a language-side or TA only).
 
-    `setup` is what really serves: as wanted, or "mad-x" where the fallback did, and the carrier is then not the
-    adapter that the task adapter was trained on.
+    `setup` is what really serves: as wanted, or the fallback. The carrier is the one for inference.
     """
 
     entry: Entry
     carrier: Entry | None
-    setup: str = BAD_X
+    setup: str = DEFAULT
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -127,15 +126,15 @@ def resolve_in_order(places: Iterable[Offer], wanted: Wanted, *, fallback: str |
         entry = entry or _choose(place, wanted)
         if entry is None:
             continue
-        if entry.manifest.parent is None:
+        if (under := _under(entry, wanted)) is None:
             return Resolution(entry, None, wanted.setup)
-        if (carrier := _carrier(entry, seen)) is not None:
+        if (carrier := _carrier(entry, under, seen)) is not None:
             return Resolution(entry, carrier, wanted.setup)
-        reason = _no_carrier(entry)
+        reason = _no_carrier(entry, under)
     pool = [one for place in seen for one in place.entries]
     reason = reason or _nothing_fits(pool, wanted)
     if fallback is not None:
-        return _mad_x(seen, wanted, reason)
+        return _fall_back(seen, replace(wanted, setup=fallback), reason)
     raise NotFoundError(reason + _unread(seen, wanted))
 
 
@@ -167,11 +166,11 @@ def train_command(wanted: Wanted) -> str:
     """The command that trains what is wanted, "badx-hub train en-wo --ratio 5:1 --task pos"."""
     plain = Mixture(tuple((language, 1) for language in wanted.mixture.languages))
     parts = ["badx-hub", "train", str(plain)]
-    if wanted.mixture != plain and wanted.setup == BAD_X:
+    if wanted.mixture != plain and wanted.how.mixture(wanted.mixture) == wanted.mixture:
         parts += ["--ratio", ":".join(str(weight) for weight in wanted.mixture.weights)]
     if wanted.task is not None:
         parts += ["--task", wanted.task]
-    if wanted.setup != BAD_X:
+    if wanted.setup != DEFAULT:
         parts += ["--setup", wanted.setup]
     if wanted.base is not None:
         parts += ["--base", wanted.base]
@@ -184,15 +183,13 @@ def train_command(wanted: Wanted) -> str:
 
 def _key(wanted: Wanted) -> tuple[Mixture, str | None]:
     """The mixture and the setup as names write them."""
-    if wanted.setup == TA_ONLY:
-        return Mixture(((wanted.mixture.source, 1),)), TA_ONLY
-    return wanted.mixture, None
+    return wanted.how.mixture(wanted.mixture), wanted.how.mark
 
 
 def is_exactly(name: AdapterName, wanted: Wanted) -> bool:
     """Whether `wanted` means the adapter of that name, whatever its base."""
-    mixture, setup = _key(wanted)
-    return (name.mixture, name.task, name.setup, name.label) == (mixture, wanted.task, setup, wanted.label)
+    alike = (name.task, name.setup, name.label) == (wanted.task, wanted.how.mark, wanted.label)
+    return alike and wanted.how.serves(name.mixture, wanted.mixture)
 
 
 def is_base(slug: str, digest: str, asked: str | None) -> bool:
@@ -226,7 +223,7 @@ def _check_fallback(fallback: str | None, wanted: Wanted) -> None:
         return
     if fallback not in FALLBACKS:
         raise UsageError(f"There is no fallback {fallback!r}. Known: {', '.join(FALLBACKS)}.")
-    if wanted.task is None or wanted.setup != BAD_X or wanted.mixture.kind != "bilingual":
+    if wanted.task is None or wanted.setup != DEFAULT or wanted.mixture.kind != "bilingual":
         raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
 
 
@@ -236,6 +233,9 @@ def _choose(place: Offer, wanted: Wanted) -> Entry | None:
     _refuse_broken(matching, wanted, place.problems)
     if not matching:
         return None
+    exact = [one for one in matching if one.name.mixture == _key(wanted)[0]]
+    matching = exact or matching
+    _refuse_several_mixtures(matching, wanted)
     _refuse_several_bases(matching, wanted)
     _refuse_several_owners(matching, wanted)
     return newest(matching)
@@ -245,23 +245,20 @@ def _first(places: Sequence[Offer], wanted: Wanted) -> Entry | None:
     return next((found for place in places if (found := _choose(place, wanted)) is not None), None)
 
 
-def _mad_x(places: Sequence[Offer], wanted: Wanted, reason: str) -> Resolution:
-    """The task adapter of the source's LA on the LA of the target (MAD-X). Raises NotFoundError: either is missing."""
-    source, target = (Mixture(((language, 1),)) for language in wanted.mixture.languages)
-    task = Wanted(source, wanted.task, base=wanted.base, label=wanted.label)
-    entry = _first(places, task)
-    base = entry.manifest.base.digest if entry else wanted.base
-    under = Wanted(target, base=base, label=wanted.label)
-    carrier = _first(places, under)
-    if entry is not None and carrier is not None:
-        return Resolution(entry, carrier, MAD_X)
-    pool = [one for place in places for one in place.entries]
-    name = entry.manifest.base.name if entry else wanted.base
-    missing = [] if entry else [_to_train(pool, task)]
-    missing += [] if carrier else [f"`{train_command(Wanted(target, base=name, label=wanted.label))}`"]
-    raise NotFoundError(
-        f"{reason} The fallback {MAD_X} lacks adapters too: {', and '.join(missing)}.{_unread(places, wanted)}"
-    )
+def _fall_back(places: Sequence[Offer], wanted: Wanted, reason: str) -> Resolution:
+    """What the fallback's setup gives. Raises NotFoundError that says all that is missing."""
+    try:
+        return resolve_in_order(places, wanted)
+    except NotFoundError as error:
+        entry = _first(places, wanted)
+        base = entry.manifest.base if entry else None
+        pool = [one for place in places for one in place.entries]
+        missing = _missing(pool, replace(wanted, base=base.digest if base else wanted.base))
+        commands = [train_command(replace(one, base=base.name if base else wanted.base)) for one in missing]
+        raise NotFoundError(
+            f"{reason} The fallback {wanted.setup} lacks adapters too: "
+            f"{', then '.join(f'`{command}`' for command in commands)}.{_unread(places, wanted)}"
+        ) from error
 
 
 def _unread(places: Sequence[Offer], wanted: Wanted) -> str:
@@ -298,11 +295,35 @@ def _refuse_several_bases(matching: Sequence[Entry], wanted: Wanted) -> None:
     raise UsageError(f"{_title(wanted)} is there on {len(bases)} bases. Choose one: {flags}.")
 
 
-def _carrier(entry: Entry, places: Sequence[Offer]) -> Entry | None:
-    parent = entry.manifest.parent
-    assert parent is not None
+def _under(entry: Entry, wanted: Wanted) -> ParentRef | Wanted | None:
+    """What carries `entry` at inference: an adapter it was trained on, or the LA of the target; None: nothing."""
+    if wanted.how.inference is not Carrier.TARGET:
+        return entry.manifest.parent
+    target = target_of(wanted)
+    trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.carriers}
+    return trained_on.get(target) or Wanted(target, base=entry.manifest.base.digest, label=wanted.label)
+
+
+def target_of(wanted: Wanted) -> Mixture:
+    """The one target of what is wanted, as the mixture of its LA. Raises UsageError if there are several."""
+    if len(wanted.mixture.targets) > 1:
+        raise UsageError(
+            f"The setup {wanted.setup} puts the adapter of one target under the task adapter, and {wanted.mixture} "
+            f"has {len(wanted.mixture.targets)}. Name a pair, such as {pair_of(wanted.mixture)}."
+        )
+    return Mixture(((wanted.mixture.targets[0], 1),))
+
+
+def pair_of(mixture: Mixture) -> Mixture:
+    """The source and the first target."""
+    return Mixture(tuple((language, 1) for language in mixture.languages[:2]))
+
+
+def _carrier(entry: Entry, under: ParentRef | Wanted, places: Sequence[Offer]) -> Entry | None:
+    if isinstance(under, Wanted):
+        return _first(places, under)
     for place in places:
-        same = [one for one in place.entries if one.manifest.digest == parent.digest and one.name.kind != "task"]
+        same = [one for one in place.entries if one.manifest.digest == under.digest and one.name.task is None]
         if same:
             return _on_same_base(newest(same), entry)
     return None
@@ -317,14 +338,15 @@ def _on_same_base(carrier: Entry, entry: Entry) -> Entry:
     return carrier
 
 
-def _no_carrier(entry: Entry) -> str:
-    parent = entry.manifest.parent
-    assert parent is not None
-    name = AdapterName.parse(parent.name)
+def _no_carrier(entry: Entry, under: ParentRef | Wanted) -> str:
+    if isinstance(under, Wanted):
+        train = train_command(replace(under, base=entry.manifest.base.name))
+        return f"{_title(under)}, on which {entry.name} would stand, is not here. To train it: `{train}`."
+    name = AdapterName.parse(under.name)
     train = train_command(Wanted(name.mixture, base=entry.manifest.base.name, label=name.label))
     return (
-        f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not here. "
-        f"Get that very adapter (`badx-hub pull '{parent.name}' --from ORG`, or --from ./DIR), "
+        f"{entry.name} stands on {under.name} with digest {under.digest[:12]}, which is not here. "
+        f"Get that very adapter (`badx-hub pull '{under.name}' --from ORG`, or --from ./DIR), "
         f"or train both anew (`{train}` first)."
     )
 
@@ -390,10 +412,43 @@ def _nothing_fits(candidates: Sequence[Entry], wanted: Wanted) -> str:
 
 
 def _to_train(candidates: Sequence[Entry], wanted: Wanted) -> str:
-    under = Wanted(wanted.mixture, base=wanted.base, label=wanted.label)
-    if wanted.task is None or wanted.setup == TA_ONLY or _is_there(candidates, under):
-        return f"`{train_command(wanted)}`"
-    return f"`{train_command(under)}`, then `{train_command(wanted)}`"
+    return ", then ".join(f"`{command}`" for command in training_commands(candidates, wanted))
+
+
+def training_commands(candidates: Sequence[Entry], wanted: Wanted) -> tuple[str, ...]:
+    """What to type, in order, to get what is wanted: first the carriers, of training and of inference, not yet there.
+
+    An MA is written with `LANG` for the languages that a pair does not say.
+    """
+    if wanted.task is not None and wanted.how.reach is Reach.WIDER and wanted.mixture.kind != "multilingual":
+        return tuple(_with_more_languages(train_command(one), wanted) for one in (_language_side(wanted), wanted))
+    return tuple(train_command(one) for one in _missing(candidates, wanted))
+
+
+def _missing(candidates: Sequence[Entry], wanted: Wanted) -> list[Wanted]:
+    """What is wanted and the carriers it needs, in the order of training, as far as they are not there."""
+    mixtures = [] if wanted.task is None else [*wanted.how.carriers(wanted.mixture)]
+    if wanted.how.inference is Carrier.TARGET:
+        mixtures.append(target_of(wanted))
+    under = [replace(_language_side(wanted), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
+    return [one for one in (*under, wanted) if not _is_there(candidates, one)]
+
+
+def _language_side(wanted: Wanted) -> Wanted:
+    return Wanted(wanted.mixture, base=wanted.base, label=wanted.label)
+
+
+def _with_more_languages(command: str, wanted: Wanted) -> str:
+    return command.replace(f" {wanted.mixture}", f" {'+'.join(wanted.mixture.languages)}+LANG", 1)
+
+
+def _refuse_several_mixtures(matching: Sequence[Entry], wanted: Wanted) -> None:
+    mixtures = sorted({entry.name.mixture for entry in matching})
+    if len(mixtures) > 1:
+        raise UsageError(
+            f"{_title(wanted)} is there for {len(mixtures)} sets of languages. "
+            f"Name one in place of {wanted.mixture}: {' or '.join(map(str, mixtures[:_SHOWN]))}."
+        )
 
 
 def _is_there(candidates: Sequence[Entry], wanted: Wanted) -> bool:
@@ -404,6 +459,8 @@ def _title(wanted: Wanted) -> str:
     label = f" (label {wanted.label})" if wanted.label else ""
     if wanted.task is None:
         return f"The {wanted.mixture.kind} adapter {wanted.mixture}{label}"
-    if wanted.setup == TA_ONLY:
+    if wanted.setup == DEFAULT:
+        return f"The {wanted.task} adapter for {wanted.mixture}{label}"
+    if wanted.how.training is None:
         return f"The {wanted.task} adapter trained on {wanted.mixture.source} alone{label}"
-    return f"The {wanted.task} adapter for {wanted.mixture}{label}"
+    return f"The {wanted.task} adapter of setup {wanted.setup} for {wanted.mixture}{label}"

@@ -15,6 +15,7 @@ from accelerate import PartialState
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.manifest import ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.modeling.base import Base
+from badx_hub.modeling.full import save_model
 from badx_hub.modeling.stacks import save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
@@ -47,6 +48,7 @@ class Run:
     recipe: LanguageRecipe | TaskRecipe
     sources: tuple[SourceRef, ...]
     parent: ParentRef | None = None
+    cycle: tuple[ParentRef, ...] = ()
     labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -59,9 +61,11 @@ class Run:
 
     @property
     def key(self) -> str:
-        """sha256 over name, base, recipe, data and parent; how often it is saved does not count."""
+        """sha256 over name, base, recipe, data and carriers; how often it is saved does not count."""
+        turns = {"cycle": [carrier.digest for carrier in self.cycle]} if self.cycle else {}
         return digest_of(
             {
+                **turns,
                 "name": str(self.name),
                 "base": self.base.ref.digest,
                 "recipe": self.recipe.model_dump(mode="json", exclude={"save_every"}),
@@ -120,7 +124,8 @@ class Run:
         temporary = Path(tempfile.gettempdir())
         with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
             building = Path(folder)
-            save_adapter(model, self.name, building)
+            save = save_model if self.name.kind == "model" else save_adapter
+            save(model, self.name, building)
             write_curves(
                 building,
                 outcome.history,
@@ -138,6 +143,7 @@ class Run:
             run=self.key,
             base=self.base.ref,
             parent=self.parent,
+            cycle=self.cycle,
             recipe=self.recipe.model_dump(mode="json"),
             seed=self.recipe.seed,
             data=tuple(_counted(source, counts) for source in self.sources),

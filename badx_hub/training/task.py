@@ -1,26 +1,28 @@
-"""Training a task adapter on a frozen language-side adapter, with source annotations only (BAD-X)."""
+"""Training a task adapter on frozen language-side adapters, with source annotations only (BAD-X)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import ParentRef, SourceRef
-from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
+from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
-from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters
+from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import Entry, Registry, Wanted, resolve
-from badx_hub.registry.resolve import TA_ONLY
+from badx_hub.setups import DEFAULT, Carrier, Reach, Setup, setup_named
 from badx_hub.tasks import AnyTask, task_named
 from badx_hub.tasks.base import EpochBatches, labelled_only
-from badx_hub.tasks.treebanks import Split
+from badx_hub.tasks.files import Split
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.runs import Run, Trained, seed_label
 
@@ -40,7 +42,10 @@ class _TaskModel(nn.Module):
 
 
 class TaskObjective:
-    """A task adapter and its head on a frozen stack, judged on the source language's development data."""
+    """A task adapter and its head on a frozen stack (or a whole base with a head), judged on the source's dev data.
+
+    Several `carriers` take turns under the task adapter, one a step; the first, of the source, carries it on dev data.
+    """
 
     unit = "sentences"
     larger_is_better = True
@@ -49,6 +54,7 @@ class TaskObjective:
         self,
         model: Any,
         name: AdapterName,
+        carriers: Sequence[AdapterName],
         task: AnyTask,
         tokenizer: Any,
         examples: Mapping[Split, Sequence[Any]],
@@ -56,8 +62,9 @@ class TaskObjective:
         recipe: TaskRecipe,
     ) -> None:
         self.model, self.task, self.recipe, self.labels = model, task, recipe, labels
+        self.name, self.carriers = name, carriers
         self.module: nn.Module = _TaskModel(model)
-        self.parameters = own_parameters(model, name)
+        self.parameters = trained_parameters(model, name)
         self.pad_id: int = tokenizer.pad_token_id
         self.source = name.mixture.source
         self.dev = examples["dev"]
@@ -66,6 +73,7 @@ class TaskObjective:
         self.order = EpochBatches(self.windows, recipe.batch_size, recipe.seed)
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
+        self._stand_on(0)
 
     @property
     def selection(self) -> str:
@@ -73,7 +81,8 @@ class TaskObjective:
         return f"{self.source}/{self.task.selection_metric}"
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """`batch_size` windows of similar length, in up to `parts` slices."""
+        """`batch_size` windows of similar length, in up to `parts` slices; the step's carrier is put under them."""
+        self._stand_on(step)
         chosen = [self.windows[index] for index in self.order[step]]
         size = -(-len(chosen) // parts)
         slices = [chosen[start : start + size] for start in range(0, len(chosen), size)]
@@ -81,6 +90,7 @@ class TaskObjective:
 
     def evaluate(self) -> Row:
         """The task's metrics on the development data."""
+        self._stand_on(0)
         predictions = predict_windows(
             self.model,
             self.task,
@@ -98,6 +108,12 @@ class TaskObjective:
         scored = self.task.gold_count(inputs)
         return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
 
+    def _stand_on(self, step: int) -> None:
+        """Put the carrier whose turn it is under the task adapter."""
+        under = [self.carriers[step % len(self.carriers)]] if self.carriers else []
+        activate(self.model, [*under, *([] if self.name.kind == "model" else [self.name])])
+        self.model.active_head = self.name.module_name
+
 
 def train_task_adapter(
     mixture: Mixture,
@@ -107,7 +123,7 @@ def train_task_adapter(
     data: str,
     registry: Registry,
     base: str | None = None,
-    setup: str = "bad-x",
+    setup: str = DEFAULT,
     label: str | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
@@ -116,11 +132,11 @@ def train_task_adapter(
     """Train a task adapter and its head on source annotations and publish it in `registry`.
 
     Args:
-        mixture: of the language-side adapter that carries it; its source is the language of `data`.
+        mixture: the languages of the setup's adapters; its source is the language of `data`.
         data: what the task reads, such as a folder with `*-ud-{train,dev}.conllu`.
-        base: `demo`, a folder or a Hub id; default the base of the language-side adapter (mBERT for "ta-only").
-        setup: "bad-x" (on the adapter of `mixture`) or "ta-only" (on the bare base).
-        label: as of the language-side adapter; default none for seed 1, else `seedN`.
+        base: `demo`, a folder or a Hub id; default the base of the language-side adapters (mBERT where there are none).
+        setup: which adapters carry it in training (`badx_hub.setups`); "full": the whole base is trained, no adapter.
+        label: as of the language-side adapters; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
         again: what a user types to go on after an interruption.
 
@@ -129,19 +145,60 @@ def train_task_adapter(
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
     registry.require_writable()
+    ready = _prepared(mixture, task, recipe, data, registry, base, setup_named(setup), label)
+    if not force and (done := ready.run.published_in(registry)):
+        return Trained(done, already=True)
+    objective, model = _objective(ready, recipe, registry)
+    return ready.run.execute(model, objective, registry, reporter or Silent(), again=again, force=force, counts=dict)
+
+
+def planned(
+    mixture: Mixture,
+    task: str,
+    recipe: TaskRecipe,
+    *,
+    data: str,
+    registry: Registry,
+    base: str | None = None,
+    setup: str = DEFAULT,
+    label: str | None = None,
+) -> Run:
+    """The run that `train_task_adapter` would make of the same arguments; nothing is loaded or trained.
+
+    Raises NotFoundError if a carrier is not in `registry`, and what reading the data raises.
+    """
+    return _prepared(mixture, task, recipe, data, registry, base, setup_named(setup), label).run
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A run with what it needs: the task as the recipe wants it, its examples, the carriers in the order of turns."""
+
+    run: Run
+    task: AnyTask
+    examples: Mapping[Split, Sequence[Any]]
+    carriers: tuple[Entry, ...]
+
+
+def _prepared(
+    mixture: Mixture,
+    task: str,
+    recipe: TaskRecipe,
+    data: str,
+    registry: Registry,
+    base: str | None,
+    setup: Setup,
+    label: str | None,
+) -> _Prepared:
     chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
-    carrier = None if setup == TA_ONLY else _carrier(mixture, base, name_label, registry)
-    found = base_of(carrier.manifest.base, base) if carrier else resolve_base(base or DEFAULT_BASE)
-    name = (
-        AdapterName(found.slug, mixture, task=task, label=name_label)
-        if carrier
-        else AdapterName(found.slug, Mixture.parse(mixture.source), task=task, setup=TA_ONLY, label=name_label)
-    )
+    carriers = _carriers(setup, mixture, base, name_label, registry)
+    found = base_of(carriers[0].manifest.base, base) if carriers else resolve_base(base or DEFAULT_BASE)
     read = {split: chosen.read(data, split) for split in _SPLITS}
     labels = chosen.labels(read["train"])
-    examples = {split: chosen.aligned(found_examples, labels) for split, found_examples in read.items()}
+    refs = tuple(ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) for carrier in carriers)
+    takes_turns = setup.training is Carrier.EACH
     run = Run(
-        name,
+        AdapterName(found.slug, setup.mixture(mixture), task=task, setup=setup.mark, label=name_label),
         found,
         recipe,
         sources=tuple(
@@ -149,38 +206,41 @@ def train_task_adapter(
             for split in _SPLITS
             for file in chosen.references(data, split)
         ),
-        parent=ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) if carrier else None,
+        parent=refs[0] if refs and not takes_turns else None,
+        cycle=refs if takes_turns else (),
         labels=labels,
     )
-    if not force and (done := run.published_in(registry)):
-        return Trained(done, already=True)
-    objective, model = _objective(run, found, recipe, chosen, examples, carrier, registry)
-    return run.execute(model, objective, registry, reporter or Silent(), again=again, force=force, counts=dict)
+    examples = {split: chosen.aligned(examples, labels) for split, examples in read.items()}
+    return _Prepared(run, chosen, examples, carriers)
 
 
-def _carrier(mixture: Mixture, base: str | None, label: str | None, registry: Registry) -> Entry:
-    wanted = Wanted(mixture, None, base=base, label=label)
-    return resolve(registry.list(), wanted, broken=registry.problems()).entry
+def _carriers(
+    setup: Setup, mixture: Mixture, base: str | None, label: str | None, registry: Registry
+) -> tuple[Entry, ...]:
+    """The language-side adapters under the task adapter, in the order of their turns, all on one base."""
+    if setup.reach is Reach.WIDER and mixture.kind != "multilingual":
+        raise UsageError(
+            f"The setup {setup.name} stands on the adapter of three languages or more, and {mixture} has "
+            f"{len(mixture.languages)}. Name them all, such as {'+'.join(mixture.languages)}+LANG."
+        )
+    entries, found = registry.list(), dict[Mixture, Entry]()
+    for one in dict.fromkeys(setup.carriers(mixture)):
+        on = next(iter(found.values())).manifest.base.digest if found else base
+        wanted = Wanted(one, None, base=on, label=label)
+        found[one] = resolve(entries, wanted, broken=registry.problems()).entry
+    return tuple(found[one] for one in setup.carriers(mixture))
 
 
-def _objective(
-    run: Run,
-    base: Base,
-    recipe: TaskRecipe,
-    task: AnyTask,
-    examples: Mapping[Split, Sequence[Any]],
-    carrier: Entry | None,
-    registry: Registry,
-) -> tuple[TaskObjective, Any]:
-    model = load_encoder(base)
-    stack = [carrier.name] if carrier else []
-    if carrier:
+def _objective(ready: _Prepared, recipe: TaskRecipe, registry: Registry) -> tuple[TaskObjective, Any]:
+    run, labels = ready.run, ready.run.labels or ()
+    model = load_encoder(run.base)
+    for carrier in {entry.name: entry for entry in ready.carriers}.values():
         load_adapter(model, carrier.name, registry.fetch(carrier))
-    labels = run.labels or ()
-    add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
+    if run.name.kind != "model":
+        add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        task.add_head(model, run.name.module_name, labels)
-    activate(model, [*stack, run.name])
-    model.active_head = run.name.module_name
-    return TaskObjective(model, run.name, task, load_tokenizer(base), examples, labels, recipe), model
+        ready.task.add_head(model, run.name.module_name, labels)
+    names = [entry.name for entry in ready.carriers]
+    tokenizer = load_tokenizer(run.base)
+    return TaskObjective(model, run.name, names, ready.task, tokenizer, ready.examples, labels, recipe), model

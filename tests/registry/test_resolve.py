@@ -12,7 +12,7 @@ from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Offer, Problem, Wanted, resolve, resolve_in_order
-from badx_hub.registry.resolve import nearest, train_command
+from badx_hub.registry.resolve import nearest, train_command, training_commands
 
 BASES = {"mbert": "bert-base-multilingual-cased", "xlmr-base": "xlm-roberta-base", "another": "my/mbert"}
 
@@ -21,7 +21,15 @@ def hexed(text: str) -> str:
     return text.encode().hex().ljust(64, "0")[:64]
 
 
-def entry(name: str, *, on: Entry | None = None, day: int = 1, base: str | None = None, weights: str = "") -> Entry:
+def entry(
+    name: str,
+    *,
+    on: Entry | None = None,
+    turns: tuple[Entry, ...] = (),
+    day: int = 1,
+    base: str | None = None,
+    weights: str = "",
+) -> Entry:
     """An entry as a registry would list it, with no files behind it."""
     parsed = AdapterName.parse(name)
     files = {"adapter_config.json": hexed(name), "adapter.safetensors": hexed(name + weights)[::-1]}
@@ -37,7 +45,8 @@ def entry(name: str, *, on: Entry | None = None, day: int = 1, base: str | None 
         base=BaseRef(
             name=BASES[slug], digest=hexed(slug), model_type="bert", hidden_size=1, num_layers=1, vocab_size=1
         ),
-        parent=ParentRef(name=on.manifest.name, digest=on.manifest.digest) if on else None,
+        parent=reference(on) if on else None,
+        cycle=tuple(reference(one) for one in turns),
         recipe={},
         seed=0,
         data=(),
@@ -49,6 +58,10 @@ def entry(name: str, *, on: Entry | None = None, day: int = 1, base: str | None 
         digest=weights_digest(files),
     )
     return Entry(manifest, f"202601{day:02}T000000Z-{'0' * 12}", "x")
+
+
+def reference(one: Entry) -> ParentRef:
+    return ParentRef(name=one.manifest.name, digest=one.manifest.digest)
 
 
 def want(mixture: str, task: str | None = "pos", **options: Any) -> Wanted:
@@ -200,7 +213,7 @@ def test_an_unreadable_newest_version_is_no_reason_for_an_older_one() -> None:
 
 
 def test_wanted_is_checked() -> None:
-    with pytest.raises(UsageError, match="bad-x, ta-only"):
+    with pytest.raises(UsageError, match="bad-x, mad-x, ma, tlr, ta-only"):
         want("en-wo", setup="nonsense")
     with pytest.raises(UsageError, match="--task"):
         want("en-wo", None, setup="ta-only")
@@ -264,7 +277,9 @@ def test_the_fallback_stays_on_one_base_and_label() -> None:
     elsewhere, seeded = entry("xlmr-base/wo"), entry("mbert/wo#seed2")
     with pytest.raises(NotFoundError, match="badx-hub train wo --base bert-base-multilingual-cased"):
         resolve((LA_EN, TA_EN, elsewhere, seeded), want("en-wo"), fallback="mad-x")
-    with pytest.raises(NotFoundError, match=r"lacks adapters too: `badx-hub train en`, then `badx-hub train en --task"):
+    with pytest.raises(
+        NotFoundError, match=r"adapters too: `badx-hub train en`, then `badx-hub train en-wo --task pos --set"
+    ):
         resolve((LA_WO,), want("en-wo"), fallback="mad-x")
 
 
@@ -304,3 +319,63 @@ def test_an_unreadable_newer_version_counts_in_its_own_place_alone() -> None:
     assert resolve_in_order([Offer((BA, TA)), far], want("en-wo")).entry == TA
     with pytest.raises(IntegrityError):
         resolve_in_order([far, Offer((BA, TA))], want("en-wo"))
+
+
+# --- setups ---
+
+LA_FO = entry("mbert/fo")
+MA = entry("mbert/en+fo+wo")
+TA_MA = entry("mbert/en+fo+wo/pos", on=MA)
+TLR = entry("mbert/en-wo/pos@tlr", turns=(LA_EN, LA_WO))
+
+
+def test_mad_x_swaps_the_target_s_adapter_in() -> None:
+    found = resolve((LA_EN, LA_WO, TA_EN, *ALL), want("en-wo", setup="mad-x"))
+    assert (found.entry, found.carrier, found.setup) == (TA_EN, LA_WO, "mad-x")
+    with pytest.raises(NotFoundError, match=r"mbert/en/pos would stand.*`badx-hub train wo --base bert-base"):
+        resolve((LA_EN, TA_EN, *ALL), want("en-wo", setup="mad-x"))
+
+
+def test_the_target_s_adapter_is_the_newest_one_and_that_of_training_where_there_is_one() -> None:
+    newer = entry("mbert/wo", day=9, weights="again")
+    assert resolve((LA_EN, LA_WO, newer, TA_EN), want("en-wo", setup="mad-x")).carrier == newer
+    assert resolve((LA_EN, LA_WO, newer, TLR), want("en-wo", setup="tlr")).carrier == LA_WO
+
+
+def test_tlr_takes_its_own_pair_first_and_then_one_with_more_languages() -> None:
+    wider = entry("mbert/en+fo+wo/pos@tlr", turns=(LA_EN, LA_FO, LA_WO), day=9)
+    there = (LA_EN, LA_WO, LA_FO, TLR, wider)
+    assert resolve(there, want("en-wo", setup="tlr")).entry == TLR
+    found = resolve(there, want("en-fo", setup="tlr"))
+    assert (found.entry, found.carrier) == (wider, LA_FO)
+    with pytest.raises(UsageError, match="one target"):
+        resolve(there, want("en+fo+wo", setup="tlr"))
+
+
+def test_ma_is_the_one_mixture_that_has_the_pair() -> None:
+    there = (*ALL, MA, TA_MA)
+    for asked in ("en-wo", "en-fo", "en+fo+wo"):
+        assert resolve(there, want(asked, setup="ma")).entries == (MA, TA_MA)
+    with pytest.raises(
+        NotFoundError, match=r"`badx-hub train en\+ug\+LANG`, then `badx-hub train en\+ug\+LANG --task pos"
+    ):
+        resolve(there, want("en-ug", setup="ma"))
+    wider = entry("mbert/en+fo+wo+ug", weights="w")
+    with pytest.raises(UsageError, match=r"2 sets of languages.*en\+fo\+wo or en\+fo\+wo\+ug"):
+        resolve((*there, wider, entry("mbert/en+fo+wo+ug/pos", on=wider)), want("en-wo", setup="ma"))
+
+
+def test_what_is_missing_is_said_in_the_order_of_training() -> None:
+    assert training_commands((), want("en-wo", setup="tlr")) == (
+        "badx-hub train en",
+        "badx-hub train wo",
+        "badx-hub train en-wo --task pos --setup tlr",
+    )
+    assert training_commands((LA_WO, LA_EN), want("en-wo@5:1", setup="mad-x")) == (
+        "badx-hub train en-wo --task pos --setup mad-x",
+    )
+    assert training_commands((), want("en-wo", setup="full")) == ("badx-hub train en-wo --task pos --setup full",)
+    assert training_commands((), want("en-wo@5:1")) == (
+        "badx-hub train en-wo --ratio 5:1",
+        "badx-hub train en-wo --ratio 5:1 --task pos",
+    )
