@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic_core
 from pydantic import (
@@ -23,22 +23,33 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from typing_extensions import Self
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.languages import Mixture
-from badx_hub.names import TA_ONLY, AdapterName
+from badx_hub.names import AdapterName
+from badx_hub.setups import SETUPS, Carrier, Setup
 from badx_hub.storage import digest_of, storage_errors
 
 SCHEMA = 1
 MANIFEST_FILE = "badx.json"
 CARD_FILE = "README.md"
 CURVES_FILE = "curves.png"
-WEIGHT_FILES = ("adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors")
+ENCODER_FILE = "encoder.safetensors"
+"""The whole base with its weights as full fine-tuning left them."""
+WEIGHT_FILES = (
+    "adapter_config.json",
+    "adapter.safetensors",
+    "head_config.json",
+    "model_head.safetensors",
+    ENCODER_FILE,
+)
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 MAX_MANIFEST_BYTES = 4 * 2**20
 TRAINED = "trained"
@@ -47,7 +58,7 @@ IMPORTED = "imported"
 _EXTRA_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,90}\.(png|csv)", re.ASCII)
 _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
 
-Kind = Literal["language", "bilingual", "multilingual", "task"]
+Kind = Literal["language", "bilingual", "multilingual", "task", "model"]
 
 
 def is_allowed_file(name: str) -> bool:
@@ -61,8 +72,13 @@ def weights_digest(files: Mapping[str, str]) -> str:
 
 
 def needed_files(kind: Kind) -> tuple[str, ...]:
-    """The weight files that an adapter of this kind cannot do without (a task adapter: its head too)."""
-    return WEIGHT_FILES if kind == "task" else WEIGHT_FILES[:2]
+    """The weight files that an adapter of this kind cannot do without (a task adapter: its head too).
+
+    A model that was fine-tuned as a whole has its encoder and its head, and no adapter.
+    """
+    if kind == "model":
+        return WEIGHT_FILES[2:]
+    return WEIGHT_FILES[:4] if kind == "task" else WEIGHT_FILES[:2]
 
 
 def utc_now() -> str:
@@ -156,7 +172,11 @@ class Training(_Frozen):
 
 
 class ManifestDraft(_Frozen):
-    """A manifest before its files are hashed: all that training knows. `prepare` makes it a Manifest."""
+    """A manifest before its files are hashed: all that training knows. `prepare` makes it a Manifest.
+
+    `parent` is the one adapter that carried a task adapter in training; `cycle`, in its place, are those that took
+    turns, one a step, in the order of the mixture's cycle (setup "tlr"). An empty cycle is not written.
+    """
 
     schema_version: Literal[1] = 1
     name: Text
@@ -166,7 +186,7 @@ class ManifestDraft(_Frozen):
     setup: Word | None = None
     base: BaseRef
     parent: ParentRef | None = None
-    cycle: Annotated[tuple[ParentRef, ...], Field(max_length=1000)] = ()
+    cycle: Annotated[tuple[ParentRef, ...], Field(max_length=10_000)] = ()
     recipe: Annotated[dict[Word, JsonValue], Field(max_length=1000)]
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
     data: Annotated[tuple[SourceRef, ...], Field(max_length=1000)]
@@ -248,30 +268,62 @@ class ManifestDraft(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _parent_fits(self) -> Self:
+    def _carriers_fit(self) -> Self:
         name = self.adapter_name
-        if self.parent is None:
-            if name.kind == "task" and name.setup != TA_ONLY:
-                raise ValueError("a task adapter names the adapter it stands on (parent)")
+        setup = SETUPS.get(name.setup or "")
+        if name.task is None or (setup is not None and setup.training is None):
+            if self.carriers:
+                raise ValueError(f"{self.name!r} stands on the base alone and has no parent")
             return self
-        if name.kind != "task" or name.setup == TA_ONLY:
-            raise ValueError(f"{self.name!r} stands on the base alone and has no parent")
-        parent = AdapterName.parse(self.parent.name)
-        if parent.kind == "task" or parent.base != name.base:
-            raise ValueError(f"{self.parent.name!r} cannot be the parent of {self.name!r}")
-        if name.setup is None and parent.mixture != name.mixture:
-            raise ValueError(f"{self.name!r} stands on an adapter of its own mixture, not {self.parent.name!r}")
+        self._check_which(setup)
+        for carrier in self.carriers:
+            one = AdapterName.parse(carrier.name)
+            if one.task is not None or one.base != name.base:
+                raise ValueError(f"{carrier.name!r} cannot be the parent of {self.name!r}")
+            if name.setup is None and one.mixture != name.mixture:
+                raise ValueError(f"{self.name!r} stands on an adapter of its own mixture, not {carrier.name!r}")
+        if setup is not None and setup.training is Carrier.EACH:
+            self._check_cycle()
         return self
+
+    def _check_which(self, setup: Setup | None) -> None:
+        """A parent, or a cycle: the setup says which, and one that is not known here may have either."""
+        if self.parent is not None and self.cycle:
+            raise ValueError(f"{self.name!r} has a parent or a cycle, not both")
+        if setup is not None and setup.training is Carrier.EACH:
+            if not self.cycle:
+                raise ValueError(f"{self.name!r} names the adapters that it was trained on in turn (cycle)")
+        elif self.cycle and (setup is not None or self.setup is None):
+            raise ValueError(f"{self.name!r} stands on one adapter (parent) and has no cycle")
+        elif not self.carriers:
+            raise ValueError("a task adapter names the adapter it stands on (parent)")
+
+    def _check_cycle(self) -> None:
+        """An LA a step, as the mixture says, and of each language the same one throughout."""
+        expected = self.languages
+        for names, languages in (
+            ([ref.name for ref in self.cycle], expected.cycle),
+            ([ref.name for ref in self.carriers], expected.languages),
+        ):
+            if [AdapterName.parse(one).mixture.parts for one in names] != [((tag, 1),) for tag in languages]:
+                raise ValueError(
+                    f"the cycle of {self.name!r} is of one adapter each of {', '.join(languages)}, not {names[:9]}"
+                )
 
     @property
     def carriers(self) -> tuple[ParentRef, ...]:
         """The language-side adapters that a task adapter was trained on, each once; none: the bare base."""
-        return tuple(dict.fromkeys(self.cycle if self.parent is None else (self.parent,)))
+        return tuple(dict.fromkeys((*((self.parent,) if self.parent else ()), *self.cycle)))
 
     @property
     def languages(self) -> Mixture:
         """The mixture, as a value."""
         return self.adapter_name.mixture
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_cycle(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = serialise(self)
+        return value if self.cycle else {key: one for key, one in value.items() if key != "cycle"}
 
 
 class Manifest(ManifestDraft):
