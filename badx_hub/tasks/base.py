@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from badx_hub.errors import UsageError
 from badx_hub.tasks.conllu import Sentence
+from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.metrics import Scores
-from badx_hub.tasks.treebanks import DataReference, Split
 
 if TYPE_CHECKING:
     import torch
@@ -62,14 +62,22 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
     def selection_metric(self) -> str:
         """The metric, higher is better, of the source's dev split by which a training step is selected."""
 
+    @property
+    def reads_conllu(self) -> bool:
+        """Whether examples are sentences of words: `prepare` takes a `Sentence`."""
+
+    @property
+    def writes_conllu(self) -> bool:
+        """Whether `sentence` gives one for every prediction."""
+
     def read(self, data: str, split: Split) -> tuple[ExampleT, ...]:
         """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
 
     def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
         """Name and digest of each file that `read` reads, for a manifest."""
 
-    def prepare(self, item: str | Sequence[str]) -> ExampleT:
-        """An example without labels, from raw text or from its parts (words; premise and hypothesis)."""
+    def prepare(self, item: str | Sequence[str] | Sentence) -> ExampleT:
+        """An example to predict on, from raw text or its parts (words; premise and hypothesis); raises UsageError."""
 
     def labels(self, examples: Sequence[ExampleT]) -> tuple[str, ...]:
         """The label names, in the order of their ids, for a head trained on these examples."""
@@ -116,10 +124,25 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
         """The prediction as a JSON object."""
 
     def sentence(self, example: ExampleT, prediction: PredictionT) -> Sentence | None:
-        """The prediction for CoNLL-U, what was not predicted left empty; None for a task without words."""
+        """The prediction for CoNLL-U, what was not predicted left empty; None where `writes_conllu` is not."""
 
 
 AnyTask: TypeAlias = Task[Any, Any, Any, Any]
+
+
+def padded(windows: Sequence[Window], pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask` of windows: int64, windows x longest window."""
+    import torch
+
+    shape = (len(windows), max(len(window) for window in windows))
+    batch = {
+        "input_ids": torch.full(shape, pad_id, dtype=torch.int64),
+        "attention_mask": torch.zeros(shape, dtype=torch.int64),
+    }
+    for row, window in enumerate(windows):
+        batch["input_ids"][row, : len(window)] = torch.tensor(window.input_ids)
+        batch["attention_mask"][row, : len(window)] = 1
+    return batch
 
 
 def labelled_only(windows: Sequence[WindowT]) -> tuple[WindowT, ...]:

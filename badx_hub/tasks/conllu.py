@@ -5,14 +5,13 @@ Own code and not the `conllu` package: a treebank is somebody else's file, so ev
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from badx_hub.errors import DataError, NotFoundError, StorageError
+from badx_hub.errors import DataError
+from badx_hub.tasks.files import numbered_lines
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 NOT_ANNOTATED = "_"
@@ -23,7 +22,6 @@ _EMPTY_NODE_ID = re.compile(r"[0-9]{1,9}\.[1-9][0-9]{0,8}")
 _HEAD = re.compile(r"0|[1-9][0-9]{0,8}")
 _COMMENT = re.compile(r"# *(text|sent_id) *= ?(.*)")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
     with "FILE:LINE:", for whatever is not CoNLL-U.
     """
     block: list[tuple[int, str]] = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         if line.strip(" "):
             block.append((number, line))
         else:
@@ -98,27 +96,6 @@ def to_conllu(sentence: Sentence) -> str:
         for number, (word, tag, head, relation) in enumerate(annotation, start=1)
     ]
     return "\n".join([*comments, *rows, "", ""])
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    # Bytes, split at \n alone: text mode would also break lines at a lone \r.
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                raw = raw.removeprefix(_BOM) if number == 1 else raw
-                yield number, raw.rstrip(b"\r\n").decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"{path}:{number}: not UTF-8 ({error.reason}); convert the file, e.g. with iconv -t UTF-8"
-        raise DataError(message) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}:{number + 1}: damaged gzip file ({error}); fetch it again") from error
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path} is not there; name an existing CoNLL-U file") from error
-    except OSError as error:
-        refusal = StorageError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
-        refusal.errno = error.errno
-        raise refusal from error
 
 
 def _sentence(path: Path, block: list[tuple[int, str]]) -> Iterator[Sentence]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
-from badx_hub.errors import DataError, IntegrityError, UsageError
-from badx_hub.tasks.base import IGNORED
+from badx_hub.errors import UsageError
+from badx_hub.tasks.base import IGNORED, ExampleT, padded
+from badx_hub.tasks.files import DataReference, Split
+from badx_hub.tasks.labels import best_ids, gold_id, require_known
 from badx_hub.tasks.subwords import Frame, sub_words
 from badx_hub.tasks.windows import Span, spans
 
@@ -80,19 +84,12 @@ def collate_words(windows: Sequence[WordWindow], labels: Sequence[str] | None, p
     """
     import torch
 
-    shape = (len(windows), max(len(window) for window in windows))
-    batch = {
-        "input_ids": torch.full(shape, pad_id, dtype=torch.int64),
-        "attention_mask": torch.zeros(shape, dtype=torch.int64),
-    }
-    for row, window in enumerate(windows):
-        batch["input_ids"][row, : len(window)] = torch.tensor(window.input_ids)
-        batch["attention_mask"][row, : len(window)] = 1
+    batch = padded(windows, pad_id)
     if labels is not None:
-        batch["labels"] = torch.full(shape, IGNORED, dtype=torch.int64)
+        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
         ids = {label: index for index, label in enumerate(labels)}
         for row, window in enumerate(windows):
-            gold = [IGNORED if label is None else _id_of(label, ids) for label in window.gold]
+            gold = [IGNORED if label is None else gold_id(label, ids) for label in window.gold]
             batch["labels"][row, list(window.positions)] = torch.tensor(gold)
     return batch
 
@@ -102,14 +99,9 @@ def decode_words(logits: torch.Tensor, windows: Sequence[WordWindow], labels: Se
 
     Raises IntegrityError for a head with another number of labels.
     """
-    if logits.shape[-1] != len(labels):
-        raise IntegrityError(
-            f"the head tells {logits.shape[-1]} labels apart, its adapter names {len(labels)};"
-            " train or pull the adapter again"
-        )
     return tuple(
         WordLabel(window.example, word, labels[best[position]])
-        for window, best in zip(windows, logits.argmax(dim=-1).tolist(), strict=True)
+        for window, best in zip(windows, best_ids(logits, labels).tolist(), strict=True)
         for word, position in zip(window.words, window.positions, strict=True)
     )
 
@@ -118,6 +110,74 @@ def merge_words(lengths: Sequence[int], parts: Iterable[WordLabel]) -> tuple[tup
     """The labels of sentences of `lengths` words. Raises KeyError if the parts leave a word out."""
     found = {(part.example, part.word): part.label for part in parts}
     return tuple(tuple(found[example, word] for word in range(length)) for example, length in enumerate(lengths))
+
+
+class WordTask(ABC, Generic[ExampleT]):
+    """A task that gives each word one label: all of `Task` but what examples are, where they lie and what counts.
+
+    Predictions are one label a word, read off its first sub-word by one linear layer, a head of `adapters` itself.
+    """
+
+    reads_conllu: ClassVar[bool] = True
+
+    @abstractmethod
+    def words(self, example: ExampleT) -> Sequence[str]: ...
+
+    @abstractmethod
+    def gold(self, example: ExampleT) -> Sequence[str | None]:
+        """The label of each word; None gets a prediction, but neither loss nor score."""
+
+    @abstractmethod
+    def files(self, data: str, split: Split) -> tuple[Path, ...]:
+        """The files of a split."""
+
+    @abstractmethod
+    def read_file(self, path: Path) -> tuple[ExampleT, ...]:
+        """The examples of one file, checked."""
+
+    def read(self, data: str, split: Split) -> tuple[ExampleT, ...]:
+        return tuple(chain.from_iterable(self.read_file(path) for path in self.files(data, split)))
+
+    def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
+        return tuple(DataReference.of(path) for path in self.files(data, split))
+
+    def aligned(self, examples: Sequence[ExampleT], labels: Sequence[str]) -> tuple[ExampleT, ...]:
+        """The examples as they are: a label is called the same everywhere."""
+        require_known(chain.from_iterable(self.gold(example) for example in examples), labels)
+        return tuple(examples)
+
+    def encode(
+        self, examples: Sequence[ExampleT], tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> tuple[WordWindow, ...]:
+        gold = [self.gold(example) for example in examples]
+        return encode_words([self.words(example) for example in examples], gold, tokenizer, max_length)
+
+    def collate(
+        self, windows: Sequence[WordWindow], labels: Sequence[str] | None, pad_id: int
+    ) -> dict[str, torch.Tensor]:
+        return collate_words(windows, labels, pad_id)
+
+    def gold_count(self, batch: Mapping[str, torch.Tensor]) -> int:
+        return int((batch["labels"] != IGNORED).sum())
+
+    def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
+        """One linear layer from hidden state to labels. A ValueError of `adapters` if the head is there."""
+        model.add_tagging_head(
+            name, num_labels=len(labels), layers=1, id2label=dict(enumerate(labels)), overwrite_ok=False
+        )
+
+    def adopt_head(self, model: Any, name: str) -> None:
+        """Nothing: the stock head serves."""
+
+    def decode(self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:
+        return decode_words(output.logits, windows, labels)
+
+    def merge(self, examples: Sequence[ExampleT], parts: Iterable[WordLabel]) -> tuple[tuple[str, ...], ...]:
+        return merge_words([len(self.words(example)) for example in examples], parts)
+
+    def rows(self, example: ExampleT, prediction: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """(word, label) of each word."""
+        return tuple(zip(self.words(example), prediction, strict=True))
 
 
 def _windows(
@@ -145,9 +205,3 @@ def _starts(span: Span, pieces: Sequence[tuple[int, ...]]) -> dict[int, int]:
         starts[word] = position
         position += len(pieces[word])
     return starts
-
-
-def _id_of(label: str, ids: dict[str, int]) -> int:
-    if label not in ids:
-        raise DataError(f"the head has no label for the gold label {label!r}; it knows {', '.join(ids)}")
-    return ids[label]

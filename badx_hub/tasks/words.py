@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import regex
+
+from badx_hub.tasks.conllu import Sentence
 
 # Zero-width (non-)joiner, soft hyphen, word joiner: no script writes them between two words.
 _JOINERS = r"\u200c\u200d\u00ad\u2060"
@@ -27,3 +31,10 @@ def words_of(text: str) -> tuple[str, ...]:
     by it are the better input.
     """
     return tuple(match[0] for match in _TOKEN.finditer(text))
+
+
+def sentence_of(item: str | Sequence[str] | Sentence) -> Sentence:
+    """A sentence as it is, or one without annotation, from its words or from text, which `words_of` splits roughly."""
+    if isinstance(item, Sentence):
+        return item
+    return Sentence.of(words_of(item), text=item) if isinstance(item, str) else Sentence.of(item)

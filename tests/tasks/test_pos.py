@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,13 +76,18 @@ def tagged(*pairs: str) -> Sentence:
     return Sentence.of([word for word, _ in split], [tag for _, tag in split])
 
 
+def output(logits: torch.Tensor) -> SimpleNamespace:
+    """What a model returns, as far as decoding is concerned."""
+    return SimpleNamespace(logits=logits)
+
+
 def decoded(windows: Sequence[WordWindow], examples: Sequence[Sentence], size: int) -> tuple[tuple[str, ...], ...]:
     """Gold ids as logits, through batches and back."""
     parts: list[Any] = []
     for indices in bucketed(windows, size):
         chosen = [windows[index] for index in indices]
         ids = TASK.collate(chosen, UPOS, PAD)["labels"].clamp(min=0)
-        parts.extend(TASK.decode(torch.nn.functional.one_hot(ids, len(UPOS)).float(), chosen, UPOS))
+        parts.extend(TASK.decode(output(torch.nn.functional.one_hot(ids, len(UPOS)).float()), chosen, UPOS))
     return TASK.merge(examples, parts)
 
 
@@ -173,9 +179,9 @@ def test_a_batch_by_hand() -> None:
 def test_decoding_checks_the_head_and_merging_that_nothing_is_missing() -> None:
     window = WordWindow((CLS, 5, SEP), 0, (0,), (1,), (None,))
     with pytest.raises(IntegrityError, match="2 labels apart, its adapter names 17"):
-        TASK.decode(torch.zeros(1, 3, 2), [window], UPOS)
+        TASK.decode(output(torch.zeros(1, 3, 2)), [window], UPOS)
     with pytest.raises(KeyError):
-        TASK.merge([tagged("a/_", "b/_")], TASK.decode(torch.zeros(1, 3, 17), [window], UPOS))
+        TASK.merge([tagged("a/_", "b/_")], TASK.decode(output(torch.zeros(1, 3, 17)), [window], UPOS))
 
 
 def test_the_head_is_adapters_own_and_names_its_labels() -> None:

@@ -1,0 +1,47 @@
+"""Gold labels and those of a head: matched by name, never by position."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from badx_hub.errors import DataError, IntegrityError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_known(gold: Iterable[str | None], labels: Sequence[str], advice: str = "") -> None:
+    """Raises DataError, ending in the advice, that lists the gold labels not among `labels`; None is no label."""
+    known = {*labels, None}
+    lacking = Counter(label for label in gold if label is not None and label not in known)
+    if lacking:
+        raise DataError(
+            f"the head has no label for the gold labels {counted(lacking)}; it knows {', '.join(labels)}{advice}"
+        )
+
+
+def counted(names: Counter[str]) -> str:
+    """ "DATE (12), MISC (3)", the most frequent first."""
+    return ", ".join(f"{name} ({count})" for name, count in names.most_common())
+
+
+def gold_id(label: str, ids: Mapping[str, int]) -> int:
+    """The id of a gold label. Raises DataError for one that the head does not have."""
+    if label not in ids:
+        raise DataError(f"the head has no label for the gold label {label!r}; it knows {', '.join(ids)}")
+    return ids[label]
+
+
+def best_ids(logits: torch.Tensor, labels: Sequence[str]) -> torch.Tensor:
+    """The ids of the best labels; `logits` are ... x labels.
+
+    Raises IntegrityError for a head with another number of labels.
+    """
+    if logits.shape[-1] != len(labels):
+        raise IntegrityError(
+            f"the head tells {logits.shape[-1]} labels apart, its adapter names {len(labels)};"
+            " train or pull the adapter again"
+        )
+    return logits.argmax(dim=-1)
