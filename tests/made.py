@@ -11,7 +11,16 @@ from badx_hub.registry import Entry, Registry
 from badx_hub.tasks.pos import UPOS
 
 
-def made(registry: Registry, base: Path, text: str, *, seed: int, on: Entry | None = None, day: int = 1) -> Entry:
+def made(
+    registry: Registry,
+    base: Path,
+    text: str,
+    *,
+    seed: int,
+    on: Entry | None = None,
+    day: int = 1,
+    invertible: bool = False,
+) -> Entry:
     """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`."""
     import torch
 
@@ -23,7 +32,7 @@ def made(registry: Registry, base: Path, text: str, *, seed: int, on: Entry | No
 
     name, found = AdapterName.parse(text), resolve_base(str(base))
     model = load_encoder(found)
-    add_adapter(model, name, AdapterRecipe(), seed=seed)
+    add_adapter(model, name, AdapterRecipe(invertible=invertible), seed=seed)
     if name.task:
         task_named(name.task).add_head(model, name.module_name, UPOS)
     generator = torch.Generator().manual_seed(seed)
