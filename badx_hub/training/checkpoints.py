@@ -66,6 +66,12 @@ class CheckpointFolder:
                 f"Delete {self.path} and run the command again, which starts anew."
             ) from error
 
+    @property
+    def step(self) -> int:
+        """The step of the newest checkpoint; 0 where there is none."""
+        found = self._all()
+        return int(found[-1].name.removeprefix("step-")) if found else 0
+
     def clear(self) -> None:
         """Remove every checkpoint of the run."""
         shutil.rmtree(self.path, ignore_errors=True)

@@ -75,6 +75,11 @@ class Run:
             }
         )
 
+    @property
+    def checkpoints(self) -> CheckpointFolder:
+        """Where the run keeps its newest checkpoint, until it is published."""
+        return CheckpointFolder(home() / "runs" / self.key[:32])
+
     def published_in(self, registry: Registry) -> Entry | None:
         """The entry this run left in `registry`, if it ran before."""
         same = [entry for entry in registry.list() if entry.manifest.run == self.key]
@@ -92,7 +97,7 @@ class Run:
         counts: Callable[[], Counts],
     ) -> Trained:
         """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
-        checkpoints = CheckpointFolder(home() / "runs" / self.key[:32])
+        checkpoints = self.checkpoints
         outcome = train(objective, self._plan(), checkpoints, reporter, again=again)
         processes = PartialState()
         if processes.is_main_process:

@@ -26,7 +26,8 @@ from badx_hub.tasks.files import Split
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.runs import Run, Trained, seed_label
 
-_SPLITS: tuple[Split, ...] = ("train", "dev")
+TRAINING_SPLITS: tuple[Split, ...] = ("train", "dev")
+"""What training reads of the annotated data."""
 
 
 class _TaskModel(nn.Module):
@@ -193,7 +194,7 @@ def _prepared(
     chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
     carriers = _carriers(setup, mixture, base, name_label, registry)
     found = base_of(carriers[0].manifest.base, base) if carriers else resolve_base(base or DEFAULT_BASE)
-    read = {split: chosen.read(data, split) for split in _SPLITS}
+    read = {split: chosen.read(data, split) for split in TRAINING_SPLITS}
     labels = chosen.labels(read["train"])
     refs = tuple(ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) for carrier in carriers)
     takes_turns = setup.training is Carrier.EACH
@@ -203,7 +204,7 @@ def _prepared(
         recipe,
         sources=tuple(
             SourceRef(language=mixture.source, name=file.name, digest=file.digest, counts={})
-            for split in _SPLITS
+            for split in TRAINING_SPLITS
             for file in chosen.references(data, split)
         ),
         parent=refs[0] if refs and not takes_turns else None,

@@ -1,0 +1,78 @@
+"""A registry as one step of a study may see it: of the adapters it stands on, these versions and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from badx_hub.errors import NotFoundError
+from badx_hub.names import AdapterName
+from badx_hub.registry import Entry, Registry, Wanted
+from badx_hub.registry.protocol import Problem, Report, newest
+
+
+class Pinned:
+    """`registry` without the other versions of the adapters in `pinned`; all else is as it is there.
+
+    Training finds a carrier by its name and takes the newest. A study names its carriers by content: the newest may
+    be of another recipe. `known`: what `registry` lists, where that is known already.
+    """
+
+    def __init__(self, registry: Registry, pinned: Iterable[Entry], known: tuple[Entry, ...] | None = None) -> None:
+        self.registry, self.known = registry, known
+        self.versions = {entry.name: entry.version for entry in pinned}
+
+    @property
+    def location(self) -> str:
+        """That of the registry."""
+        return self.registry.location
+
+    def list(self) -> tuple[Entry, ...]:
+        """What the registry lists, other versions of what is pinned left out."""
+        return self._seen(self.registry.list() if self.known is None else self.known)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of the registry that are not about what is pinned."""
+        return tuple(problem for problem in self.registry.problems() if problem.name not in self.versions)
+
+    def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
+        """The given version, else the pinned or newest one. Raises NotFoundError also for one that is left out."""
+        if version is not None:
+            entry = self.registry.get(name, version)
+            if not self._seen((entry,)):
+                raise NotFoundError(f"{name} {version} is left out here. Take {self.versions[entry.name]}.")
+            return entry
+        if known := [entry for entry in self.list() if str(entry.name) == str(name)]:
+            return newest(known)
+        return self.registry.get(name)
+
+    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """Those of the registry, other versions of what is pinned left out."""
+        return self._seen(self.registry.candidates(wanted))
+
+    def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
+        """Those of the registry: a digest means one adapter anyway."""
+        return self.registry.by_digest(digest, near)
+
+    def require_writable(self) -> None:
+        """Of the registry."""
+        self.registry.require_writable()
+
+    def publish(self, folder: Path) -> Entry:
+        """Into the registry."""
+        return self.registry.publish(folder)
+
+    def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
+        """From the registry."""
+        self.registry.remove(entry, force=force)
+
+    def fetch(self, entry: Entry) -> Path:
+        """From the registry."""
+        return self.registry.fetch(entry)
+
+    def verify(self, entry: Entry) -> Report:
+        """By the registry."""
+        return self.registry.verify(entry)
+
+    def _seen(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        return tuple(e for e in entries if self.versions.get(e.name, e.version) == e.version)

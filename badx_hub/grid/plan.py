@@ -1,0 +1,123 @@
+"""From a study to its steps: a graph in which everything is trained once and nothing before what it needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+from typing import ClassVar, TypeAlias
+
+from badx_hub.grid.study import Study, Variant
+from badx_hub.languages import Mixture, pair
+from badx_hub.names import AdapterName, base_slug
+from badx_hub.setups import Carrier, Setup
+from badx_hub.training.runs import seed_label
+
+
+class Kind(str, Enum):
+    """What a step does."""
+
+    LANGUAGE = "train-language"
+    TASK = "train-task"
+    EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True)
+class TrainLanguage:
+    """Train the language-side adapter of a mixture. `name` is the adapter's."""
+
+    name: str
+    mixture: Mixture
+    seed: int
+    needs: tuple[str, ...] = ()
+    kind: ClassVar[Kind] = Kind.LANGUAGE
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """Train a task adapter (or, where the setup says so, the whole base) on the adapters that `needs` names.
+
+    `mixture` is that of the setup and its first target; other targets may share the adapter, called `name`.
+    """
+
+    name: str
+    setup: Setup
+    mixture: Mixture
+    task: str
+    seed: int
+    needs: tuple[str, ...]
+    kind: ClassVar[Kind] = Kind.TASK
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a stack on a target: the first of `needs` is its task adapter, the second what carries it, if anything.
+
+    `pair` is source and target with the ratio asked for. `name` is such as "pos/wo/bad-x@5:1".
+    """
+
+    name: str
+    variant: Variant
+    pair: Mixture
+    task: str
+    target: str
+    seed: int
+    needs: tuple[str, ...]
+    kind: ClassVar[Kind] = Kind.EVALUATE
+
+
+Step: TypeAlias = "TrainLanguage | TrainTask | Evaluate"
+"""A step of a study: data, no more; `name` is its own in the study, `needs` names the steps that come before it."""
+
+
+def plan_of(study: Study) -> tuple[Step, ...]:
+    """The steps of a study, each once, each behind those it needs; what belongs together is near together."""
+    steps: dict[str, Step] = {}
+    for block in study.blocks:
+        for target, task, variant, seed in product(
+            block.targets, block.tasks, block.setups, block.seeds or study.seeds
+        ):
+            for step in _steps(study, variant, task, target, seed):
+                steps.setdefault(step.name, step)
+    return tuple(steps.values())
+
+
+def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
+    """The steps of these names and all that they need, in the order of `steps`."""
+    wanted = set(names)
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted.update(step.needs)
+    return tuple(step for step in steps if step.name in wanted)
+
+
+def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) -> Iterator[Step]:
+    """What one cell of the study takes: language-side adapters, the task adapter on them, and its score."""
+    setup, mixture = variant.setup, study.mixture(variant, target)
+    base, label = base_slug(study.base), seed_label(seed)
+    under = tuple(dict.fromkeys(setup.carriers(mixture)))
+    at_inference = _at_inference(setup, mixture, target)
+    for one in dict.fromkeys((*under, *at_inference)):
+        yield TrainLanguage(str(AdapterName(base, one, label=label)), one, seed)
+    trained = AdapterName(base, setup.mixture(mixture), task=task, setup=setup.mark, label=label)
+    yield TrainTask(
+        str(trained), setup, mixture, task, seed, needs=tuple(str(AdapterName(base, one, label=label)) for one in under)
+    )
+    carriers = (str(AdapterName(base, one, label=label)) for one in at_inference)
+    yield Evaluate(
+        f"{task}/{target}/{variant}{f'#{label}' if label else ''}",
+        variant,
+        pair(study.source, target, variant.ratio),
+        task,
+        target,
+        seed,
+        needs=(str(trained), *carriers),
+    )
+
+
+def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture, ...]:
+    """The language-side adapter under the task adapter when it serves the target; none: the bare base."""
+    if setup.inference is None:
+        return ()
+    return (Mixture(((target, 1),)) if setup.inference is Carrier.TARGET else setup.mixture(mixture),)

@@ -1,0 +1,249 @@
+"""A study as data: what is trained, on what, and what is compared. Reads the study's own file and its recipe alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    StringConstraints,
+    ValidationInfo,
+    WrapValidator,
+    model_validator,
+)
+
+from badx_hub.corpora.sources import HUB_PREFIX
+from badx_hub.demo import PREFIX as DEMO_PREFIX
+from badx_hub.errors import UsageError
+from badx_hub.languages import Mixture, normalise, pair
+from badx_hub.modeling.base import DEMO
+from badx_hub.names import base_slug
+from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
+from badx_hub.recipes.load import expanded, parsed, validated
+from badx_hub.setups import Carrier, Reach, Setup, setup_named
+from badx_hub.tasks import task_named
+from badx_hub.tasks.files import Split
+from badx_hub.tasks.treebanks import INDEX
+
+_NO_PATHS = (HUB_PREFIX, DEMO_PREFIX, INDEX)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A setup, with the ratio of source to target batches where it is not 1:1: "bad-x@5:1"."""
+
+    setup: Setup
+    ratio: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Read "mad-x" or "bad-x@5:1". Raises UsageError, also for a ratio where the setup mixes no pair."""
+        name, at, ratio = text.partition("@")
+        setup = setup_named(name)
+        if not at:
+            return cls(setup)
+        if setup.reach is Reach.WIDER or setup.training not in (Carrier.MIXTURE, Carrier.EACH):
+            raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
+        weights = pair("en", "wo", ratio).weights  # any pair: it is the numbers that are checked
+        return cls(setup, None if weights == (1, 1) else ":".join(map(str, weights)))
+
+    def __str__(self) -> str:
+        return self.setup.name + (f"@{self.ratio}" if self.ratio else "")
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if repeated := [str(value) for value, count in Counter(values).items() if count > 1]:
+        raise ValueError(f"{', '.join(repeated)} is there twice")
+    return values
+
+
+def _once(given: Any, handler: Any) -> Any:
+    """A mapping whose keys are still all different when they are languages in one spelling."""
+    found = handler(given)
+    if len(found) < len(given):
+        raise ValueError("a language is there twice, in two spellings")
+    return found
+
+
+def _beside(spec: str, info: ValidationInfo) -> str:
+    """A path from the study's folder; what is no path stays as it is."""
+    return spec if spec.startswith(_NO_PATHS) else str(_folder(info) / Path(spec).expanduser())
+
+
+def _base(spec: str, info: ValidationInfo) -> str:
+    folder = _folder(info) / Path(spec).expanduser()
+    found = str(folder) if spec != DEMO and (spec.startswith((".", "/", "~")) or folder.is_dir()) else spec
+    base_slug(found)
+    return found
+
+
+def _recipe(given: Any, info: ValidationInfo) -> Any:
+    """A preset, a file beside the study, or a recipe written out in the study, which may extend either."""
+    if isinstance(given, str):
+        return load_recipe(_recipe_place(given, info))
+    if not isinstance(given, Mapping):
+        return given
+    written = {"name": info.data.get("name", "study"), **given}
+    if isinstance(parent := written.get("extends"), str):
+        written["extends"] = _recipe_place(parent, info)
+    return expanded(written)
+
+
+def _recipe_place(name: str, info: ValidationInfo) -> str:
+    return name if name in preset_names() else _beside(name, info)
+
+
+def _mixture(given: Any) -> Any:
+    if isinstance(given, (list, tuple)):
+        return Mixture(tuple((normalise(str(language)), 1) for language in given))
+    return Mixture.parse(given) if isinstance(given, str) else given
+
+
+def _variant(given: Any) -> Any:
+    return Variant.parse(given) if isinstance(given, str) else given
+
+
+def _folder(info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder
+
+
+def _known_task(name: str) -> str:
+    return task_named(name).name
+
+
+Language = Annotated[str, AfterValidator(normalise)]
+Place = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
+Task = Annotated[str, AfterValidator(_known_task)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Setups = Annotated[InstanceOf[Variant], BeforeValidator(_variant)]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors, as in recipes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Block(_Strict):
+    """Every target with every task in every setup, once a seed; `seeds` None: those of the study."""
+
+    targets: Annotated[tuple[Language, ...], Field(min_length=1), AfterValidator(_distinct)]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(_distinct)]
+    setups: Annotated[tuple[Setups, ...], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Seeds | None = None
+
+
+class Study(_Strict):
+    """What a study file says.
+
+    `recipe` is a preset, a file or the recipe itself; its seeds do not count, those of the study do. `text` is
+    language -> source (default its Wikipedia), `train` task -> annotated data of the source language, `test`
+    task -> target -> annotated data, of which `split` is scored. `multilingual` is the mixture of setups that stand on
+    an adapter of all languages. `baseline` is what the others are compared with.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+    base: Annotated[str, StringConstraints(min_length=1), AfterValidator(_base)]
+    recipe: Annotated[Recipe, BeforeValidator(_recipe)]
+    source: Language
+    seeds: Seeds = (1,)
+    baseline: Setups
+    multilingual: Annotated[InstanceOf[Mixture], BeforeValidator(_mixture)] | None = None
+    text: Annotated[dict[Language, Place], WrapValidator(_once)] = {}
+    train: dict[Task, Place] = {}
+    test: dict[Task, Annotated[dict[Language, Place], WrapValidator(_once)]]
+    split: Split = "test"
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Study:
+        if problems := list(dict.fromkeys(self._problems())):
+            raise ValueError("; ".join(problems))
+        return self
+
+    def mixture(self, variant: Variant, target: str) -> Mixture:
+        """The mixture of the language-side adapter that a setup is about, for this target."""
+        if variant.setup.reach is Reach.WIDER and self.multilingual is not None:
+            return self.multilingual
+        return pair(self.source, target, variant.ratio)
+
+    def language_recipe(self, mixture: Mixture, seed: int) -> LanguageRecipe:
+        """How the language-side adapter of a mixture is trained."""
+        return self.recipe.language_side(len(mixture.languages)).model_copy(update={"seed": seed})
+
+    def task_recipe(self, task: str, seed: int) -> TaskRecipe:
+        """How the task adapters of a task are trained."""
+        return self.recipe.tasks[task].model_copy(update={"seed": seed})
+
+    def train_data(self, task: str) -> str:
+        """The annotated data of the source language."""
+        return self.train.get(task) or self.recipe.data[task]
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Language -> source of text: the study's before the recipe's."""
+        return {**self.recipe.text, **self.text}
+
+    def _problems(self) -> Iterator[str]:
+        for block in self.blocks:
+            for task in block.tasks:
+                yield from self._task_problems(task, block.targets)
+            if self.source in block.targets:
+                yield f"{self.source} is the source and cannot be a target too"
+        setups = {variant for block in self.blocks for variant in block.setups}
+        if self.baseline not in setups:
+            yield f"the baseline {self.baseline} is in no block; choose one of {', '.join(sorted(map(str, setups)))}"
+        if any(variant.setup.reach is Reach.WIDER for variant in setups):
+            yield from self._mixture_problems()
+
+    def _task_problems(self, task: str, targets: tuple[str, ...]) -> Iterator[str]:
+        if task not in self.recipe.tasks:
+            yield f"the recipe {self.recipe.name} has no section for the task {task}"
+        else:
+            try:
+                task_named(task, self.recipe.tasks[task].options)
+            except UsageError as error:
+                yield str(error)
+        if task not in self.train and task not in self.recipe.data:
+            yield f"train has no data for the task {task}"
+        for target in targets:
+            if target not in self.test.get(task, {}):
+                yield f"test has no data for the task {task} in {target}"
+
+    def _mixture_problems(self) -> Iterator[str]:
+        wider = [block for block in self.blocks if any(one.setup.reach is Reach.WIDER for one in block.setups)]
+        needed = [self.source, *(target for block in wider for target in block.targets)]
+        if self.multilingual is None:
+            yield f"multilingual is missing; write for example [{', '.join(dict.fromkeys(needed))}]"
+        elif self.multilingual.kind != "multilingual" or self.multilingual.source != self.source:
+            yield f"multilingual is {self.multilingual}; three languages or more are needed, {self.source} first"
+        elif missing := [language for language in needed if language not in self.multilingual.languages]:
+            yield f"multilingual lacks {', '.join(dict.fromkeys(missing))}"
+
+
+def load_study(file: str | Path) -> Study:
+    """The study in a YAML file. Paths in it count from its folder; `hf:`, `demo:` and `ud:` sources are no paths.
+
+    Raises UsageError: unreadable, not YAML, unknown keys, impossible values or parts that do not fit together; every
+    problem is listed, those between parts once the parts are right.
+    """
+    path = Path(file).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"No study {str(path)!r}: it is no readable YAML file. Give the path of one.") from error
+    data = parsed(text, str(path))
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds no study. Start from one in the folder studies/ of the repository.")
+    return validated(Study, data, where=f"study {path}", context={"folder": path.absolute().parent})

@@ -1,0 +1,245 @@
+"""A study's steps and this machine: which are done, and doing one.
+
+Two names for a step: `Step.name` is its own within the study, and its key is what it is made from, a digest of
+recipe, data and the adapters under it. Whether it is done is asked of the key alone. So nothing runs twice, in this
+study or another; and what is changed has another key, and so has all that stands on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from badx_hub.errors import BadxError, DataError, NotFoundError
+from badx_hub.evaluation.results import Result, result_of
+from badx_hub.grid.pinned import Pinned
+from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of
+from badx_hub.grid.study import Study
+from badx_hub.modeling.base import Base, resolve_base
+from badx_hub.registry import Entry, Registry
+from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
+from badx_hub.tasks import AnyTask, task_named
+from badx_hub.training import language, task
+
+if TYPE_CHECKING:
+    from badx_hub.training.loop import Reporter
+    from badx_hub.training.runs import Run
+
+
+class State(str, Enum):
+    """How a step stands."""
+
+    DONE = "done"
+    READY = "to do"
+    WAITS = "waits"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A step as it was found.
+
+    `key` is None where it cannot be known yet: the base or an adapter under it is not there. `reason` says what a
+    step waits for, or what is missing that no step makes. `resumed` counts the optimizer steps of a checkpoint that
+    training would go on from. A step that is done has an `entry`, or a `result` if it is an evaluation.
+    """
+
+    step: Step
+    state: State
+    key: str | None = None
+    reason: str = ""
+    resumed: int = 0
+    entry: Entry | None = None
+    result: Result | None = None
+
+
+def results_folder() -> Path:
+    """Where results lie unless the user says otherwise: by their keys, for all studies together."""
+    return home() / "results"
+
+
+class Workplace:
+    """The steps of one study, a registry for its adapters and a folder for its results.
+
+    It can be made anew, or unpickled, wherever registry and folder can be reached: what it remembers only saves time.
+    """
+
+    def __init__(self, study: Study, registry: Registry, results: Path | None = None) -> None:
+        self.study, self.registry, self.results = study, registry, results or results_folder()
+        self.steps = plan_of(study)
+        self._named = {step.name: step for step in self.steps}
+        self._seen: dict[str, Seen] = {}
+        self._known: tuple[Entry, ...] | None = None
+        self._base: Base | str | None = None
+
+    def look(self, step: Step) -> Seen:
+        """How a step stands; nothing is loaded, trained or downloaded but what the digest of a text on the Hub takes.
+
+        Data that cannot be read blocks its step; StorageError and the like of a registry too.
+        """
+        if step.name not in self._seen:
+            try:
+                self._seen[step.name] = self._look(step)
+            except BadxError as error:
+                self._seen[step.name] = Seen(step, State.BLOCKED, reason=str(error))
+        return self._seen[step.name]
+
+    def look_at_all(self) -> tuple[Seen, ...]:
+        """How every step stands, in the order in which they can be done."""
+        return tuple(self.look(step) for step in self.steps)
+
+    def do(self, step: Step, *, reporter: Reporter | None = None, again: str = "run the study again") -> bool:
+        """Do a step unless it is done; True if it was done before.
+
+        Raises what training and evaluating raise, TrainingInterrupted among it, and NotFoundError for a step whose
+        needs are not done.
+        """
+        if self.look(step).state is State.DONE:
+            return True
+        common: dict[str, Any] = {"base": self.study.base, "reporter": reporter, "again": again}
+        try:
+            if isinstance(step, TrainLanguage):
+                recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
+                done = language.train_language_adapter(
+                    step.mixture, recipe, registry=self.registry, text=texts, **common
+                )
+                return done.already
+            if isinstance(step, TrainTask):
+                return task.train_task_adapter(**self._arguments(step), **common).already
+            self._evaluate(step)
+            return False
+        finally:
+            self._forget()
+
+    def base(self) -> Base | None:
+        """The study's base, if it is on this machine."""
+        if self._base is None:
+            try:
+                self._base = resolve_base(self.study.base, offline=True)
+            except NotFoundError as error:
+                self._base = str(error)
+        return self._base if isinstance(self._base, Base) else None
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What the registry lists."""
+        if self._known is None:
+            self._known = self.registry.list()
+        return self._known
+
+    def _look(self, step: Step) -> Seen:
+        if isinstance(step, Evaluate):
+            return self._look_at_evaluation(step)
+        if isinstance(step, TrainTask):
+            for split in task.TRAINING_SPLITS:
+                self._task(step).references(self.study.train_data(step.task), split)
+        if waits := self._waits(step):
+            return waits
+        if self.base() is None:
+            return Seen(step, State.READY, reason=f"the base is not on this machine yet: {self._base}")
+        if isinstance(step, TrainTask):
+            return self._look_at_run(step, task.planned(**self._arguments(step), base=self.study.base))
+        recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
+        run, _ = language.planned(step.mixture, recipe, base=self.study.base, text=texts)
+        return self._look_at_run(step, run)
+
+    def _look_at_run(self, step: Step, run: Run) -> Seen:
+        entry = run.published_in(Pinned(self.registry, (), self.entries()))
+        if entry is not None:
+            return Seen(step, State.DONE, run.key, entry=entry)
+        return Seen(step, State.READY, run.key, resumed=run.checkpoints.step)
+
+    def _look_at_evaluation(self, step: Evaluate) -> Seen:
+        data = self.study.test[step.task][step.target]
+        files = self._task(step).references(data, self.study.split)
+        if waits := self._waits(step):
+            return waits
+        recipe = self.study.task_recipe(step.task, step.seed)
+        key = digest_of(
+            {
+                "stack": [entry.manifest.digest for entry in self._needed(step)],
+                "setup": step.variant.setup.name,
+                "pair": str(step.pair),
+                "data": [file.digest for file in files],
+                "split": self.study.split,
+                "task": step.task,
+                "options": recipe.options,
+                "max_length": recipe.max_length,
+            }
+        )
+        result = _read(self._place(key))
+        return Seen(step, State.READY if result is None else State.DONE, key, result=result)
+
+    def _evaluate(self, step: Evaluate) -> None:
+        from badx_hub.evaluation import evaluate
+        from badx_hub.stack import load_entries
+
+        trained, *carriers = self._needed(step)
+        registry = Pinned(self.registry, (trained, *carriers))
+        stack = load_entries(
+            (*carriers, trained),
+            registry,
+            base=self.study.base,
+            setup=step.variant.setup.name,
+            options=self.study.task_recipe(step.task, step.seed).options,
+        )
+        done = evaluate(stack, self.study.test[step.task][step.target], split=self.study.split)
+        result = result_of(
+            done,
+            stack.entries,
+            registry,
+            mixture=str(step.pair),
+            target=step.target,
+            metric=stack.task.selection_metric,
+        )
+        key = self._look_at_evaluation(step).key
+        atomic_write_text(self._place(str(key)), result.model_dump_json(indent=1) + "\n")
+
+    def _arguments(self, step: TrainTask) -> dict[str, Any]:
+        """What plans and trains a task adapter, on exactly the carriers of this study."""
+        return {
+            "mixture": step.mixture,
+            "task": step.task,
+            "recipe": self.study.task_recipe(step.task, step.seed),
+            "data": self.study.train_data(step.task),
+            "setup": step.setup.name,
+            "registry": Pinned(self.registry, self._needed(step)),
+        }
+
+    def _needed(self, step: Step) -> tuple[Entry, ...]:
+        """The adapters that a step stands on. Raises NotFoundError if they are not all there."""
+        found = [self.look(self._named[need]).entry for need in step.needs]
+        if waits := self._waits(step):
+            raise NotFoundError(f"{step.name} {waits.reason}.")
+        return tuple(entry for entry in found if entry is not None)
+
+    def _waits(self, step: Step) -> Seen | None:
+        missing = [need for need in step.needs if self.look(self._named[need]).state is not State.DONE]
+        return Seen(step, State.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
+
+    def _task(self, step: TrainTask | Evaluate) -> AnyTask:
+        return task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
+
+    def _place(self, key: str) -> Path:
+        return self.results / f"{key}.json"
+
+    def _forget(self) -> None:
+        """What was not done may be now, or may be possible."""
+        self._seen = {name: seen for name, seen in self._seen.items() if seen.state is State.DONE}
+        self._known = self._base = None
+
+
+def _read(path: Path) -> Result | None:
+    with storage_errors(path):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    try:
+        return Result.model_validate_json(text)
+    except ValidationError as error:
+        raise DataError(f"{path} is not a sound result. Remove it and run the study again.") from error
