@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,15 +19,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from badx_hub import languages
+from badx_hub.corpora.rows import HUB_PREFIX as HUB_PREFIX
+from badx_hub.corpora.rows import first_line, open_rows, parsed
 from badx_hub.demo import embedded
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
 
-HUB_PREFIX = "hf:"
 TEXT_COLUMN = "text"
 MAX_LINE_BYTES = 2**24
 _SNIFFED_BYTES = 2**13
-_HUB_TIMEOUT = 10.0
 _CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
 
 
@@ -289,7 +288,7 @@ def _parquet_lines(path: Path) -> Iterator[str]:
                 yield from _paragraphs(text, f"{path}: row {row}")
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is not a sound parquet file ({_first_line(error)}). Fetch or write it again."
+            f"{path} is not a sound parquet file ({first_line(error)}). Fetch or write it again."
         ) from error
 
 
@@ -343,64 +342,19 @@ class DatasetSource:
             raise
         except (OSError, ValueError, DatasetsError) as error:
             raise DataError(
-                f"Reading {self.name} stopped after row {number} ({_first_line(error)}). "
+                f"Reading {self.name} stopped after row {number} ({first_line(error)}). "
                 "Run the same command again: the text read so far is kept."
             ) from error
 
 
 def _open_dataset(language: str, spec: str) -> DatasetSource:
-    from datasets import load_dataset_builder
-    from datasets.exceptions import DatasetsError
-
-    given = spec.removeprefix(HUB_PREFIX).split(":", 3)
-    dataset, config, split, column = (part.strip() for part in (*given, *[""] * (4 - len(given))))
-    if not dataset:
-        raise UsageError(f"{spec!r} names no dataset; expected hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]].")
-    split, column = split or "train", column or TEXT_COLUMN
-    folder = Path(dataset).expanduser()
-    where = str(folder) if folder.is_dir() else dataset
-    try:
-        revision = None if folder.is_dir() else _commit_of(dataset)
-        builder = load_dataset_builder(where, config or None, revision=revision)
-        rows = builder.as_streaming_dataset(split=split)
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        wanted = ":".join(part for part in (dataset, config, split) if part)
-        raise NotFoundError(
-            f"The dataset {wanted} cannot be loaded ({_first_line(error)}). "
-            f"Give text of your own instead: --text {language}=FILE."
-        ) from error
+    dataset, config, split, column = parsed(spec, "DATASET[:CONFIG[:SPLIT[:COLUMN]]]")
+    column = column or TEXT_COLUMN
+    advice = f"Give text of your own instead: --text {language}=FILE."
+    found = open_rows(spec, dataset, config, (split or "train",), advice=advice)
+    rows = found.stream
     if rows.column_names is not None:
         if column not in rows.column_names:
             raise DataError(f'{spec} has no column "{column}"; its columns are {", ".join(rows.column_names)}.')
         rows = rows.select_columns([column])
-    content = _folder_digest(builder, split) if folder.is_dir() else builder.hash
-    name = HUB_PREFIX + ":".join([folder.name, *given[1:]]) if folder.is_dir() else spec
-    return DatasetSource(name, digest_of([name, split, column, content]), column, rows)
-
-
-def _commit_of(dataset: str) -> str | None:
-    """The commit to stream; None in offline mode, where `datasets` looks into its cache. Asked first, because
-    `datasets` itself retries for half a minute before it gives up on a missing network.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        return HfApi().dataset_info(dataset, timeout=_HUB_TIMEOUT).sha
-    except OfflineModeIsEnabled:
-        return None
-    except RepositoryNotFoundError as error:
-        raise FileNotFoundError("no such dataset on the Hub, or no access to it") from error
-    except HfHubHTTPError:
-        raise
-    except OSError as error:
-        raise ConnectionError("the Hub cannot be reached") from error
-
-
-def _folder_digest(builder: Any, split: str) -> str:
-    files = (builder.config.data_files or {}).get(split, ())
-    return digest_of([cached_sha256(Path(os.fspath(file))) for file in files])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+    return DatasetSource(found.name, digest_of([found.name, found.split, column, found.content]), column, rows)

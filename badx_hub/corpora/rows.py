@@ -1,0 +1,105 @@
+"""Rows of data sets on the Hugging Face Hub, or of folders laid out like them, streamed through `datasets`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.storage import cached_sha256, digest_of
+
+HUB_PREFIX = "hf:"
+_HUB_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split of a data set: `stream` is an `IterableDataset`, `content` changes whenever its rows may have changed.
+
+    `name` is the specification without the folders above a local data set.
+    """
+
+    name: str
+    split: str
+    content: str
+    stream: Any
+
+
+def parsed(spec: str, fields: str) -> list[str]:
+    """The fields of `hf:DATASET:...`, empty where left out; `fields` names them as a message shows them.
+
+    Raises UsageError if there is no DATASET.
+    """
+    count = fields.count(":") + 1
+    given = [part.strip() for part in spec.removeprefix(HUB_PREFIX).split(":", count - 1)]
+    if not given[0]:
+        raise UsageError(f"{spec!r} names no dataset; expected {HUB_PREFIX}{fields}.")
+    return given + [""] * (count - len(given))
+
+
+def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, advice: str) -> Rows:
+    """The first of `splits` that a data set has, at a fixed revision; nothing is read but what describes it.
+
+    Args:
+        spec: what the user typed, the name in manifests.
+        dataset: an id on the Hub or a local folder; config: empty for the default.
+        advice: a sentence that ends the error, on what to do instead.
+
+    Raises:
+        NotFoundError: no such data set, configuration or split, or the Hub cannot be reached.
+    """
+    from datasets import load_dataset_builder
+    from datasets.exceptions import DatasetsError
+
+    folder = Path(dataset).expanduser()
+    local = folder.is_dir()
+    try:
+        revision = None if local else _commit_of(dataset)
+        builder = load_dataset_builder(str(folder) if local else dataset, config or None, revision=revision)
+        split, stream = _stream(builder, splits)
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+        wanted = ":".join(part for part in (dataset, config, splits[0]) if part)
+        raise NotFoundError(f"The dataset {wanted} cannot be loaded ({first_line(error)}). {advice}") from error
+    content = _folder_digest(builder, split) if local else builder.hash
+    _, colon, rest = spec.removeprefix(HUB_PREFIX).partition(":")
+    return Rows(f"{HUB_PREFIX}{folder.name}{colon}{rest}" if local else spec, split, content, stream)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says first, for a message of one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+
+
+def _stream(builder: Any, splits: Sequence[str]) -> tuple[str, Any]:
+    for split in splits[:-1]:
+        with suppress(ValueError):
+            return split, builder.as_streaming_dataset(split=split)
+    return splits[-1], builder.as_streaming_dataset(split=splits[-1])
+
+
+def _commit_of(dataset: str) -> str | None:
+    """The commit to stream; None in offline mode, where `datasets` looks into its cache. Asked first, because
+    `datasets` itself retries for half a minute before it gives up on a missing network.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        return HfApi().dataset_info(dataset, timeout=_HUB_TIMEOUT).sha
+    except OfflineModeIsEnabled:
+        return None
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError("no such dataset on the Hub, or no access to it") from error
+    except HfHubHTTPError:
+        raise
+    except OSError as error:
+        raise ConnectionError("the Hub cannot be reached") from error
+
+
+def _folder_digest(builder: Any, split: str) -> str:
+    files = (builder.config.data_files or {}).get(split, ())
+    return digest_of([cached_sha256(Path(os.fspath(file))) for file in files])
