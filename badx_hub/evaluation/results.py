@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import isclose, prod
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import safe_open
+from typing_extensions import Self
 
+from badx_hub.errors import HubError
 from badx_hub.evaluation import Evaluation
-from badx_hub.manifest import Manifest
+from badx_hub.manifest import IMPORTED, ParentRef
 from badx_hub.registry import Entry, Registry
+from badx_hub.registry.places import Places
 
 Tally = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+_TOLERANCE = 1e-6
 
 
 class _Frozen(BaseModel):
@@ -24,6 +30,8 @@ class Cost(_Frozen):
     """What it took to make a stack (every adapter trained for it, those of training too) and to keep it.
 
     `trained` and `stored` count weights: those trained at any time, and those kept to serve the stack, base aside.
+    `unknown` is the number of adapters whose training is in none of the sums, because nobody knows what it took: they
+    were imported, or carried the task adapter in training and are not here.
     """
 
     steps: int
@@ -32,6 +40,7 @@ class Cost(_Frozen):
     seconds: float
     trained: int
     stored: int
+    unknown: int = 0
 
 
 class Result(_Frozen):
@@ -56,14 +65,23 @@ class Result(_Frozen):
     tallies: tuple[Tally, ...]
     cost: Cost
 
+    @model_validator(mode="after")
+    def _tallies_give_the_metric(self) -> Self:
+        if self.metric not in self.metrics:
+            raise ValueError(f"there is no {self.metric} among the metrics {', '.join(self.metrics)}")
+        stakes = sum(stakes for _, stakes in self.tallies)
+        told = sum(gains for gains, _ in self.tallies) / stakes if stakes else 0.0
+        if not isclose(told, self.metrics[self.metric], abs_tol=_TOLERANCE):
+            raise ValueError(f"{self.metric} is {self.metrics[self.metric]}, but {told} by the tallies")
+        return self
+
 
 def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
-    """What the adapters of `stack`, and those that carried its task adapter in training, cost.
-
-    Raises NotFoundError if one of them is not in `registry`.
-    """
-    served = tuple(stack)
-    made = {entry.manifest.digest: entry for entry in (*served, *_carriers(served[-1].manifest, registry))}
+    """What the adapters of `stack`, and those that carried its task adapter in training, cost, each counted once."""
+    served = {entry.manifest.digest: entry for entry in stack}
+    carriers = {ref.digest: ref for entry in served.values() for ref in entry.manifest.carriers}
+    found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in carriers.items()}
+    made = served | {digest: entry for digest, entry in found.items() if entry is not None}
     trainings = [entry.manifest.training for entry in made.values()]
     weights = {digest: _weights(registry.fetch(entry)) for digest, entry in made.items()}
     return Cost(
@@ -72,7 +90,8 @@ def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
         sentences=sum(training.sentences or 0 for training in trainings),
         seconds=sum(training.seconds for training in trainings),
         trained=sum(weights.values()),
-        stored=sum(weights[entry.manifest.digest] for entry in served),
+        stored=sum(weights[digest] for digest in served),
+        unknown=sum(entry is None or entry.manifest.origin == IMPORTED for entry in {**made, **found}.values()),
     )
 
 
@@ -100,12 +119,20 @@ def result_of(
     )
 
 
-def _carriers(manifest: Manifest, registry: Registry) -> tuple[Entry, ...]:
-    found = []
-    for parent in manifest.carriers:
-        entries = registry.by_digest(parent.digest, parent.name)
-        found += list(entries[-1:])
-    return tuple(found)
+def _found(ref: ParentRef, registry: Registry) -> Entry | None:
+    """An adapter by its digest, from the first place that has it; those farther away are not asked then."""
+    for place in _places(registry):
+        try:
+            entries = place.by_digest(ref.digest, ref.name)
+        except HubError:
+            continue
+        if entries:
+            return entries[-1]
+    return None
+
+
+def _places(registry: Registry) -> Iterator[Registry]:
+    return registry.registries if isinstance(registry, Places) else iter((registry,))
 
 
 def _weights(folder: Path) -> int:
@@ -113,9 +140,5 @@ def _weights(folder: Path) -> int:
     count = 0
     for path in folder.glob("*.safetensors"):
         with safe_open(path, framework="np") as file:
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                size = 1
-                for length in file.get_slice(key).get_shape():
-                    size *= length
-                count += size
+            count += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no mapping
     return count
