@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from badx_hub.grid.plan import Evaluate, TrainTask
+from badx_hub.grid.plan import Evaluate, TrainLanguage, TrainTask
 from badx_hub.grid.study import Study
 from badx_hub.grid.work import Seen, State
-from badx_hub.manifest import TRAINED, Manifest
+from badx_hub.manifest import TRAINED
 from badx_hub.registry import Entry
 
 Sort = tuple[str | None, bool]
@@ -44,13 +44,16 @@ def cost_of(seen: Seen, study: Study, rates: Mapping[Sort, float]) -> Cost | Non
     step = seen.step
     if isinstance(step, Evaluate):
         return None
-    if isinstance(step, TrainTask):
-        recipe, sort = study.task_recipe(step.task, step.seed), (step.task, step.setup.trains_base)
-        a_step = recipe.batch_size
-    else:
-        language, sort = study.language_recipe(step.mixture, step.seed), (None, False)
-        a_step = language.batch_size * language.max_length
-        recipe = language
-    left = 0 if seen.state is State.DONE else (recipe.steps - seen.resumed) * a_step
+    steps, a_step, sort = _training(step, study)
+    left = 0 if seen.state is State.DONE else (steps - seen.resumed) * a_step
     rate = rates.get(sort)
-    return Cost(recipe.steps, left, left / rate if rate else None if left else 0.0)
+    return Cost(steps, left, left / rate if rate else None if left else 0.0)
+
+
+def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, Sort]:
+    """Optimizer steps, units read in each, and trainings of what sort are as fast."""
+    if isinstance(step, TrainTask):
+        recipe = study.task_recipe(step.task, step.seed)
+        return recipe.steps, recipe.batch_size, (step.task, step.setup.trains_base)
+    language = study.language_recipe(step.mixture, step.seed)
+    return language.steps, language.batch_size * language.max_length, (None, False)

@@ -7,7 +7,6 @@ study or another; and what is changed has another key, and so has all that stand
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path

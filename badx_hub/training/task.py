@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from badx_hub.registry import Entry, Registry, Wanted, resolve
 from badx_hub.setups import DEFAULT, Carrier, Reach, Setup, setup_named
 from badx_hub.tasks import AnyTask, task_named
 from badx_hub.tasks.base import EpochBatches, labelled_only
-from badx_hub.tasks.files import Split
+from badx_hub.tasks.files import DataReference, Split
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.runs import Run, Trained, seed_label
 
@@ -194,7 +195,9 @@ def _prepared(
     chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
     carriers = _carriers(setup, mixture, base, name_label, registry)
     found = base_of(carriers[0].manifest.base, base) if carriers else resolve_base(base or DEFAULT_BASE)
-    read = {split: chosen.read(data, split) for split in TRAINING_SPLITS}
+    files = {split: tuple(chosen.references(data, split)) for split in TRAINING_SPLITS}
+    hashable: Any = chosen  # as every frozen dataclass is
+    read = {split: _examples(hashable, data, split, files[split]) for split in TRAINING_SPLITS}
     labels = chosen.labels(read["train"])
     refs = tuple(ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) for carrier in carriers)
     takes_turns = setup.training is Carrier.EACH
@@ -205,7 +208,7 @@ def _prepared(
         sources=tuple(
             SourceRef(language=mixture.source, name=file.name, digest=file.digest, counts={})
             for split in TRAINING_SPLITS
-            for file in chosen.references(data, split)
+            for file in files[split]
         ),
         parent=refs[0] if refs and not takes_turns else None,
         cycle=refs if takes_turns else (),
@@ -213,6 +216,12 @@ def _prepared(
     )
     examples = {split: chosen.aligned(examples, labels) for split, examples in read.items()}
     return _Prepared(run, chosen, examples, carriers)
+
+
+@lru_cache(maxsize=len(TRAINING_SPLITS))
+def _examples(task: AnyTask, data: str, split: Split, _files: tuple[DataReference, ...]) -> tuple[Any, ...]:
+    """The examples of a split. Many runs in a row are about the same data: it is read again when its files change."""
+    return task.read(data, split)
 
 
 def _carriers(
