@@ -1,0 +1,193 @@
+"""Boards: a task's comparisons of all targets side by side; what tables and plots are read from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from statistics import fmean
+
+from badx_hub.errors import UsageError
+from badx_hub.evaluation.compare import Average, Compared, contender, summarise
+from badx_hub.evaluation.results import Cost, Result
+from badx_hub.evaluation.significance import RESAMPLES
+from badx_hub.languages import Mixture, name_of
+from badx_hub.setups import SETUPS, setup_named
+
+BALANCED = "1:1"
+
+_METRIC_TITLES = {"macro_f1": "macro F1", "f1": "F1", "uas": "UAS", "las": "LAS"}
+
+
+@dataclass(frozen=True)
+class Board:
+    """What was compared for one task on one base: `compared` by target and name ("bad-x@5:1", see `contender`).
+
+    `metric` is the one that differences are about. `baseline` is the name to which they are; where it has no result
+    for a target, there are none. Scores are fractions.
+    """
+
+    base: str
+    source: str
+    task: str
+    split: str
+    metric: str
+    baseline: str
+    compared: Mapping[str, Mapping[str, Compared]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is compared, by setup in the order of `SETUPS`, then from target-heavy to source-heavy."""
+        return tuple(sorted({name for group in self.compared.values() for name in group}, key=_rank))
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """All names but the baseline."""
+        return tuple(name for name in self.names if name != self.baseline)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """By the names of the languages."""
+        return tuple(sorted(self.compared, key=lambda tag: (name_of(tag), tag)))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those that every result has, `metric` first."""
+        everywhere = set.intersection(*(set(result.metrics) for result in self.results))
+        return (self.metric, *sorted(everywhere - {self.metric}))
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        return tuple(result for group in self.compared.values() for one in group.values() for result in one.results)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({result.seed for result in self.results}))
+
+    def common(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The targets for which there is every one of `names`: what averages can be compared over."""
+        wanted = set(names)
+        return tuple(target for target in self.targets if wanted <= set(self.compared[target]))
+
+    def score(self, name: str, target: str, metric: str) -> Average | None:
+        """Over seeds; None where there is no result."""
+        found = self.compared[target].get(name)
+        return found.averages[metric] if found else None
+
+    def average(self, name: str, metric: str, targets: Sequence[str]) -> Average | None:
+        """Over `targets`, for all of which there must be results; None without targets.
+
+        The spread is over the averages of those seeds that have all targets.
+        """
+        if not targets:
+            return None
+        runs = [{run.seed: run.metrics[metric] for run in self.compared[target][name].results} for target in targets]
+        seeds = sorted(set.intersection(*(set(run) for run in runs)))
+        by_seed = [fmean(run[seed] for run in runs) for seed in seeds]
+        spread = Average.of(by_seed).spread if by_seed else None
+        return Average(fmean(fmean(run.values()) for run in runs), spread)
+
+    def gain(self, name: str, metric: str, targets: Sequence[str]) -> float | None:
+        """The average over `targets` less the baseline's; None without targets."""
+        ours, theirs = (self.average(one, metric, targets) for one in (name, self.baseline))
+        return ours.mean - theirs.mean if ours and theirs else None
+
+    def costs(self, name: str) -> tuple[Cost, ...]:
+        """Of one run, for each target that has one."""
+        return tuple(self.compared[target][name].cost for target in self.common([name]))
+
+
+def boards_of(results: Iterable[Result], baseline: str, *, resamples: int = RESAMPLES) -> tuple[Board, ...]:
+    """A board a task, in the order of the tasks' names; the order of `results` does not matter.
+
+    Raises:
+        UsageError: an unknown setup as `baseline`; no results; results that do not belong on one board (two bases;
+            two sources, splits or main metrics of a task; two results for one cell and seed); what `summarise` raises.
+    """
+    setup_named(parts_of(baseline)[0])
+    known = sorted(results, key=lambda one: (one.task, one.target, contender_of(one), one.seed, one.adapters))
+    if not known:
+        raise UsageError("There are no results to report. Evaluate something first.")
+    _only("base", {result.base for result in known})
+    _refuse_repeated(known)
+    groups = groupby(known, key=lambda result: result.task)
+    return tuple(_board(tuple(group), baseline, resamples) for _, group in groups)
+
+
+def contender_of(result: Result) -> str:
+    """The name of a result in comparisons."""
+    return contender(result.setup, Mixture.parse(result.mixture))
+
+
+def parts_of(name: str) -> tuple[str, str]:
+    """The setup and the ratio of a name: ("bad-x", "5:1"). The balanced ratio is the one not written."""
+    setup, _, ratio = name.partition("@")
+    return setup, ratio or BALANCED
+
+
+def share_of_source(ratio: str) -> Fraction:
+    """The part of the batches that are in the source: 5/6 for "5:1"."""
+    weights = [int(weight) for weight in ratio.split(":")]
+    return Fraction(weights[0], sum(weights))
+
+
+def titles(names: Iterable[str]) -> Mapping[str, str]:
+    """What to call each name in a report; with its ratio, where the setup is there at any but the balanced one."""
+    known = tuple(names)
+    swept = {parts_of(name)[0] for name in known if "@" in name}
+    return {name: _title(name, with_ratio=parts_of(name)[0] in swept) for name in known}
+
+
+def task_title(task: str) -> str:
+    return task.upper()
+
+
+def metric_title(metric: str) -> str:
+    return _METRIC_TITLES.get(metric, metric.replace("_", " "))
+
+
+def _title(name: str, *, with_ratio: bool) -> str:
+    setup, ratio = parts_of(name)
+    return f"{setup_named(setup).title} {ratio}" if with_ratio else setup_named(setup).title
+
+
+def _rank(name: str) -> tuple[int, Fraction, str]:
+    setup, ratio = parts_of(name)
+    return list(SETUPS).index(setup), share_of_source(ratio), ratio
+
+
+def _board(results: Sequence[Result], baseline: str, resamples: int) -> Board:
+    task = results[0].task
+    by_target = groupby(results, key=lambda result: result.target)
+    return Board(
+        base=results[0].base,
+        source=_only(f"source of {task}", {result.source for result in results}),
+        task=task,
+        split=_only(f"split of {task}", {result.split for result in results}),
+        metric=_only(f"main metric of {task}", {result.metric for result in results}),
+        baseline=baseline,
+        compared={target: _compared(tuple(group), baseline, resamples) for target, group in by_target},
+    )
+
+
+def _compared(results: Sequence[Result], baseline: str, resamples: int) -> Mapping[str, Compared]:
+    there = any(contender_of(result) == baseline for result in results)
+    return {one.name: one for one in summarise(results, baseline if there else None, resamples=resamples)}
+
+
+def _refuse_repeated(results: Sequence[Result]) -> None:
+    seen: dict[tuple[str, str, str, int], Result] = {}
+    for result in results:
+        cell = (result.task, result.target, contender_of(result), result.seed)
+        if (other := seen.setdefault(cell, result)) is not result:
+            raise UsageError(
+                f"There are two results of {cell[2]} for {result.task} in {result.target} with seed {result.seed}: "
+                f"of {other.adapters[-1][0]} and of {result.adapters[-1][0]}. Leave one of them out."
+            )
+
+
+def _only(what: str, found: set[str]) -> str:
+    if len(found) > 1:
+        raise UsageError(f"One report has one {what}, not {' and '.join(sorted(found))}. Make a report of each.")
+    return next(iter(found))

@@ -1,0 +1,278 @@
+"""Figures of boards and learning curves. Each is None where there is too little to show.
+
+Lines differ by marker and dash as well as by colour, and every cell of a heat map has its number: all figures can be
+read in grey and by the colour-blind.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from badx_hub.evaluation.board import Board, metric_title, parts_of, share_of_source, task_title, titles
+from badx_hub.evaluation.tables import POINTS
+from badx_hub.languages import Mixture, name_of
+from badx_hub.names import AdapterName
+from badx_hub.setups import SETUPS, setup_named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+Curves = Mapping[str, Sequence[Mapping[str, float]]]
+"""Rows of `curves.csv` (step, loss, "wo/perplexity", ...) by the name of the adapter."""
+
+# Okabe and Ito's colours, without the yellow that fades on white; their greys differ too.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+_MARKERS = "osD^vPX"
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "badx_hub",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_KINDS = {"language": "LA", "bilingual": "BA", "multilingual": "MA"}
+_ORDER: tuple[str | None, ...] = (None, *SETUPS)
+_WIDTH = 6.4
+_PANELS_A_ROW = 3
+_MARKED = 8
+_DARK = 0.6
+"""How far from white a cell may be, of the way to the end of the scale, for black print."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a figure: (step, value) points. Lines of one label look alike: they are runs with other seeds."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+
+
+def ratio_figure(boards: Iterable[Board]) -> Figure | None:
+    """Each task's main metric by ratio, from target-heavy to source-heavy, averaged over languages.
+
+    As the gain over the baseline, if every task has it. None unless a setup was run at two ratios or more on one language.
+    """
+    swept = [(board, setup, names) for board in boards for setup, names in _swept(board).items()]
+    if not swept:
+        return None
+    relative = all(board.common([*names, board.baseline]) for board, _, names in swept)
+    ratios = sorted({parts_of(name)[1] for _, _, names in swept for name in names}, key=share_of_source)
+    figure, (axes,) = _figure(1, height=3.4)
+    for (board, setup, names), style in zip(swept, _styles(), strict=False):
+        values = _by_ratio(board, names, relative=relative)
+        label = f"{setup_named(setup).title}, {task_title(board.task)}, {metric_title(board.metric)}"
+        axes.plot([ratios.index(ratio) for ratio in values], list(values.values()), label=label, **style)
+    axes.set_xticks(range(len(ratios)), ratios)
+    baseline = swept[0][0].baseline
+    label = f"average gain over {titles([baseline])[baseline]}, points" if relative else "average, points"
+    axes.set(xlabel="source : target batches, from target-heavy to source-heavy", ylabel=label)
+    if relative:
+        axes.axhline(0, color="0.4", linewidth=1)
+    axes.grid(visible=True, alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def gains_figure(board: Board) -> Figure | None:
+    """A heat map of the main metric's gain over the baseline: a row a language, a column a setup.
+
+    None below two cells.
+    """
+    gains = {
+        (target, name): POINTS * gain
+        for name in board.rivals
+        for target in board.common([name, board.baseline])
+        if (gain := board.gain(name, board.metric, [target])) is not None
+    }
+    if len(gains) < 2:
+        return None
+    targets = [target for target in board.targets if any(cell[0] == target for cell in gains)]
+    names = [name for name in board.rivals if any(cell[1] == name for cell in gains)]
+    called = titles(board.names)
+    width, height = 2.6 + 0.85 * len(names), 1.1 + 0.34 * max(len(targets), 3)
+    figure, (axes,) = _figure(1, height=height, width=width)
+    image = _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
+    axes.set_xticks(range(len(names)), [called[name].replace(" ", "\n", 1) for name in names])
+    axes.set_yticks(range(len(targets)), [name_of(target) for target in targets])
+    bar = figure.colorbar(
+        image, ax=axes, label=f"{metric_title(board.metric)} less\n{called[board.baseline]}'s, points"
+    )
+    bar.outline.set_visible(False)
+    return figure
+
+
+def language_curves(curves: Curves) -> Figure | None:
+    """Held-out perplexity of each target by step, on a log axis: a panel a language, a line a kind and ratio."""
+    panels: dict[str, list[Line]] = {}
+    names = [name for name in _names(curves) if name.task is None]
+    for name in names:
+        for target in name.mixture.targets:
+            line = _line(_carrier(name), curves[str(name)], f"{target}/perplexity")
+            panels.setdefault(target, []).append(line)
+    named = {name_of(tag): panels[tag] for tag in sorted(panels, key=lambda tag: (name_of(tag), tag))}
+    return _small_multiples(named, map(_carrier, names), ylabel="perplexity", logarithmic=True)
+
+
+def task_curves(curves: Curves, task: str, metric: str, source: str) -> Figure | None:
+    """A task's metric on the source's dev split by step: a panel a target, a line a setup.
+
+    What was trained for no single target (on the source's LA, on an MA, on nothing) is in every panel.
+    """
+    names = [name for name in _names(curves) if name.task == task]
+    own = [name for name in names if name.mixture.kind == "bilingual"]
+    shared = [name for name in names if name.mixture.kind != "bilingual"]
+    targets = sorted({name.mixture.targets[0] for name in own}, key=lambda tag: (name_of(tag), tag))
+    groups = {name_of(target): [one for one in own if one.mixture.targets == (target,)] for target in targets}
+    panels = {
+        title: [_line(_on(name), curves[str(name)], f"{source}/{metric}", POINTS) for name in [*group, *shared]]
+        for title, group in (groups or {"any target": []}).items()
+    }
+    label = f"{name_of(source)} dev {metric_title(metric)}, points"
+    return _small_multiples(panels, map(_on, names), ylabel=label, logarithmic=False)
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The same figure gives the same bytes: no dates, fixed ids; letters are shapes, so that no font is needed."""
+    return _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+
+
+def to_png(figure: Figure) -> bytes:
+    """As `to_svg`, at 150 dots an inch."""
+    return _saved(figure, "png", {"Software": None})
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
+    from matplotlib import rc_context
+
+    stream = io.BytesIO()
+    with rc_context(_STYLE):
+        figure.savefig(stream, format=kind, dpi=150, metadata=metadata)
+    return stream.getvalue()
+
+
+def _figure(panels: int, *, height: float, width: float = _WIDTH, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = min(panels, _PANELS_A_ROW)
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        grid = figure.subplots(ceil(panels / columns), columns, sharey=share_y, squeeze=False)
+    axes = [one for row in grid for one in row]
+    for spare in axes[panels:]:
+        spare.remove()
+    return figure, axes[:panels]
+
+
+def _swept(board: Board) -> Mapping[str, tuple[str, ...]]:
+    """The names of each setup that was run at several ratios of two languages, for one language at least."""
+    found: dict[str, list[str]] = {}
+    for name in board.names:
+        setup, ratio = parts_of(name)
+        if ratio.count(":") == 1:
+            found.setdefault(setup, []).append(name)
+    return {setup: tuple(names) for setup, names in found.items() if len(names) > 1 and board.common(names)}
+
+
+def _by_ratio(board: Board, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
+    """In points; averages over the languages that have all ratios, and the baseline if it is needed."""
+    targets = board.common([*names, board.baseline] if relative else names)
+    below = board.average(board.baseline, board.metric, targets) if relative else None
+    averages = {parts_of(name)[1]: board.average(name, board.metric, targets) for name in names}
+    return {ratio: POINTS * (one.mean - (below.mean if below else 0)) for ratio, one in averages.items() if one}
+
+
+def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> AxesImage:
+    """Cells in colours that diverge from zero, each with its signed number; missing ones are white, with a dash."""
+    limit = max(abs(value) for row in rows for value in row if value is not None) or 1.0
+    table = [[float("nan") if value is None else value for value in row] for row in rows]
+    image = axes.imshow(table, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+    for y, row in enumerate(rows):
+        for x, value in enumerate(row):
+            colour = "white" if value is not None and abs(value) > _DARK * limit else "black"
+            axes.text(x, y, "-" if value is None else f"{value:+.1f}", ha="center", va="center", color=colour)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+def _names(curves: Curves) -> list[AdapterName]:
+    """The adapters whose curves have two points or more (one point is no curve): by setup, kind and ratio."""
+    names = (AdapterName.parse(name) for name, rows in curves.items() if len(rows) > 1)
+    return sorted(names, key=lambda name: (_ORDER.index(name.setup), *_mixture_rank(name.mixture), str(name)))
+
+
+def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
+    return list(_KINDS).index(mixture.kind), Fraction(mixture.weights[0], sum(mixture.weights))
+
+
+def _carrier(name: AdapterName) -> str:
+    """What kind of language-side adapter an adapter is, or is named after: "LA", "BA 5:1"."""
+    kind = _KINDS[name.mixture.kind]
+    return f"{kind} {':'.join(map(str, name.mixture.weights))}" if name.mixture.kind == "bilingual" else kind
+
+
+def _on(name: AdapterName) -> str:
+    """What carried a task adapter in training."""
+    return setup_named(name.setup).title if name.setup else f"on {_carrier(name)}"
+
+
+def _line(label: str, rows: Sequence[Mapping[str, float]], key: str, scale: float = 1) -> Line:
+    return Line(label, tuple((row["step"], scale * row[key]) for row in rows if key in row))
+
+
+def _small_multiples(
+    panels: Mapping[str, Sequence[Line]], order: Iterable[str], *, ylabel: str, logarithmic: bool
+) -> Figure | None:
+    """A panel a title, all with one legend, its labels in that order. None without any line."""
+    filled = {title: [line for line in lines if line.points] for title, lines in panels.items()}
+    filled = {title: lines for title, lines in filled.items() if lines}
+    if not filled:
+        return None
+    there = {line.label for lines in filled.values() for line in lines}
+    labels = [label for label in dict.fromkeys(order) if label in there]
+    styles = dict(zip(labels, _styles(), strict=False))
+    rows = ceil(len(filled) / _PANELS_A_ROW)
+    figure, grid = _figure(len(filled), height=0.9 + 2.1 * rows, share_y=not logarithmic)
+    for axes, (title, lines) in zip(grid, filled.items(), strict=True):
+        _curves_panel(axes, lines, styles)
+        axes.set_title(title)
+        axes.set_xlabel("optimizer steps" if axes in grid[-_PANELS_A_ROW:] else "")
+        if logarithmic:
+            _plain_log_axis(axes)
+    figure.supylabel(ylabel, fontsize="medium")
+    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _curves_panel(axes: Axes, lines: Sequence[Line], styles: Mapping[str, Mapping[str, Any]]) -> None:
+    for line in lines:
+        steps, values = zip(*line.points, strict=True)
+        every = ceil(len(steps) / _MARKED)
+        axes.plot(steps, values, label=line.label, markevery=every, **styles[line.label])
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _plain_log_axis(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _styles() -> Iterable[dict[str, Any]]:
+    for colour, marker, dash in zip(cycle(_COLOURS), cycle(_MARKERS), cycle(_DASHES), strict=False):
+        yield {"color": colour, "marker": marker, "linestyle": dash, "linewidth": 1.4, "markersize": 4.5}

@@ -1,0 +1,281 @@
+"""Tables of boards: what stands in which cell, and the same table as Markdown, CSV and LaTeX. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from badx_hub.evaluation.board import Board, metric_title, parts_of, task_title, titles
+from badx_hub.evaluation.compare import Average
+from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
+from badx_hub.languages import name_of
+from badx_hub.registry.cards import as_markdown
+from badx_hub.setups import setup_named
+
+POINTS = 100
+"""Scores are fractions; tables and figures are in points."""
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
+        **{"±": r"$\pm$", "†": r"\dag{}", "<": r"\textless{}", ">": r"\textgreater{}"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What people read, and for files of numbers its value and its spread over seeds. `best`: nothing is higher."""
+
+    text: str
+    value: float | str | None = None
+    spread: float | None = None
+    best: bool = False
+
+    @property
+    def number(self) -> bool:
+        """Whether it holds a number, or the place of one."""
+        return not isinstance(self.value, str)
+
+
+MISSING = Cell("-")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`name` is that of its files; the first cell of each row says what the row is about."""
+
+    name: str
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def score_table(board: Board, metric: str) -> Table:
+    """A row for each of what is compared, a column a target; then averages, gains and what is published."""
+    shared, called = board.common(board.names), titles(board.names)
+    columns = [[_score(board.score(name, target, metric)) for name in board.names] for target in board.targets]
+    columns.append([_score(board.average(name, metric, shared)) for name in board.names])
+    header = ["Setup", *(_language(target) for target in board.targets), "Average"]
+    columns = [_best_marked(column) for column in columns]
+    if board.baseline in board.names:
+        header.append(f"Gain over {called[board.baseline]}")
+        columns.append([_gain(board, name, metric, shared) for name in board.names])
+    found = [published_average(board.task, metric, name, board.baseline) for name in board.names]
+    if any(found):
+        header.append("Published (mBERT, its languages)")
+        columns.append([_published(one) for one in found])
+    return Table(
+        name=f"{board.task}-{metric}",
+        title=f"{task_title(board.task)}: {metric_title(metric)}, in points",
+        header=tuple(header),
+        rows=_rows([_word(called[name]) for name in board.names], *columns),
+        notes=_score_notes(board, shared, found),
+    )
+
+
+def cost_table(board: Board) -> Table:
+    """What one run of each setup took, on average over the targets it was run for."""
+    called = titles(board.names)
+    costs = [board.costs(name) for name in board.names]
+    counts = ("steps", "tokens", "sentences", "seconds", "trained", "stored")
+    columns = [[_count(fmean(getattr(cost, field) for cost in known)) for known in costs] for field in counts]
+    unknown = [
+        called[name] for name, known in zip(board.names, costs, strict=True) if any(one.unknown for one in known)
+    ]
+    notes = ["A run is all training that a stack needs, shared adapters included, for one target and one seed."]
+    notes += [f"What some adapters took is not known and not counted: {', '.join(unknown)}."] if unknown else []
+    return Table(
+        name=f"{board.task}-cost",
+        title=f"{task_title(board.task)}: cost of a run, on average over targets",
+        header=("Setup", "Steps", "Tokens", "Sentences", "Seconds", "Trained weights", "Stored weights"),
+        rows=_rows([_word(called[name]) for name in board.names], *columns),
+        notes=tuple(notes),
+    )
+
+
+def significance_table(board: Board) -> Table | None:
+    """Each setup's gain over the baseline, target by target; None where there is nothing to compare."""
+    called = titles({*board.names, board.baseline})
+    baseline = called[board.baseline]
+    rows = [
+        (
+            _word(_language(target)),
+            _word(called[name]),
+            _signed(difference.delta),
+            _signed(difference.low),
+            _signed(difference.high),
+            Cell(f"{difference.p:.4f}", round(difference.p, 6)),
+        )
+        for target in board.targets
+        for name in board.rivals
+        if (one := board.compared[target].get(name)) and (difference := one.difference)
+    ]
+    if not rows:
+        return None
+    return Table(
+        name=f"{board.task}-significance",
+        title=f"{task_title(board.task)}: gain in {metric_title(board.metric)} over {baseline}, in points",
+        header=("Language", "Setup", "Gain", "95 % from", "95 % to", "p"),
+        rows=tuple(rows),
+        notes=(
+            "The interval is that of a paired bootstrap over the test examples, p that of a two-sided permutation test "
+            "on them; runs with several seeds are taken together. Neither speaks about other seeds, and p is not "
+            "corrected for the number of comparisons.",
+        ),
+    )
+
+
+def published_table(boards: Iterable[Board]) -> Table | None:
+    """Published gains beside ours, for the tasks of `boards`; None where the paper has nothing on them."""
+    by_task = {board.task: board for board in boards}
+    figures = [figure for figure in PUBLISHED if figure.task in by_task]
+    if not figures:
+        return None
+    remarks = dict.fromkeys(figure.remark for figure in figures if figure.remark)
+    return Table(
+        name="published",
+        title="Published gains beside ours, in points",
+        header=("Task", "Metric", "Setup", "Over", "Published for", "Published", "Ours", "Our languages"),
+        rows=tuple(_beside(figure, by_task[figure.task]) for figure in figures),
+        notes=(CAVEAT, FINDINGS, *(f"† {remark}" for remark in remarks)),
+    )
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table with its notes below; the best cells are bold, and no text can be taken for markup."""
+    lines = ["| " + " | ".join(as_markdown(text) for text in table.header) + " |"]
+    lines.append("|" + "|".join("---:" if cell.number else "---" for cell in table.rows[0]) + "|")
+    for row in table.rows:
+        texts = (f"**{as_markdown(cell.text)}**" if cell.best else as_markdown(cell.text) for cell in row)
+        lines.append("| " + " | ".join(texts) + " |")
+    return "\n".join([*lines, *(f"\n{as_markdown(note)}" for note in table.notes)]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """Plain numbers, empty where there are none; the spread over seeds in a column of its own."""
+    from pandas import DataFrame
+
+    data: dict[str, Sequence[float | str | None]] = {}
+    for index, title in enumerate(table.header):
+        cells = [row[index] for row in table.rows]
+        data[title] = [cell.value for cell in cells]
+        if any(cell.spread is not None for cell in cells):
+            data[f"{title} (standard deviation)"] = [cell.spread for cell in cells]
+    return str(DataFrame(data, dtype=object).to_csv(index=False, lineterminator="\n"))
+
+
+def to_latex(table: Table) -> str:
+    r"""A `table` with `booktabs` rules, its caption and the label `tab:NAME`; the notes are comments above it."""
+    from pandas import DataFrame
+
+    rows = [
+        [rf"\textbf{{{_latex(cell.text)}}}" if cell.best else _latex(cell.text) for cell in row] for row in table.rows
+    ]
+    # By position: two columns may have one title.
+    frame = DataFrame(rows, dtype=object)
+    text = frame.to_latex(
+        index=False,
+        header=[_latex(title) for title in table.header],
+        escape=False,
+        column_format="".join("r" if cell.number else "l" for cell in table.rows[0]),
+        caption=_latex(table.title),
+        label=f"tab:{table.name}",
+    )
+    return "".join(f"% {' '.join(note.split())}\n" for note in table.notes) + str(text)
+
+
+def _rows(*columns: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(zip(*columns, strict=True))
+
+
+def _score_notes(board: Board, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
+    notes = [f"Zero-shot from {name_of(board.source)} on the {board.split} split, base {board.base}."]
+    if not shared:
+        notes.append("No language has all setups, so there is no average.")
+    elif len(shared) < len(board.targets):
+        notes.append(f"Averages are over the languages that have all setups: {', '.join(map(_language, shared))}.")
+    if len(board.seeds) > 1:
+        seeds = ", ".join(str(seed) for seed in board.seeds)
+        notes.append(f"Mean over seeds {seeds}, ± the standard deviation where a setup has several.")
+    if board.baseline not in board.names:
+        baseline = titles([board.baseline])[board.baseline]
+        notes.append(f"The baseline, {baseline}, has no results, so there are no gains.")
+    notes += [SHORT_CAVEAT] if any(found) else []
+    return (*notes, *(f"† {one.remark}" for one in found if one and one.remark))
+
+
+def _beside(figure: Published, board: Board) -> tuple[Cell, ...]:
+    setup, ratio = parts_of(figure.name)
+    there = board.common([figure.name, figure.baseline])
+    targets = [target for target in there if figure.target in (None, target)]
+    ours = _difference(board, figure, targets) if figure.metric in board.metrics else None
+    return (
+        _word(task_title(figure.task)),
+        _word(metric_title(figure.metric)),
+        _word(f"{setup_named(setup).title} {ratio}"),
+        _word(setup_named(figure.baseline).title),
+        _word(_language(figure.target) if figure.target else "average"),
+        _published(figure),
+        MISSING if ours is None else _signed(ours),
+        _word(", ".join(map(_language, targets)) if ours is not None else "-"),
+    )
+
+
+def _difference(board: Board, figure: Published, targets: Sequence[str]) -> float | None:
+    return replace(board, baseline=figure.baseline).gain(figure.name, figure.metric, targets)
+
+
+def _published(figure: Published | None) -> Cell:
+    if figure is None:
+        return MISSING
+    return Cell(f"{figure.delta:+.2f}{' †' if figure.remark else ''}", figure.delta)
+
+
+def _gain(board: Board, name: str, metric: str, targets: Sequence[str]) -> Cell:
+    gain = None if name == board.baseline else board.gain(name, metric, targets)
+    return MISSING if gain is None else _signed(gain)
+
+
+def _score(average: Average | None) -> Cell:
+    if average is None:
+        return MISSING
+    text = f"{POINTS * average.mean:.2f}"
+    if average.spread is None:
+        return Cell(text, _points(average.mean))
+    return Cell(f"{text} ± {POINTS * average.spread:.2f}", _points(average.mean), _points(average.spread))
+
+
+def _best_marked(column: Sequence[Cell]) -> list[Cell]:
+    """The highest cells marked, equal to the two decimals shown; in a column of one score, none."""
+    shown = [round(cell.value, 2) for cell in column if isinstance(cell.value, float)]
+    if len(shown) < 2:
+        return list(column)
+    return [replace(cell, best=isinstance(cell.value, float) and round(cell.value, 2) == max(shown)) for cell in column]
+
+
+def _signed(fraction: float) -> Cell:
+    return Cell(f"{round(POINTS * fraction, 2) + 0.0:+.2f}", _points(fraction))  # no -0.00
+
+
+def _count(value: float) -> Cell:
+    return Cell(f"{value:,.0f}", round(value))
+
+
+def _word(text: str) -> Cell:
+    return Cell(text, text)
+
+
+def _language(tag: str) -> str:
+    return f"{name_of(tag)} ({tag})"
+
+
+def _points(fraction: float) -> float:
+    return round(POINTS * fraction, 4)
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX)
