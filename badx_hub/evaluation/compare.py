@@ -1,0 +1,296 @@
+"""Setups side by side on the same data: means over runs, the difference to a baseline, and what each cost."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from statistics import fmean, stdev
+from typing import Any
+
+from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.evaluation import evaluate
+from badx_hub.evaluation.results import Cost, Result, result_of
+from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_tallies, pooled
+from badx_hub.languages import Mixture
+from badx_hub.registry import Resolution, Wanted
+from badx_hub.registry.places import Places, Where, find, open_places
+from badx_hub.registry.resolve import training_commands
+from badx_hub.setups import Reach, setup_named
+from badx_hub.stack import load_entries
+from badx_hub.tasks.files import Split
+from badx_hub.training.runs import seed_label
+
+
+@dataclass(frozen=True)
+class Average:
+    """A metric over runs: its mean, and its sample standard deviation (None for a single run). Fractions."""
+
+    mean: float
+    spread: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Average:
+        return cls(fmean(values), stdev(values) if len(values) > 1 else None)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A setup at a ratio, over its runs.
+
+    `averages` has every metric by name, `difference` is to the baseline by the `metric` of the results (None for the
+    baseline itself), and `cost` that of one run: the mean over the runs.
+    """
+
+    name: str
+    results: tuple[Result, ...]
+    averages: Mapping[str, Average]
+    difference: Difference | None
+    cost: Cost
+
+    @property
+    def score(self) -> Average:
+        """The metric that `difference` is about."""
+        return self.averages[self.results[0].metric]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run that is not in the registry: why not, in a sentence, and what to type in order to get it."""
+
+    name: str
+    seed: int
+    reason: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found. `baseline` is None where no run of it is there; then there are no differences."""
+
+    compared: tuple[Compared, ...]
+    missing: tuple[Missing, ...]
+    baseline: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run to compare: what to look for, and its seed."""
+
+    wanted: Wanted
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The setup with its ratio: "bad-x@5:1"."""
+        return contender(self.wanted.setup, self.wanted.mixture)
+
+
+def contender(setup: str, mixture: Mixture) -> str:
+    """What a setup at the ratio of `mixture` is called in comparisons: "bad-x" if 1:1, else "bad-x@5:1"."""
+    _, at, ratio = str(mixture).partition("@")
+    return f"{setup}{at}{ratio}"
+
+
+def runs_of(
+    mixture: Mixture, task: str, setups: Iterable[str], *, seeds: int = 1, base: str | None = None
+) -> tuple[Run, ...]:
+    """Seeds 1 to `seeds` of each setup, each run once.
+
+    Args:
+        mixture: its ratio is that of the setups that have one.
+        setups: names of setups, with a ratio of their own or without: "bad-x", "bad-x@5:1".
+
+    Raises:
+        UsageError: no or an unknown setup; a ratio that does not fit or that the setup does not have.
+    """
+    chosen = dict.fromkeys(_asked(text, mixture) for text in setups)
+    if not chosen:
+        raise UsageError("There is nothing to compare. Name setups, such as bad-x,mad-x,ta-only.")
+    return tuple(
+        Run(Wanted(one, task, base=base, setup=setup, label=seed_label(seed)), seed)
+        for setup, one in chosen
+        for seed in range(1, seeds + 1)
+    )
+
+
+def compare(
+    runs: Sequence[Run],
+    data: str,
+    *,
+    baseline: str | None = None,
+    split: Split = "test",
+    registry: Where = None,
+    base: str | None = None,
+    offline: bool = False,
+    options: Mapping[str, Any] | None = None,
+    batch_size: int = 32,
+    before: Callable[[Run], None] | None = None,
+) -> Comparison:
+    """Evaluate the runs that are there, one after the other, and summarise them; what is missing stops nobody.
+
+    Args:
+        runs: as `runs_of` makes them.
+        data: of the target, as for `evaluate`.
+        baseline: one of the runs' names, such as "mad-x" or "bad-x@5:1"; default the first run's.
+        registry, base, offline, options: as for `load_bilingual_stack`.
+        before: is called with each run before it is evaluated.
+
+    Raises:
+        NotFoundError: not one run is there; no such data.
+        UsageError: an unknown baseline; more than one target; what `summarise` raises.
+        As `load_entries` and `evaluate` do.
+    """
+    target = _target(runs)
+    named = baseline_named(runs, baseline)
+    places = open_places(registry, offline=offline)
+    found, missing = _located(runs, places)
+    results = []
+    for run, resolution in found:
+        if before:
+            before(run)
+        stack = load_entries(
+            resolution.entries, places, base=base, setup=resolution.setup, offline=offline, options=options
+        )
+        done = evaluate(stack, data, split=split, batch_size=batch_size)
+        metric, mixture = stack.task.selection_metric, str(run.wanted.mixture)
+        results.append(result_of(done, stack.entries, places, mixture=mixture, target=target, metric=metric))
+        # A model refers to itself: without a collection the next one would be loaded beside it.
+        del stack
+        gc.collect()
+    there = named if any(run.name == named for run, _ in found) else None
+    return Comparison(summarise(results, there), missing, there)
+
+
+def summarise(
+    results: Sequence[Result], baseline: str | None = None, *, resamples: int = RESAMPLES
+) -> tuple[Compared, ...]:
+    """Results grouped by setup and ratio, in the order of their first ones. Pure.
+
+    Runs of a setup are taken together sentence by sentence (`pooled`): the interval and the p-value are about other
+    sentences, the spread about other seeds.
+
+    Args:
+        baseline: the name of a group ("mad-x", "bad-x@5:1"), to which the others are compared; None: no differences.
+
+    Raises:
+        UsageError: no results; not all on the same task, data, split and base; a run twice; an unknown baseline.
+    """
+    groups = _grouped(results)
+    if baseline is not None and baseline not in groups:
+        raise UsageError(
+            f"The baseline {baseline!r} is not among what is compared. Choose one of: {', '.join(groups)}."
+        )
+    return tuple(
+        Compared(
+            name=name,
+            results=group,
+            averages=_averages(group),
+            difference=_difference(group, groups[baseline], resamples) if baseline not in (None, name) else None,
+            cost=_mean_cost([result.cost for result in group]),
+        )
+        for name, group in groups.items()
+    )
+
+
+def baseline_named(runs: Sequence[Run], baseline: str | None) -> str:
+    """The baseline asked for, as `contender` writes it; default that of the first run. Raises UsageError."""
+    names = dict.fromkeys(run.name for run in runs)
+    if baseline is None:
+        return next(iter(names))
+    setup, at, ratio = baseline.partition("@")
+    mixture = runs[0].wanted.mixture
+    name = contender(setup, mixture.with_ratio(ratio)) if at else baseline
+    if name not in names:
+        raise UsageError(f"The baseline {baseline!r} is not among what is compared. Choose one of: {', '.join(names)}.")
+    return name
+
+
+def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
+    """A setup and its mixture, the ratio taken away where it would mean nothing."""
+    name, at, ratio = text.strip().partition("@")
+    setup, plain = setup_named(name), Mixture(tuple((language, 1) for language in mixture.languages))
+    asked = mixture.with_ratio(ratio) if at else mixture
+    is_other_mixtures = setup.reach is Reach.WIDER and mixture.kind != "multilingual"
+    if setup.mixture(asked) == asked and not is_other_mixtures:
+        return name, asked
+    if at:
+        raise UsageError(f"The setup {name} has no ratio: write {name} alone.")
+    return name, plain
+
+
+def _target(runs: Sequence[Run]) -> str:
+    targets = {target for run in runs for target in run.wanted.mixture.targets}
+    if len(targets) != 1:
+        raise UsageError(f"A comparison is about one target, got {', '.join(sorted(targets)) or 'none'}. Name a pair.")
+    return targets.pop()
+
+
+def _located(runs: Sequence[Run], places: Places) -> tuple[list[tuple[Run, Resolution]], tuple[Missing, ...]]:
+    """The runs that are there with what they are made of, and the others. Raises NotFoundError if there are none."""
+    found, missing = [], []
+    for run in runs:
+        try:
+            found.append((run, find(places, run.wanted)))
+        except NotFoundError as error:
+            pool = [entry for offer in places.read(run.wanted) for entry in offer.entries]
+            missing.append(Missing(run.name, run.seed, str(error), training_commands(pool, run.wanted)))
+    if not found:
+        names = ", ".join(dict.fromkeys(run.name for run in runs))
+        commands = ", then ".join(f"`{command}`" for command in commands_of(missing))
+        raise NotFoundError(f"There is nothing to compare: no run of {names} is here. To train them: {commands}.")
+    return found, tuple(missing)
+
+
+def commands_of(missing: Iterable[Missing]) -> tuple[str, ...]:
+    """What to type, in order, to get all that is missing; what several need stands there once."""
+    return tuple(dict.fromkeys(chain.from_iterable(one.commands for one in missing)))
+
+
+def _grouped(results: Sequence[Result]) -> dict[str, tuple[Result, ...]]:
+    _refuse_unlike(results)
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(contender(result.setup, Mixture.parse(result.mixture)), []).append(result)
+    for name, group in groups.items():
+        if len({result.mixture for result in group}) > 1:
+            raise UsageError(f"{name} is there for several sets of languages. Compare those of one.")
+        if len({result.adapters for result in group}) < len(group):
+            raise UsageError(f"A run of {name} is there twice: the same adapters. Give each run once.")
+    return {name: tuple(sorted(group, key=lambda result: result.seed)) for name, group in groups.items()}
+
+
+def _refuse_unlike(results: Sequence[Result]) -> None:
+    if not results:
+        raise UsageError("There are no results to compare.")
+    aspects: Mapping[str, Callable[[Result], object]] = {
+        "task": lambda one: (one.task, one.metric),
+        "data": lambda one: (one.split, len(one.tallies), *(digest for _, digest in one.data)),
+        "base": lambda one: one.base,
+    }
+    for aspect, of in aspects.items():
+        if len({of(result) for result in results}) > 1:
+            raise UsageError(f"Only results on the same {aspect} can be compared; these differ in it.")
+
+
+def _averages(group: Sequence[Result]) -> dict[str, Average]:
+    return {metric: Average.of([result.metrics[metric] for result in group]) for metric in group[0].metrics}
+
+
+def _difference(ours: Sequence[Result], theirs: Sequence[Result], resamples: int) -> Difference:
+    return compare_tallies(
+        pooled([result.tallies for result in ours], times=len(theirs)),
+        pooled([result.tallies for result in theirs], times=len(ours)),
+        resamples=resamples,
+    )
+
+
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    """The cost of one run; counts are rounded, and what is unknown of any run is unknown."""
+    counts = ("steps", "tokens", "sentences", "trained", "stored")
+    return Cost(
+        **{field: round(fmean(getattr(cost, field) for cost in costs)) for field in counts},
+        seconds=fmean(cost.seconds for cost in costs),
+        unknown=max(cost.unknown for cost in costs),
+    )
