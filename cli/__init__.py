@@ -13,7 +13,21 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _output, demo, evaluate, foreign, lock, predict, recipes, registry, search, share, train
+from badx_hub.cli import (
+    _output,
+    compare,
+    demo,
+    evaluate,
+    foreign,
+    lock,
+    predict,
+    recipes,
+    registry,
+    search,
+    share,
+    study,
+    train,
+)
 from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
 
 PROGRAM = "badx-hub"
@@ -23,6 +37,7 @@ INTERRUPTED = 130
 _COMMANDS = (
     ("train", train.train, "train en-wo --base demo --text en=en.txt --text wo=wo.txt"),
     ("evaluate", evaluate.evaluate, "evaluate en-wo --task pos --data ud:UD_Wolof-WTB"),
+    ("compare", compare.compare, "compare en-wo --task pos --setups bad-x,mad-x --data ud:UD_Wolof-WTB"),
     ("predict", predict.predict, 'predict en-wo --task pos "Nanga def?"'),
     ("list", registry.list_adapters, "list en-wo --format json"),
     ("info", registry.info, "info en-wo --task pos"),
@@ -49,6 +64,7 @@ app = typer.Typer(
 )
 for _name, _function, _example in _COMMANDS:
     app.command(_name, epilog=f"Example: {PROGRAM} {_example}")(_function)
+app.add_typer(study.app, name="study", epilog=f"Example: {PROGRAM} study plan studies/small.yaml")
 
 
 def _print_version(asked: bool) -> None:

@@ -52,10 +52,14 @@ def load(
     offline: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> BilingualStack:
-    """The stack of these entries. `base` has chosen them; it says where the base is only if it is a folder."""
+    """The stack of these entries."""
     from badx_hub.stack import load_entries
 
-    folder = base if base is not None and Path(base).expanduser().is_dir() else None
     return load_entries(
-        resolution.entries, places, base=folder, setup=resolution.setup, offline=offline, options=options
+        resolution.entries, places, base=folder_of(base), setup=resolution.setup, offline=offline, options=options
     )
+
+
+def folder_of(base: str | None) -> str | None:
+    """--base has chosen the entries; it says where the base is only if it is a folder."""
+    return base if base is not None and Path(base).expanduser().is_dir() else None

@@ -1,0 +1,210 @@
+"""`badx-hub compare`: setups side by side on the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from badx_hub.cli import _output, _stack
+from badx_hub.cli._options import (
+    BaseOption,
+    FormatOption,
+    OfflineOption,
+    PairArgument,
+    RatioOption,
+    RegistryOption,
+    RequiredTaskOption,
+    Split,
+    TaskOptionsOption,
+    task_options,
+)
+from badx_hub.cli._output import Format, Table
+
+if TYPE_CHECKING:
+    from badx_hub.evaluation.compare import Average, Compared, Comparison, Missing, Run
+
+_NONE = "-"
+
+
+def compare(
+    pair: PairArgument,
+    task: RequiredTaskOption,
+    setups: Annotated[
+        str,
+        typer.Option("--setups", metavar="LIST", help="Setups, such as bad-x,bad-x@5:1,mad-x,tlr,ma,ta-only."),
+    ],
+    data: Annotated[
+        str,
+        typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
+    ],
+    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = Split.TEST,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Take the runs of seeds 1 to N.")] = 1,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="SETUP", help="What to compare to. [default: the first of --setups]"),
+    ] = None,
+    ratio: RatioOption = None,
+    base: BaseOption = None,
+    registry: RegistryOption = None,
+    offline: OfflineOption = False,
+    option: TaskOptionsOption = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Compare setups on annotated data of the target language.
+
+    Each is the mean over its seeds, sd their standard deviation. The 95 % interval of the difference to the baseline
+    is that of a paired bootstrap over sentences, p that of a permutation test. What is not registered is named on
+    stderr with the commands that train it. --format quiet prints setup, score, difference and p.
+    """
+    from badx_hub.languages import Mixture
+    from badx_hub.tasks import task_named
+
+    mixture, options = Mixture.parse(pair).with_ratio(ratio), task_options(option)
+    task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
+    from badx_hub.evaluation import compare as library
+
+    runs = library.runs_of(mixture, task, setups.split(","), seeds=seeds, base=base)
+    found = library.compare(
+        runs,
+        data,
+        baseline=baseline,
+        split=split.value,
+        registry=registry,
+        base=_stack.folder_of(base),
+        offline=offline,
+        options=options,
+        batch_size=batch_size,
+        before=_announce,
+    )
+    _tell_missing(found, library.baseline_named(runs, baseline), library.commands_of(found.missing))
+    _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
+
+
+def _announce(run: Run) -> None:
+    _output.note(f"evaluating {run.name}, seed {run.seed}")
+
+
+def _tell_missing(found: Comparison, baseline: str, commands: tuple[str, ...]) -> None:
+    for one in found.missing:
+        _output.warning(f"{one.name}, seed {one.seed}: {one.reason}")
+    if found.baseline is None:
+        _output.warning(f"no run of the baseline {baseline} is here: there are no differences.")
+    if len(found.missing) > 1:
+        _output.note("To train all that is missing:")
+        for command in commands:
+            _output.note(f"  {command}")
+
+
+def _tables(found: Comparison) -> list[Table]:
+    first = found.compared[0].results[0]
+    files = ", ".join(name for name, _ in first.data)
+    title = f"{first.task} on {files} ({first.split}: {len(first.tallies):,} examples), {first.base}"
+    others = [metric for metric in first.metrics if metric != first.metric]
+    return [
+        _scores(found, first.metric, title),
+        Table(
+            ("setup", *others),
+            tuple((one.name, *(_with_spread(one.averages[key]) for key in others)) for one in found.compared)
+            if others
+            else (),
+            numbers=tuple(others),
+        ),
+        _costs(found.compared),
+    ]
+
+
+def _scores(found: Comparison, metric: str, title: str) -> Table:
+    against = f"vs {found.baseline}" if found.baseline else None
+    columns = ("setup", "seeds", metric, "sd", *((against, "95 % interval", "p") if against else ()))
+    rows = []
+    for one in found.compared:
+        row = (one.name, str(len(one.results)), _percent(one.score.mean), _percent(one.score.spread))
+        rows.append((*row, *_difference(one)) if against else row)
+    return Table(columns, tuple(rows), numbers=columns[1:], title=title)
+
+
+def _difference(one: Compared) -> tuple[str, str, str]:
+    """The cells of a difference, in points of percent."""
+    if (found := one.difference) is None:
+        return _NONE, _NONE, _NONE
+    low, high = _signed(found.low), _signed(found.high)
+    return _signed(found.delta), f"{low} to {high}", f"{found.p:.3f}"
+
+
+def _costs(compared: Iterable[Compared]) -> Table:
+    columns = ("setup", "trained", "stored", "steps", "tokens", "sentences", "seconds")
+    rows, unknown = [], 0
+    for one in compared:
+        cost = one.cost
+        unknown += cost.unknown
+        counts = (cost.trained, cost.stored, cost.steps, cost.tokens, cost.sentences, round(cost.seconds))
+        rows.append((f"{one.name} *" if cost.unknown else one.name, *(f"{count:,}" for count in counts)))
+    title = "weights, and training in all, of one seed"
+    if unknown:
+        title += " (*: and that of adapters that were imported or are gone)"
+    return Table(columns, tuple(rows), numbers=columns[1:], title=title)
+
+
+def _percent(value: float | None) -> str:
+    return _NONE if value is None else f"{100 * value:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.2f}"
+
+
+def _with_spread(average: Average) -> str:
+    mean = _percent(average.mean)
+    return mean if average.spread is None else f"{mean} ± {_percent(average.spread)}"
+
+
+def _lines(compared: Iterable[Compared]) -> Iterable[str]:
+    """Setup, score, difference and p, as fractions; the last two empty for the baseline."""
+    for one in compared:
+        told = ("", "") if one.difference is None else (f"{one.difference.delta:.6f}", f"{one.difference.p:.6f}")
+        yield "\t".join((one.name, f"{one.score.mean:.6f}", *told))
+
+
+def _document(found: Comparison) -> dict[str, Any]:
+    first = found.compared[0].results[0]
+    return {
+        "task": first.task,
+        "base": first.base,
+        "source": first.source,
+        "target": first.target,
+        "data": [{"name": name, "digest": digest} for name, digest in first.data],
+        "split": first.split,
+        "examples": len(first.tallies),
+        "metric": first.metric,
+        "baseline": found.baseline,
+        "compared": [_compared(one) for one in found.compared],
+        "missing": [_missing(one) for one in found.missing],
+    }
+
+
+def _compared(one: Compared) -> dict[str, Any]:
+    first = one.results[0]
+    return {
+        "name": one.name,
+        "setup": first.setup,
+        "mixture": first.mixture,
+        "metrics": {metric: vars(average) for metric, average in one.averages.items()},
+        "difference": None if one.difference is None else vars(one.difference),
+        "cost": one.cost.model_dump(),
+        "seeds": [
+            {
+                "seed": result.seed,
+                "adapters": [{"name": name, "digest": digest} for name, digest in result.adapters],
+                "metrics": result.metrics,
+                "cost": result.cost.model_dump(),
+            }
+            for result in one.results
+        ],
+    }
+
+
+def _missing(one: Missing) -> dict[str, Any]:
+    return {"name": one.name, "seed": one.seed, "reason": one.reason, "commands": list(one.commands)}
