@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from badx_hub.storage import sha256_file
@@ -149,7 +149,7 @@ def require_split(split: str) -> None:
 
 def split_called(name: str) -> Split | None:
     """The split of that name, "validation" being "dev"; None if there is none."""
-    return cast(Split, name) if name in SPLITS else _ALIASES.get(name)
+    return next((split for split in SPLITS if split == name), _ALIASES.get(name))
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -34,8 +34,8 @@ def gold_id(label: str, ids: Mapping[str, int]) -> int:
     return ids[label]
 
 
-def best_ids(logits: torch.Tensor, labels: Sequence[str]) -> torch.Tensor:
-    """The ids of the best labels; `logits` are ... x labels.
+def best_ids(logits: torch.Tensor, labels: Sequence[str], barred: torch.Tensor | None = None) -> torch.Tensor:
+    """The ids of the best labels; `logits` are ... x labels, and a label that is `barred` there cannot be the best.
 
     Raises IntegrityError for a head with another number of labels.
     """
@@ -44,4 +44,4 @@ def best_ids(logits: torch.Tensor, labels: Sequence[str]) -> torch.Tensor:
             f"the head tells {logits.shape[-1]} labels apart, its adapter names {len(labels)};"
             " train or pull the adapter again"
         )
-    return logits.argmax(dim=-1)
+    return (logits if barred is None else logits.masked_fill(barred, float("-inf"))).argmax(dim=-1)

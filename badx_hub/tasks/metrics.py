@@ -19,19 +19,36 @@ class LabelScore:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """`counts[i][j]`: how often `labels[i]` is gold where `labels[j]` was predicted."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Scores:
     """`metrics` by name and the table they come from, one row a label that is gold or was predicted."""
 
     metrics: Mapping[str, float]
     table: tuple[LabelScore, ...]
+    confusion: Confusion | None = None
 
 
-def label_table(gold: Sequence[str], predicted: Sequence[str], labels: Iterable[str]) -> tuple[LabelScore, ...]:
-    """A row for each of `labels`, in that order, that is gold or predicted at least once."""
-    hits = Counter(label for label, guess in zip(gold, predicted, strict=True) if label == guess)
+def label_table(
+    gold: Sequence[str], predicted: Sequence[str], labels: Iterable[str], found: Sequence[bool] | None = None
+) -> tuple[LabelScore, ...]:
+    """A row for each of `labels`, in that order, that is gold or predicted at least once.
+
+    `found` says which predictions are right where the right label is not enough.
+    """
+    right = [label == guess for label, guess in zip(gold, predicted, strict=True)]
+    hits = Counter(label for label, hit in zip(gold, found or right, strict=True) if hit)
     support, guesses = Counter(gold), Counter(predicted)
     return tuple(
-        _row(label, hits[label], guesses[label], support[label]) for label in labels if support[label] or guesses[label]
+        label_score(label, hits[label], guesses[label], support[label])
+        for label in labels
+        if support[label] or guesses[label]
     )
 
 
@@ -52,7 +69,14 @@ def macro_f1(table: Sequence[LabelScore]) -> float:
     return sum(rows) / len(rows)
 
 
-def _row(label: str, hits: int, guesses: int, support: int) -> LabelScore:
+def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Confusion:
+    """Raises ValueError for sequences of different lengths; what is not among `labels` is not counted."""
+    pairs = Counter(zip(gold, predicted, strict=True))
+    return Confusion(tuple(labels), tuple(tuple(pairs[label, guess] for guess in labels) for label in labels))
+
+
+def label_score(label: str, hits: int, guesses: int, support: int) -> LabelScore:
+    """The row of a label that is right `hits` times of `guesses`, and gold `support` times; not both 0."""
     # F1 = 2PR / (P + R), written on counts: no rounding, no 0/0.
     return LabelScore(
         label,

@@ -1,4 +1,4 @@
-"""Words to sub-words: each word on its own, each distinct word once."""
+"""Words and texts to sub-words, each on its own and each distinct one once; the special tokens around them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,44 @@ class Frame:
         return cls(*ids)
 
 
+@dataclass(frozen=True)
+class PairFrame:
+    """The special tokens of a pair: `before` the first text, `between` the two, `after` the second.
+
+    `types` are the token types of these three and of the two texts, in the order in which they stand.
+    """
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    types: tuple[int, int, int, int, int] = (0, 0, 0, 1, 1)
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> PairFrame:
+        """As the tokenizer itself frames a pair; CLS a SEP b SEP, in BERT's types, if it does not.
+
+        Raises UsageError for a tokenizer without CLS, SEP or unknown token.
+        """
+        frame = Frame.of(tokenizer)
+        encoded = tokenizer("a", "a", return_token_type_ids=True)
+        ids, owners = encoded["input_ids"], encoded.sequence_ids(0)
+        if None not in owners:
+            return cls((frame.cls,), (frame.sep,), (frame.sep,))
+        first, second = owners.index(0), owners.index(1)
+        end, last = second - owners[:second][::-1].index(0), len(owners) - owners[::-1].index(1)
+        typed = "token_type_ids" in tokenizer.model_input_names
+        kinds = encoded["token_type_ids"] if typed else [0] * len(ids)
+        return cls(
+            before=tuple(ids[:first]),
+            between=tuple(ids[end:second]),
+            after=tuple(ids[last:]),
+            types=(kinds[0], kinds[first], kinds[end], kinds[second], kinds[-1]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.between) + len(self.after)
+
+
 def sub_words(words: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
     """The sub-word ids, at least one, of each distinct word as it is written after a space.
 
@@ -39,19 +77,29 @@ def sub_words(words: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mappi
     are data and do not steer the model. One tokenizer call for all.
     """
     unknown = Frame.of(tokenizer).unk
+    # The space makes byte-level and SentencePiece tokenizers mark the word's start; BERT's strip it.
+    return {word: pieces or (unknown,) for word, pieces in _pieces(words, tokenizer, before=" ").items()}
+
+
+def sub_words_of_texts(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
+    """The sub-word ids, maybe none, of each distinct text; special tokens as in `sub_words`."""
+    return _pieces(texts, tokenizer)
+
+
+def _pieces(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, before: str = "") -> dict[str, tuple[int, ...]]:
+    unknown = Frame.of(tokenizer).unk
     special = frozenset(tokenizer.all_special_ids)
-    distinct = sorted(set(words))
+    distinct = sorted(set(texts))
     if not distinct:
         return {}
-    # The space makes byte-level and SentencePiece tokenizers mark the word's start; BERT's strip it.
     encoded = tokenizer(
-        [f" {word}" for word in distinct],
+        [before + text for text in distinct],
         add_special_tokens=False,
         return_attention_mask=False,
         return_token_type_ids=False,
         verbose=False,
     )
     return {
-        word: tuple(unknown if piece in special else piece for piece in pieces) or (unknown,)
-        for word, pieces in zip(distinct, encoded["input_ids"], strict=True)
+        text: tuple(unknown if piece in special else piece for piece in pieces)
+        for text, pieces in zip(distinct, encoded["input_ids"], strict=True)
     }

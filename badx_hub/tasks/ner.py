@@ -1,0 +1,134 @@
+"""Named-entity recognition: BIO tags, scored as whole entities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar
+
+from badx_hub.errors import DataError
+from badx_hub.tasks.bio import OUTSIDE, Tagged, read_columns, type_of
+from badx_hub.tasks.conllu import Sentence
+from badx_hub.tasks.files import FileKind, Split
+from badx_hub.tasks.labels import require_known
+from badx_hub.tasks.metrics import LabelScore, Scores, label_score
+from badx_hub.tasks.tagging import WordTask
+from badx_hub.tasks.words import sentence_of
+
+COLUMN_FILES = FileKind("text in columns", (".txt", ".conll", ".bio", ".iob2"), "*.{split}.txt")
+
+Entity = tuple[str, int, int]
+"""Type, first word and last word, counted from 0."""
+
+
+@dataclass(frozen=True)
+class NerTask(WordTask[Tagged]):
+    """BIO tagging, on the first sub-word of each word; an entity counts as found if its type and both ends are right.
+
+    `ignore` names types (separated by commas) that count for nothing, neither as gold nor as predicted, such as DATE
+    for a head that does not know it.
+    """
+
+    ignore: str = ""
+
+    name: ClassVar[str] = "ner"
+    metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
+    selection_metric: ClassVar[str] = "f1"
+    writes_conllu: ClassVar[bool] = False
+
+    def words(self, example: Tagged) -> tuple[str, ...]:
+        return example.words
+
+    def gold(self, example: Tagged) -> tuple[str | None, ...]:
+        return tuple(tag and self._counting(tag) for tag in example.tags)
+
+    def files(self, data: str, split: Split) -> tuple[Path, ...]:
+        """See `FileKind.split_files`: wo.train.txt and the like."""
+        return COLUMN_FILES.split_files(data, split)
+
+    def read_file(self, path: Path) -> tuple[Tagged, ...]:
+        """See `badx_hub.tasks.bio.read_columns`; raises DataError too for a file without any entity."""
+        sentences = read_columns(path)
+        if not any(tag != OUTSIDE for sentence in sentences for tag in sentence.tags):
+            raise DataError(f"{path}: no word is part of an entity; expected B- and I- tags in the last column")
+        return sentences
+
+    def prepare(self, item: str | Sequence[str] | Sentence) -> Tagged:
+        sentence = sentence_of(item)
+        return Tagged(sentence.words, (None,) * len(sentence.words), sentence.text)
+
+    def labels(self, examples: Sequence[Tagged]) -> tuple[str, ...]:
+        """O, then B- and I- of every type that occurs and is not ignored, in alphabetical order."""
+        types = {type_of(tag) for example in examples for tag in self.gold(example) if tag} - {""}
+        return (OUTSIDE, *sorted(f"{mark}-{kind}" for kind in types for mark in "BI"))
+
+    def aligned(self, examples: Sequence[Tagged], labels: Sequence[str]) -> tuple[Tagged, ...]:
+        """The sentences without the ignored types. Raises DataError that lists the types the head does not know."""
+        gold = [tag for example in examples for tag in self.gold(example)]
+        known = sorted({type_of(label) for label in labels} - {""})
+        types = Counter(type_of(tag) for tag in gold if tag and tag.startswith("B-") and type_of(tag) not in known)
+        if types:
+            count_for_nothing = ",".join([*filter(None, [self.ignore]), *sorted(types)])
+            require_known(types.elements(), known, f"; to count them for nothing: --option ignore={count_for_nothing}")
+        require_known(gold, labels)
+        return tuple(Tagged(one.words, self.gold(one), one.text, one.line) for one in examples)
+
+    def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scores:
+        """F1, precision and recall over all entities, as `seqeval` finds them in tags, and a row a type."""
+        pairs = [self._entities(*pair) for pair in zip(examples, predictions, strict=True)]
+        gold, guesses = (Counter(kind for kind, _, _ in chain(*side)) for side in zip(*pairs, strict=True))
+        if not gold:
+            raise DataError("no entity is annotated, there is nothing to score; give data with B- and I- tags")
+        hits = Counter(kind for true, guessed in pairs for kind, _, _ in true & guessed)
+        whole = label_score("", hits.total(), guesses.total(), gold.total())
+        return Scores(
+            {"f1": whole.f1, "precision": whole.precision, "recall": whole.recall}, _table(hits, guesses, gold)
+        )
+
+    def tally(self, example: Tagged, prediction: Sequence[str]) -> tuple[int, int]:
+        """(twice the entities found, gold and predicted entities together): F1 = sum of the one / sum of the other."""
+        gold, guesses = self._entities(example, prediction)
+        return 2 * len(gold & guesses), len(gold) + len(guesses)
+
+    def record(self, example: Tagged, prediction: Sequence[str]) -> dict[str, Any]:
+        """{"words": [...], "tags": [...], "entities": [...]}, with "text" where the sentence has it.
+
+        An entity is {"type", "start", "end", "words"}; start and end count words from 0, the end exclusive.
+        """
+        found = [
+            {"type": kind, "start": first, "end": last + 1, "words": list(example.words[first : last + 1])}
+            for kind, first, last in sorted(_entities(prediction), key=lambda entity: entity[1])
+        ]
+        text = {} if example.text is None else {"text": example.text}
+        return {**text, "words": list(example.words), "tags": list(prediction), "entities": found}
+
+    def sentence(self, example: Tagged, prediction: Sequence[str]) -> None:
+        """None: CoNLL-U has no column for entities."""
+
+    def _counting(self, tag: str) -> str:
+        return OUTSIDE if type_of(tag) in self._ignored else tag
+
+    @property
+    def _ignored(self) -> frozenset[str]:
+        return frozenset(kind.strip() for kind in self.ignore.split(",")) - {""}
+
+    def _entities(self, example: Tagged, prediction: Sequence[str]) -> tuple[frozenset[Entity], frozenset[Entity]]:
+        """The gold and the predicted ones that count; words without a gold tag hold neither."""
+        gold = self.gold(example)
+        counting = [
+            OUTSIDE if tag is None else self._counting(guess) for tag, guess in zip(gold, prediction, strict=True)
+        ]
+        return _entities(tag or OUTSIDE for tag in gold), _entities(counting)
+
+
+def _entities(tags: Iterable[str]) -> frozenset[Entity]:
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    return frozenset(get_entities(list(tags)))
+
+
+def _table(hits: Counter[str], guesses: Counter[str], gold: Counter[str]) -> tuple[LabelScore, ...]:
+    return tuple(label_score(kind, hits[kind], guesses[kind], gold[kind]) for kind in sorted({*gold, *guesses}))

@@ -1,0 +1,198 @@
+"""Pairs of sentences: what relates them, and how they are read, from tables, JSON lines and data sets of the Hub."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from badx_hub.corpora.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
+from badx_hub.errors import DataError, NotFoundError
+from badx_hub.storage import digest_of
+from badx_hub.tasks.files import DataReference, FileKind, Split, numbered_lines, split_called
+
+_LOG = logging.getLogger(__name__)
+
+LABELS = ("entailment", "neutral", "contradiction")
+PAIR_FILES = FileKind("a table or JSON lines of pairs", (".tsv", ".jsonl"), "*.{split}.tsv")
+
+_NAMED: dict[str, str | None] = {
+    **{label: label for label in LABELS},
+    "contradictory": "contradiction",  # in the translated training data of XNLI
+    "-": None,  # annotators disagreed (SNLI, MultiNLI)
+    "": None,
+}
+_COLUMNS = {
+    "premise": ("premise", "sentence1", "sentence_A"),
+    "hypothesis": ("hypothesis", "hypo", "sentence2", "sentence_B"),
+    "label": ("gold_label", "label", "entailment_label", "entailment_judgment"),
+}
+_HUB_SPLITS: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("validation", "validation_matched", "dev"),
+    "test": ("test",),
+}
+_HUB_NO_GOLD = -1
+
+Row = tuple[str, Mapping[str, Any]]
+"""Where a row stands (FILE:LINE), and its fields by name."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sentences and, where it is known, how they relate: one of `LABELS`."""
+
+    premise: str
+    hypothesis: str
+    label: str | None = None
+
+
+def label_named(text: str) -> str | None:
+    """One of `LABELS` by its name, in any case; None for what marks a missing label. Raises KeyError for others."""
+    return _NAMED[text.strip().lower()]
+
+
+def read_pairs(data: str, split: Split) -> tuple[Pair, ...]:
+    """The pairs of a split, those without a gold label too; data is what `FileKind.split_files` takes, or `hf:...`.
+
+    A table (`.tsv`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and gold_label,
+    as JSON lines (`.jsonl`) have fields; quotes are text. `hf:DATASET[:CONFIG[:SPLIT]]` streams from the Hub.
+
+    Raises NotFoundError, UsageError and StorageError for the place, and DataError, starting with FILE:LINE, for
+    content: missing columns, unknown labels (all of them listed), numbers without names, several languages at once.
+    """
+    if data.startswith(HUB_PREFIX):
+        return _pairs(_streamed(_open(data, split)), data)
+    return tuple(
+        pair for path in PAIR_FILES.split_files(data, split) for pair in _pairs(_reader(path)(path), str(path))
+    )
+
+
+def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
+    """Name and digest of what `read_pairs` reads."""
+    if data.startswith(HUB_PREFIX):
+        rows = _open(data, split)
+        return (DataReference(rows.name, digest_of([rows.name, rows.split, rows.content])),)
+    return tuple(DataReference.of(path) for path in PAIR_FILES.split_files(data, split))
+
+
+def _pairs(rows: Iterable[Row], source: str) -> tuple[Pair, ...]:
+    pairs: list[Pair] = []
+    unknown: dict[str, list[str]] = {}
+    languages: set[str] = set()
+    for place, row in rows:
+        premise, hypothesis, label = (_value(place, row, role) for role in _COLUMNS)
+        languages.add(str(row.get("language", "")))
+        name = _label(place, label)
+        try:
+            pairs.append(Pair(_text(place, premise), _text(place, hypothesis), label_named(name)))
+        except KeyError:
+            unknown.setdefault(name, []).append(place)
+    _refuse(source, unknown, languages, len(pairs))
+    if without := sum(pair.label is None for pair in pairs):
+        _LOG.warning("%s: %d of %d pairs have no gold label and count for nothing", source, without, len(pairs))
+    return tuple(pairs)
+
+
+def _refuse(source: str, unknown: Mapping[str, list[str]], languages: set[str], pairs: int) -> None:
+    if unknown:
+        names = ", ".join(f"{label!r} ({len(places)}, first {places[0]})" for label, places in unknown.items())
+        raise DataError(f"unknown labels: {names}; expected {', '.join(LABELS)}, or - for none")
+    if len(languages) > 1:
+        raise DataError(f"{source} mixes the languages {', '.join(sorted(languages))}; give the rows of one of them")
+    if not pairs:
+        raise DataError(f"{source}: no pair; expected a premise, a hypothesis and a label in each row")
+
+
+def _value(place: str, row: Mapping[str, Any], role: str) -> Any:
+    name = next((name for name in _COLUMNS[role] if name in row), None)
+    if name is None:
+        names = " or ".join(_COLUMNS[role])
+        raise DataError(f"{place}: no column {names}; there is: {', '.join(row) or 'nothing'}")
+    return row[name]
+
+
+def _text(place: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{place}: expected a sentence, got {type(value).__name__}; give rows of one language, as text")
+    return value.strip()
+
+
+def _label(place: str, value: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        raise DataError(
+            f"{place}: the label is {value!r}, and what a number means is not said; write {', '.join(LABELS)}"
+        )
+    return value or ""
+
+
+# --- files ---
+
+
+def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
+    return _json_rows if path.name.removesuffix(".gz").endswith(".jsonl") else _table_rows
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
+    lines = numbered_lines(path)
+    columns = [name.strip() for _, line in islice(lines, 1) for name in line.split("\t")]
+    for number, line in lines:
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise DataError(
+                f"{path}:{number}: {len(cells)} tab-separated columns, the first line has {len(columns)}: {line[:60]!r}"
+            )
+        yield f"{path}:{number}", dict(zip(columns, cells, strict=True))
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: not JSON ({error}); expected one object a line") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: not a JSON object; expected one on each line")
+        yield f"{path}:{number}", row
+
+
+# --- the Hub ---
+
+
+def _open(data: str, split: Split) -> Rows:
+    dataset, config, asked = parsed(data, "DATASET[:CONFIG[:SPLIT]]")
+    if asked and split != "test" and split_called(asked) != split:
+        raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}")
+    splits: Sequence[str] = (asked,) if asked else _HUB_SPLITS[split]
+    return open_rows(data, dataset, config, splits, advice="Give a file of your own instead: --data FILE.")
+
+
+def _streamed(rows: Rows) -> Iterator[Row]:
+    from datasets.exceptions import DatasetsError
+
+    number = 0
+    try:
+        for number, row in enumerate(rows.stream, start=1):
+            yield f"{rows.name}: row {number}", {**row, **_named_labels(row, rows.stream.features)}
+    except (OSError, ValueError, DatasetsError) as error:
+        raise DataError(
+            f"Reading {rows.name} stopped after row {number} ({first_line(error)}). Run the same command again."
+        ) from error
+
+
+def _named_labels(row: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, str | None]:
+    """The labels that the data set stores as numbers, by the names it gives them itself."""
+    named = {}
+    for column in _COLUMNS["label"]:
+        names, value = getattr((features or {}).get(column), "names", None), row.get(column)
+        if names is not None and isinstance(value, int):
+            named[column] = None if value == _HUB_NO_GOLD else names[value]
+    return named
