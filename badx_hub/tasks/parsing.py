@@ -1,0 +1,237 @@
+"""What dependency parsing is made of: windows over trees, batches, and trees from scores of arcs and relations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from badx_hub.errors import IntegrityError
+from badx_hub.tasks.base import IGNORED, padded
+from badx_hub.tasks.conllu import Sentence
+from badx_hub.tasks.labels import best_ids, gold_id
+from badx_hub.tasks.relations import ROOT, universal
+from badx_hub.tasks.stretches import Stretch, stretches
+from badx_hub.tasks.trees import Decoding, best_heads
+from badx_hub.tasks.windows import Span
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+UNSCORED = "dep"
+"""The relation, UD's unspecified one, on an arc between words that no window holds together."""
+
+
+class Tree(NamedTuple):
+    """A head (0: the root, k: the k-th word) and a relation for each word of a sentence."""
+
+    heads: tuple[int, ...]
+    deprels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TreeWindow:
+    """A sentence of `words` words, or a stretch of a long one.
+
+    `heads` and `relations` are gold, one a word of the stretch: the head is 0 for the root and k for the k-th word
+    of the stretch. Both are None for a word that has none, that another stretch owns, or whose head lies outside.
+    """
+
+    stretch: Stretch
+    words: int
+    heads: tuple[int | None, ...]
+    relations: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def input_ids(self) -> tuple[int, ...]:
+        return self.stretch.input_ids
+
+    @property
+    def labelled(self) -> bool:
+        return any(head is not None for head in self.heads)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds all words of its sentence."""
+        return len(self.heads) == self.words
+
+
+class WholeTree(NamedTuple):
+    """The tree of a sentence that fits into one window."""
+
+    example: int
+    tree: Tree
+
+
+class PartialScores(NamedTuple):
+    """What one of several windows says about the words that it owns.
+
+    `arcs` are owned words x (root and words of the span), `relations` the best relation on each of these arcs.
+    """
+
+    example: int
+    span: Span
+    arcs: NDArray[np.float32]
+    relations: Sequence[Sequence[str]]
+
+
+Part: TypeAlias = WholeTree | PartialScores
+
+
+def encode_trees(
+    sentences: Sequence[Sentence], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[TreeWindow, ...]:
+    """The windows of `stretches`, with the gold heads and relations of the words that each owns."""
+    found = stretches([sentence.words for sentence in sentences], tokenizer, max_length)
+    return tuple(_window(stretch, sentences[stretch.example]) for stretch in found)
+
+
+def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids`, `attention_mask`, `word_starts` and, with `labels`, `labels_arcs` and `labels_rels`, all int64.
+
+    `word_starts` are windows x (most words + 1), with the position of SEP after the last word; the labels are
+    windows x most words; -100 wherever there is nothing. Raises DataError for a relation not among `labels`.
+    """
+    batch = padded(windows, pad_id)
+    words = max(len(window.heads) for window in windows)
+    batch["word_starts"] = _filled([window.stretch.starts for window in windows], words + 1)
+    if labels is not None:
+        ids = {label: index for index, label in enumerate(labels)}
+        batch["labels_arcs"] = _filled([window.heads for window in windows], words)
+        relations = [
+            [None if relation is None else gold_id(relation, ids) for relation in window.relations]
+            for window in windows
+        ]
+        batch["labels_rels"] = _filled(relations, words)
+    return batch
+
+
+def decode_trees(
+    output: Any, windows: Sequence[TreeWindow], labels: Sequence[str], decoding: Decoding
+) -> tuple[Part, ...]:
+    """The tree of each sentence that is whole in its window, the scores of all others.
+
+    `output` is a `badx_hub.modeling.biaffine.ParsingOutput`. A word on the root is "root", and no other word is.
+    Raises IntegrityError for a head with other labels.
+    """
+    scores = output.arc_preds.float().cpu().numpy()
+    heads = {
+        row: best_heads(scores[row, : window.words, : window.words + 1], decoding)
+        for row, window in enumerate(windows)
+        if window.whole
+    }
+    trees = _trees(output, heads, labels)
+    return tuple(
+        WholeTree(window.stretch.example, trees[row])
+        if window.whole
+        else _partial(output, row, window.stretch, scores[row], labels)
+        for row, window in enumerate(windows)
+    )
+
+
+def merge_trees(lengths: Sequence[int], parts: Iterable[Part], decoding: Decoding) -> tuple[Tree, ...]:
+    """The trees of sentences of `lengths` words. Raises KeyError if the parts leave a word out.
+
+    A sentence in several windows is decoded here, over the scores of all of them: each word may have the root or a
+    word of the window that owns it as head, or, where no tree is possible otherwise, any word.
+    """
+    found: dict[int, list[Part]] = defaultdict(list)
+    for part in parts:
+        found[part.example].append(part)
+    return tuple(_merged(length, found[example], decoding) for example, length in enumerate(lengths))
+
+
+def _window(stretch: Stretch, sentence: Sentence) -> TreeWindow:
+    span = stretch.span
+    owned = frozenset(span.owned)
+    heads = tuple(_node(span, sentence.heads[word]) if word in owned else None for word in range(span.start, span.stop))
+    relations = tuple(
+        None if head is None else sentence.deprels[word] for word, head in enumerate(heads, start=span.start)
+    )
+    return TreeWindow(stretch, len(sentence.words), heads, relations)
+
+
+def _node(span: Span, head: int | None) -> int | None:
+    """A head in the sentence as one in the span; None if it lies outside."""
+    if head is None or head == 0:
+        return head
+    return head - span.start if span.start < head <= span.stop else None
+
+
+def _filled(rows: Sequence[Sequence[int | None]], width: int) -> torch.Tensor:
+    import torch
+
+    filled = torch.full((len(rows), width), IGNORED, dtype=torch.int64)
+    for index, row in enumerate(rows):
+        filled[index, : len(row)] = torch.tensor([IGNORED if value is None else value for value in row])
+    return filled
+
+
+def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence[str]) -> dict[int, Tree]:
+    """The decoded heads, by row of the batch in ascending order, with the best relations on them."""
+    import torch
+
+    chosen = torch.full(output.arc_preds.shape[:2], IGNORED)
+    for row, found in heads.items():
+        chosen[row, : len(found)] = torch.from_numpy(found)
+    scores = output.relations(chosen.to(output.arc_preds.device))
+    relations = iter(_best_relations(scores, chosen[chosen != IGNORED] == 0, labels))
+    return {row: Tree(tuple(found.tolist()), tuple(islice(relations, len(found)))) for row, found in heads.items()}
+
+
+def _partial(
+    output: Any, row: int, stretch: Stretch, scores: NDArray[np.float32], labels: Sequence[str]
+) -> PartialScores:
+    import torch
+
+    span = stretch.span
+    words = span.stop - span.start
+    owned = [word - span.start for word in span.owned]
+    on_arcs = output.all_relations(row, words)[owned]
+    to_root = torch.zeros(on_arcs.shape[:2], dtype=torch.bool)
+    to_root[:, 0] = True
+    return PartialScores(stretch.example, span, scores[owned, : words + 1], _best_relations(on_arcs, to_root, labels))
+
+
+def _best_relations(scores: torch.Tensor, to_root: torch.Tensor, labels: Sequence[str]) -> Any:
+    """The names of the best relations, nested as `scores` (... x labels) are; `to_root` says which arcs are to it."""
+    import torch
+
+    for_root = torch.tensor([universal(label) == ROOT for label in labels])
+    if for_root.all() or not for_root.any():
+        raise IntegrityError(f"the head needs {ROOT!r} and other relations; its adapter names {', '.join(labels)}")
+    best = best_ids(scores.float().cpu(), labels, barred=to_root.unsqueeze(-1) != for_root)
+    return _named(best.tolist(), labels)
+
+
+def _named(ids: Any, labels: Sequence[str]) -> Any:
+    return [_named(one, labels) if isinstance(one, list) else labels[one] for one in ids]
+
+
+def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> Tree:
+    import numpy as np
+
+    if len(parts) == 1 and isinstance(parts[0], WholeTree):
+        return parts[0].tree
+    partial = [part for part in parts if isinstance(part, PartialScores)]
+    scores = np.full((words, words + 1), -np.inf, dtype=np.float32)
+    for part in partial:
+        scores[np.ix_(part.span.owned, [0, *range(part.span.start + 1, part.span.stop + 1)])] = part.arcs
+    heads = tuple(best_heads(scores, decoding).tolist())
+    relations = {
+        word: _relation(part, index, heads[word]) for part in partial for index, word in enumerate(part.span.owned)
+    }
+    return Tree(heads, tuple(relations[word] for word in range(words)))
+
+
+def _relation(part: PartialScores, index: int, head: int) -> str:
+    node = _node(part.span, head)
+    return UNSCORED if node is None else part.relations[index][node]
