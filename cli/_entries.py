@@ -33,9 +33,9 @@ def wanted(
 
 def find(registry: Registry, asked: Wanted) -> Resolution:
     """The newest entry that is asked for, with the one under it."""
-    from badx_hub.registry import resolve
+    from badx_hub.registry import places
 
-    return resolve(registry.candidates(asked), asked, broken=registry.problems())
+    return places.find(places.Places([registry]), asked)
 
 
 def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName:
@@ -73,6 +73,7 @@ def document(entry: Entry) -> dict[str, Any]:
         "digest": manifest.digest,
         "base": manifest.base.name,
         "parent": manifest.parent.model_dump() if manifest.parent else None,
+        "carriers": [ref.model_dump() for ref in manifest.carriers],
         "metrics": {split: dict(scores) for split, scores in manifest.metrics.items()},
         "location": entry.location,
     }

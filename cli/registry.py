@@ -219,9 +219,7 @@ def _version(registry: Registry, name: AdapterName, version: str | None) -> str 
 
 def _checked(report: Report) -> dict[str, Any]:
     faults = [f"{fault.name} is {fault.state}" for fault in report.faults]
-    parent = report.entry.manifest.parent
-    if report.parent == "missing" and parent is not None:
-        faults.append(f"{parent.name} ({parent.digest[:12]}), on which it stands, is not here")
+    faults += [f"{ref.name} ({ref.digest[:12]}), on which it stands, is not here" for ref in report.missing]
     return {
         "name": report.entry.manifest.name,
         "version": report.entry.version,

@@ -50,7 +50,7 @@ def push(
 ) -> None:
     """Publish an adapter on the Hub, or copy it to another registry.
 
-    A task adapter takes the adapter it stands on along. What is there already stays as it is.
+    A task adapter takes the adapters it was trained on along. What is there already stays as it is.
     """
     from badx_hub.registry import open_registry
 
@@ -97,7 +97,7 @@ def pull(
 ) -> None:
     """Copy an adapter from the Hub or another registry into yours.
 
-    A task adapter brings the adapter it stands on along. What is here already stays as it is.
+    A task adapter brings the adapters it was trained on along. What is here already stays as it is.
     """
     from badx_hub.registry import open_registry
 
@@ -137,16 +137,16 @@ def _transfer(entry: Entry, source: Registry, destination: Registry, format: For
 
 
 def _itself(done: Transferred, entry: Entry) -> Entry:
-    """The adapter itself at the destination, not the one under it."""
+    """The adapter itself at the destination, not one that it was trained on."""
     return next(one for one in (*done.copied, *done.already) if one.name == entry.name)
 
 
 def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[Plan]:
-    """What a push would do, the adapter underneath first if the Hub lacks it."""
-    from badx_hub.registry.transfer import parent_of
+    """What a push would do, first the adapters that it was trained on, as far as the Hub lacks them."""
+    from badx_hub.registry.transfer import carrier_of
 
-    parent = entry.manifest.parent
-    under = [] if parent is None or hub.by_digest(parent.digest, parent.name) else [parent_of(entry, source)]
+    lacking = [ref for ref in entry.manifest.carriers if not hub.by_digest(ref.digest, ref.name)]
+    under = [carrier_of(entry, ref, source) for ref in lacking]
     return [hub.plan(source.fetch(one)) for one in (*under, entry)]
 
 

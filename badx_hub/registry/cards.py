@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, Manifest
+from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, Manifest, ParentRef
 from badx_hub.names import AdapterName
 
 # Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
@@ -28,8 +28,15 @@ _KIND_WORDS = {
     "bilingual": "bilingual adapter (BA)",
     "multilingual": "multilingual adapter (MA)",
     "task": "task adapter (TA)",
+    "model": "fully fine-tuned model",
 }
-_PIPELINES = {"pos": "token-classification"}
+_TEMPLATES = {"task": "task.md.j2", "model": "model.md.j2"}
+_PIPELINES = {
+    "pos": "token-classification",
+    "dp": "token-classification",
+    "ner": "token-classification",
+    "nli": "text-classification",
+}
 _UNKNOWN = "unknown"  # what the Hub's own tools write where an evaluation's data set has no id
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _HUB_PLACE = re.compile(rf"(?:hf:)?(?P<repo>{_HUB_ID.pattern})(?:@(?P<revision>[0-9a-f]{{40}}))?")
@@ -50,17 +57,19 @@ class _Safe(str):
     """Text that is Markdown already."""
 
 
-def render_card(manifest: Manifest, *, parent_location: str | None = None, location: str | None = None) -> str:
+def render_card(
+    manifest: Manifest, *, published: Mapping[ParentRef, str] | None = None, location: str | None = None
+) -> str:
     """README.md for `manifest`: YAML metadata, then Markdown. The same arguments give the same text.
 
     Args:
-        parent_location: where the adapter under a task adapter is published, "org/repo@commit"; it stands in the
-            lineage and, being a Hub address, in the code that loads both. Default: its repository's name.
+        published: where the adapters that a task adapter was trained on are published, "org/repo@commit"; it stands
+            in the lineage and, being a Hub address, in the code that loads both. Default: their repositories' names.
         location: where this one is (to be) published, "org/repo"; default not known.
     """
-    template = "task.md.j2" if manifest.kind == "task" else "language.md.j2"
+    template = _TEMPLATES.get(manifest.kind, "language.md.j2")
     metadata = _Safe(card_data(manifest).to_yaml())
-    context = _context(manifest, location, parent_location)
+    context = _context(manifest, location, published or {})
     return _environment().get_template(template).render(metadata=metadata, **context)
 
 
@@ -115,9 +124,10 @@ def _ud_config(files: Sequence[EvaluationRef]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _context(manifest: Manifest, location: str | None, parent_location: str | None) -> dict[str, Any]:
+def _context(manifest: Manifest, location: str | None, published: Mapping[ParentRef, str]) -> dict[str, Any]:
     name = manifest.adapter_name
-    parent = AdapterName.parse(manifest.parent.name) if manifest.parent else None
+    # The last language is the target, whose adapter carries the task adapter where several took turns.
+    under = manifest.carriers[-1] if manifest.carriers else None
     scores = list(_scores(manifest))
     found = _HUB_PLACE.fullmatch(location) if location else None
     registry = f"hf:{found['repo'].partition('/')[0]}" if found else None
@@ -129,11 +139,15 @@ def _context(manifest: Manifest, location: str | None, parent_location: str | No
         "languages": _named(name.mixture),
         "source": name_of(name.mixture.source),
         "targets": " and ".join(name_of(target) for target in name.mixture.targets),
-        "parent": parent,
-        "parent_place": parent and (parent_location or parent.repo_name),
+        "under": under,
+        "swaps": name.task is not None and name.setup is None and name.mixture.kind == "language",
+        "lineage": [
+            (ref.name, published.get(ref, AdapterName.parse(ref.name).repo_name), ref.digest)
+            for ref in manifest.carriers
+        ],
         "files": _files(name, location),
-        "parent_files": parent and _files(parent, parent_location),
-        "from_hub": any(place and _HUB_PLACE.fullmatch(place) for place in (location, parent_location)),
+        "under_files": under and _files(AdapterName.parse(under.name), published.get(under)),
+        "from_hub": any(place and _HUB_PLACE.fullmatch(place) for place in (location, under and published.get(under))),
         "base_on_hub": _on_hub(manifest.base.name),
         "base_place": (
             'resolve_base("demo").folder of badx_hub.modeling.base'
@@ -232,13 +246,17 @@ def _options(name: AdapterName) -> str:
 
 
 def _arguments(manifest: Manifest, registry: str | None) -> str | None:
-    """The arguments of `load_bilingual_stack`, for the kind it loads: a TA on its own BA, of its publisher."""
+    """The arguments of `load_bilingual_stack`, for the kinds it loads: a TA of a pair, of its publisher.
+
+    A TA whose carriers took turns serves every target of its mixture: the last one stands for them.
+    """
     name = manifest.adapter_name
-    if name.mixture.kind != "bilingual" or name.setup:
+    if not (manifest.cycle or (name.mixture.kind == "bilingual" and name.setup is None)):
         return None
-    source, target = name.mixture.languages
+    source, target = name.mixture.source, name.mixture.targets[-1]
     base = None if _on_hub(manifest.base.name) or manifest.base.name == _DEMO else "path/to/base"
-    options = {"ratio": _ratio(name.mixture), "label": name.label, "base": base, "registry": registry}
+    ratio = _ratio(name.mixture) if name.mixture.kind == "bilingual" else None
+    options = {"ratio": ratio, "setup": name.setup, "label": name.label, "base": base, "registry": registry}
     given = [f'{option}="{value}"' for option, value in options.items() if value is not None]
     return ", ".join((f'"{source}", "{target}", "{name.task}"', *given))
 

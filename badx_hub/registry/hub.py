@@ -10,12 +10,11 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from huggingface_hub import constants
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import Manifest
+from badx_hub.manifest import Manifest, ParentRef
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub_cache import HubCache
 from badx_hub.registry.hub_client import COMMIT, Patience, is_offline, refuse_if_offline
@@ -26,7 +25,7 @@ from badx_hub.registry.hub_query import is_beside
 from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
 from badx_hub.registry.hub_trust import Place, checked_owner
 from badx_hub.registry.protocol import HUB, Entry, FileCheck, Problem, Report
-from badx_hub.registry.resolve import TA_ONLY, Wanted, is_exactly, relation
+from badx_hub.registry.resolve import Wanted, is_exactly, relation
 from badx_hub.storage import atomic_folder
 
 _RELATED = 3
@@ -111,19 +110,19 @@ class HubRegistry:
         """
         if self.offline:
             return self.list()
-        mixture = wanted.mixture
-        languages = {mixture.source} if wanted.setup == TA_ONLY else set(mixture.targets)
-        tags = () if len(mixture.targets) > 1 or wanted.setup == TA_ONLY else (f"badx-target:{mixture.targets[0]}",)
+        mixture = wanted.how.mixture(wanted.mixture)
+        languages = set(mixture.targets)
+        tags = () if len(mixture.targets) > 1 else (f"badx-target:{mixture.targets[0]}",)
         found = self._reader.find(self.owner, tags)
         near = [o for o in found if o.name.task in (None, wanted.task) and languages & set(o.name.mixture.languages)]
         if not any(is_exactly(one.name, wanted) for one in near):
             near += [one for one in self._related(wanted, found) if one not in near]
         entries = self.confirm(near)
         known = {entry.manifest.digest for entry in entries}
-        parents = {entry.manifest.parent for entry in entries if entry.manifest.parent} if wanted.task else set()
-        for parent in parents:
-            if parent.digest not in known:
-                entries += self.by_digest(parent.digest, parent.name)
+        carriers = dict.fromkeys(ref for entry in entries for ref in entry.manifest.carriers) if wanted.task else ()
+        for ref in carriers:
+            if ref.digest not in known:
+                entries += self.by_digest(ref.digest, ref.name)
         return entries
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
@@ -165,8 +164,8 @@ class HubRegistry:
     def publish(self, folder: Path) -> Entry:
         """One atomic commit in ORG/<repo name>, which is made if it is not there; there already: no-op.
 
-        Raises UsageError (no owner; a newer version is there), IntegrityError (a file that is not as badx.json
-        says, something else in the repository), HubError, NotFoundError.
+        Raises UsageError (no owner; a newer version is there; a whole model), IntegrityError (a file that is not as
+        badx.json says, something else in the repository), HubError, NotFoundError.
         """
         refuse_if_offline(self.offline, "Publishing")
         if self._endpoint != constants.ENDPOINT:
@@ -174,13 +173,13 @@ class HubRegistry:
                 f"Publishing goes to HF_ENDPOINT ({constants.ENDPOINT}). Set it to {self._endpoint} first."
             )
         prepared = Prepared.of(folder)
-        return self._publisher().publish(prepared, self._parent_location(prepared.manifest))
+        return self._publisher().publish(prepared, self._published(prepared.manifest))
 
     def plan(self, folder: Path) -> Plan:
         """What `publish` would do; nothing is changed."""
         refuse_if_offline(self.offline, "Planning a push")
         prepared = Prepared.of(folder)
-        return self._publisher().plan(prepared, self._parent_location(prepared.manifest))
+        return self._publisher().plan(prepared, self._published(prepared.manifest))
 
     def tag(self, entry: Entry, tag: str) -> None:
         """Gives the entry's commit a name. Raises HubError if another commit has it."""
@@ -221,31 +220,27 @@ class HubRegistry:
         if self.offline:
             place = Place.parse(entry.location)
             return self.cache.adapters(place.owner).verify(entry)
-        return Report(entry, self._checks(entry), self._parent_state(entry))
+        return Report(entry, self._checks(entry), self._missing(entry))
 
     def _checks(self, entry: Entry) -> tuple[FileCheck, ...]:
         """What was found sound at a commit stays so: commits never change."""
         if (known := self._sound.get(entry.location)) is not None:
             return known
         checks = check_files(self._reader, Place.parse(entry.location), entry)
-        if not Report(entry, checks, None).faults:
+        if not Report(entry, checks).faults:
             self._sound[entry.location] = checks
         return checks
 
     def _faults(self, entry: Entry) -> tuple[FileCheck, ...]:
-        return Report(entry, self._checks(entry), None).faults
+        return Report(entry, self._checks(entry)).faults
 
-    def _parent_state(self, entry: Entry) -> Literal["present", "missing"] | None:
-        parent = entry.manifest.parent
-        if parent is None:
-            return None
-        return "present" if self.by_digest(parent.digest, parent.name) else "missing"
+    def _missing(self, entry: Entry) -> tuple[ParentRef, ...]:
+        return tuple(ref for ref in entry.manifest.carriers if not self.by_digest(ref.digest, ref.name))
 
-    def _parent_location(self, manifest: Manifest) -> str | None:
-        if manifest.parent is None:
-            return None
-        found = self.by_digest(manifest.parent.digest, manifest.parent.name)
-        return found[-1].location.removeprefix(HUB) if found else None
+    def _published(self, manifest: Manifest) -> dict[ParentRef, str]:
+        """Where the adapters that a task adapter was trained on are, "org/repo@commit", as far as they are here."""
+        found = {ref: self.by_digest(ref.digest, ref.name) for ref in manifest.carriers}
+        return {ref: entries[-1].location.removeprefix(HUB) for ref, entries in found.items() if entries}
 
     def _publisher(self) -> Publisher:
         if self.owner is None:

@@ -9,7 +9,7 @@ is done anew on top. What others published stays in the history.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -19,7 +19,7 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, read_manifest_text
+from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
 from badx_hub.registry.hub_client import read_file
@@ -81,9 +81,16 @@ class Prepared:
 
     @classmethod
     def of(cls, folder: Path) -> Prepared:
-        """Raises IntegrityError (a pickle, a changed, missing or foreign file), DataError, NotFoundError."""
+        """Raises UsageError (a whole model), IntegrityError (a pickle, a changed, missing or foreign file), DataError,
+        NotFoundError.
+        """
         text = read_manifest_text(folder)
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
+        if manifest.kind == "model":
+            raise UsageError(
+                f"{manifest.name} is a fully fine-tuned model, which stays local. "
+                "Share adapters, or copy it to a folder: `--to ./DIR`."
+            )
         check_names(folder, manifest)
         check_content(folder, manifest, folder)
         return cls(folder, text, manifest)
@@ -109,16 +116,19 @@ class Publisher:
         """The branch."""
         return self.options.revision or MAIN
 
-    def publish(self, prepared: Prepared, parent_location: str | None) -> Entry:
-        """Raises IntegrityError and UsageError (something else is there, a public repository), HubError."""
+    def publish(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> Entry:
+        """Makes the commit; `published` says where the adapters that it was trained on are ("org/repo@commit").
+
+        Raises IntegrityError and UsageError (something else is there, a public repository), HubError.
+        """
         repo = f"{self.owner}/{prepared.manifest.adapter_name.repo_name}"
         for tried in count(1):
-            plan = self.plan(prepared, parent_location)
+            plan = self.plan(prepared, published)
             try:
                 if plan.creates or plan.new_branch:
                     # Then look again: others may have done the same just now, and the commit needs its parent.
                     self._make(plan)
-                    plan = self.plan(prepared, parent_location)
+                    plan = self.plan(prepared, published)
                 if plan.already is not None:
                     return plan.already
                 if self.options.private:
@@ -134,7 +144,7 @@ class Publisher:
                 self._wait_or_raise(error, tried, repo)
         raise AssertionError("unreachable")
 
-    def plan(self, prepared: Prepared, parent_location: str | None) -> Plan:
+    def plan(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> Plan:
         """What publishing will do; nothing is changed. Raises like `publish`."""
         manifest = prepared.manifest
         repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
@@ -149,7 +159,7 @@ class Publisher:
             elif self.revision == MAIN:  # on a branch people may keep what they like
                 _refuse_newer(repo, there, manifest)
         theirs = self._readme(repo, head) if head and CARD_FILE in names else None
-        card = self._card(prepared, theirs, repo, parent_location)
+        card = self._card(prepared, theirs, repo, published)
         old = set(there.manifest.files) if there else set()
         return Plan(
             repo=repo,
@@ -185,8 +195,8 @@ class Publisher:
         answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, patience=self.reader.patience)
         return answer.content.decode("utf-8", "replace")
 
-    def _card(self, prepared: Prepared, theirs: str | None, repo: str, parent_location: str | None) -> str:
-        ours = render_card(prepared.manifest, location=repo, parent_location=parent_location)
+    def _card(self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[ParentRef, str]) -> str:
+        ours = render_card(prepared.manifest, location=repo, published=published)
         local = prepared.folder / CARD_FILE
         if theirs is None and local.is_file() and sha256_file(local) != prepared.manifest.files.get(CARD_FILE):
             theirs = local.read_bytes()[:MAX_README].decode("utf-8", "replace")

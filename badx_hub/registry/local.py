@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
@@ -127,13 +127,10 @@ class LocalRegistry:
     def verify(self, entry: Entry) -> Report:
         """Re-hashes every file, badx.json included. Raises NotFoundError if the entry has gone."""
         folder = self.fetch(entry)
-        needed = entry.manifest.parent
-        parent: Literal["present", "missing"] | None = None
-        if needed is not None:
-            parent = "present" if self._holds(needed) else "missing"
+        missing = tuple(ref for ref in entry.manifest.carriers if not self._holds(ref))
         checks = check_folder(folder, entry)
         self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
-        return Report(entry, checks, parent)
+        return Report(entry, checks, missing)
 
     def _scan(self) -> Iterator[Entry | Problem]:
         for repo in _folders(self.root):
@@ -174,7 +171,7 @@ class LocalRegistry:
     def _already(self, folder: Path) -> Entry | None:
         try:
             entry = self._read(folder)
-            fault = next(iter(Report(entry, check_folder(folder, entry), None).faults), None)
+            fault = next(iter(Report(entry, check_folder(folder, entry)).faults), None)
         except NotFoundError:
             entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
         if not folder.is_dir():  # never there, or removed while it was being checked
@@ -186,11 +183,11 @@ class LocalRegistry:
             )
         return entry
 
-    def _holds(self, parent: ParentRef) -> bool:
-        named = AdapterName.parse(parent.name)
+    def _holds(self, carrier: ParentRef) -> bool:
+        named = AdapterName.parse(carrier.name)
         near = (self.root / named.repo_name / version for version in self._versions(named))
         # The name is a short cut past a scan of the whole registry; the digest decides.
-        return any(_digest(folder) == parent.digest for folder in near) or bool(self.by_digest(parent.digest))
+        return any(_digest(folder) == carrier.digest for folder in near) or bool(self.by_digest(carrier.digest))
 
     def _no_such(self, name: AdapterName) -> str:
         if not (known := [str(other) for repo in _folders(self.root) if (other := _name_of(repo))]):
@@ -208,7 +205,7 @@ class LocalRegistry:
         entries = self.list()
         if any(other.manifest.digest == digest and other.location != entry.location for other in entries):
             return
-        standing = [e for e in entries if e.manifest.parent and e.manifest.parent.digest == digest]
+        standing = [e for e in entries if any(ref.digest == digest for ref in e.manifest.carriers)]
         if standing:
             names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
             raise UsageError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from badx_hub.manifest import Manifest
+from badx_hub.manifest import Manifest, ParentRef
 from badx_hub.names import AdapterName
 
 if TYPE_CHECKING:
@@ -56,16 +56,23 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found. `parent` is None where the adapter needs none."""
+    """What `verify` found: the state of each file, and which of the adapters that it was trained on are `missing`."""
 
     entry: Entry
     files: tuple[FileCheck, ...]
-    parent: Literal["present", "missing"] | None
+    missing: tuple[ParentRef, ...] = ()
+
+    @property
+    def parent(self) -> Literal["present", "missing"] | None:
+        """Whether all of the adapters that it was trained on are at hand; None where it needs none."""
+        if not self.entry.manifest.carriers:
+            return None
+        return "missing" if self.missing else "present"
 
     @property
     def ok(self) -> bool:
-        """Every file as the manifest says, none besides, and the parent at hand."""
-        return self.parent != "missing" and not self.faults
+        """Every file as the manifest says, none besides, and what it was trained on at hand."""
+        return not self.missing and not self.faults
 
     @property
     def faults(self) -> tuple[FileCheck, ...]:

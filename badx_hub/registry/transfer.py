@@ -1,38 +1,35 @@
-"""Push and pull: copying an entry from one registry to another, the adapter it stands on first."""
+"""Push and pull: copying an entry from one registry to another, the adapters it was trained on first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from badx_hub.errors import IntegrityError, NotFoundError
+from badx_hub.manifest import ParentRef
 from badx_hub.registry.protocol import Entry, Registry, Report, newest
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """Entries of the destination: those `copied` now and those `already` there, a parent before its TA."""
+    """Entries of the destination: those `copied` now and those `already` there, a TA after what it was trained on."""
 
     copied: tuple[Entry, ...]
     already: tuple[Entry, ...]
 
 
 def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
-    """Copies `entry`, and before it the adapter under it, from `source` to `destination`.
+    """Copies `entry`, and before it the adapters that it was trained on, from `source` to `destination`.
 
     What the destination has already stays as it is, after its files have been re-hashed. A copy that is
     cut short leaves whole entries only, and the same call again goes on from there.
 
-    Raises NotFoundError if the parent is in neither registry, IntegrityError if a file at either end is
-    not what its manifest says, StorageError and UsageError as `publish` does.
+    Raises NotFoundError if one of these is in neither registry (nothing is copied then), IntegrityError if a file
+    at either end is not what its manifest says, StorageError and UsageError as `publish` does.
     """
-    copied: list[Entry] = []
-    already: list[Entry] = []
-    parent = entry.manifest.parent
-    if parent is not None:
-        if there := destination.by_digest(parent.digest, parent.name):
-            already.append(_sound(newest(there), destination))
-        else:
-            copied.append(_publish(parent_of(entry, source), source, destination))
+    carriers = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.carriers}
+    lacking = [carrier_of(entry, ref, source) for ref, there in carriers.items() if not there]
+    already = [_sound(newest(there), destination) for there in carriers.values() if there]
+    copied = [_publish(one, source, destination) for one in lacking]
     same = _same_version(entry, destination)
     if same is not None:
         already.append(_sound(same, destination))
@@ -41,15 +38,13 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     return Transferred(tuple(copied), tuple(already))
 
 
-def parent_of(entry: Entry, source: Registry) -> Entry:
-    """The adapter under a task adapter, by digest. Raises NotFoundError."""
-    parent = entry.manifest.parent
-    assert parent is not None
-    if not (found := source.by_digest(parent.digest, parent.name)):
+def carrier_of(entry: Entry, carrier: ParentRef, source: Registry) -> Entry:
+    """One of the adapters that a task adapter was trained on, by digest. Raises NotFoundError."""
+    if not (found := source.by_digest(carrier.digest, carrier.name)):
         raise NotFoundError(
-            f"{entry.name} stands on {parent.name} with digest {parent.digest[:12]}, which is not in "
+            f"{entry.name} stands on {carrier.name} with digest {carrier.digest[:12]}, which is not in "
             f"{source.location}. Pull that adapter there first: "
-            f"`badx-hub pull '{parent.name}' --from ORG`, or --from ./DIR."
+            f"`badx-hub pull '{carrier.name}' --from ORG`, or --from ./DIR."
         )
     return newest(found)
 

@@ -51,7 +51,7 @@ class Double:
         return Path(self.location) / str(entry.name)
 
     def verify(self, entry: Entry) -> Report:
-        return Report(entry, (), None)
+        return Report(entry, ())
 
 
 UNREACHABLE = HubError("Reading hf: failed: nobody answers.")

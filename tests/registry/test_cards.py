@@ -340,7 +340,7 @@ model.active_adapters = Stack(carrier, task)
 def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
     commit = "0123456789" * 4
     place = f"org/mbert.en-wo@{commit}"
-    card = render_card(measured, parent_location=place, location="org/mbert.en-wo.pos")
+    card = render_card(measured, published={measured.carriers[0]: place}, location="org/mbert.en-wo.pos")
     assert f"| Stands on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
     assert HUB_SNIPPET.replace("COMMIT", commit) in card
     assert 'load_bilingual_stack("en", "wo", "pos", registry="hf:org")' in card
@@ -350,7 +350,7 @@ def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
 
 @pytest.mark.parametrize("place", ["x') or evil('@" + "a" * 40, "org/name@main", "../name", "a/b/c", "| ` <b>"])
 def test_a_location_is_data_too(measured: Manifest, place: str) -> None:
-    card = render_card(measured, parent_location=place, location=place)
+    card = render_card(measured, published={measured.carriers[0]: place}, location=place)
     assert "snapshot_download" not in card and "registry=" not in card
     assert [line for line in outside_fences(parts(card)[1]) if line.startswith("#")][1:] == HEADINGS
     assert {line.count("|") for line in tables(parts(card)[1])[-1]} == {5}
