@@ -92,6 +92,7 @@ def main() -> None:
     _output.use_utf8()
     if not os.environ.get(DEBUG_VARIABLE):
         _output.hush_libraries()
+    _output.show_warnings()
     sys.exit(_output.flushed(_run()))
 
 

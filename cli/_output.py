@@ -104,6 +104,21 @@ def hush_libraries() -> None:
     logging.getLogger("adapters").setLevel(logging.ERROR)
 
 
+class _Warnings(logging.Handler):
+    """What badx_hub logs, such as repairs of data, as warnings of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning(record.getMessage())
+
+
+_WARNINGS = _Warnings(logging.WARNING)
+
+
+def show_warnings() -> None:
+    """Let what badx_hub logs as a warning be seen."""
+    logging.getLogger("badx_hub").addHandler(_WARNINGS)
+
+
 def flushed(code: int) -> int:
     """Flush stdout; 1 in place of `code` if it cannot, quietly if its reader has gone (`badx-hub list | head -1`)."""
     try:

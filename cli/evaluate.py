@@ -62,7 +62,7 @@ def evaluate(
 ) -> None:
     """Score a stack on annotated data of its target language.
 
-    Every word counts. --format quiet prints one metric a line, as a fraction. With --record the scores stand in
+    All of the data counts. --format quiet prints one metric a line, as a fraction. With --record the scores stand in
     the manifest and on the card of a new version, which is what push publishes.
     """
     asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
@@ -91,6 +91,7 @@ def evaluate(
             "examples": done.examples,
             "metrics": dict(metrics),
             "labels": [vars(row) for row in done.scores.table],
+            "confusion": vars(done.scores.confusion) if done.scores.confusion else None,
             "seconds": done.seconds,
         },
         quiet=[f"{metric}\t{value:.6f}" for metric, value in metrics.items()],
@@ -134,4 +135,15 @@ def _tables(done: Evaluation) -> list[Table]:
     return [
         Table(("metric", "score"), metrics, numbers=("score",), title=title),
         Table(columns, labels, numbers=columns[1:]),
+        *_confusion(done),
     ]
+
+
+def _confusion(done: Evaluation) -> list[Table]:
+    """Which label was taken for which, for tasks that say so."""
+    if (found := done.scores.confusion) is None:
+        return []
+    rows = tuple(
+        (label, *(f"{count:,}" for count in counts)) for label, counts in zip(found.labels, found.counts, strict=True)
+    )
+    return [Table(("gold \\ predicted", *found.labels), rows, numbers=found.labels)]

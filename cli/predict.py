@@ -56,7 +56,7 @@ def predict(
         typer.Option("--file", metavar="F", help="Text, a sentence a line, or .conllu, whose words are kept."),
     ] = None,
     output: Annotated[
-        Output, typer.Option("--output", help="tsv: word and tag, a blank line after each sentence.")
+        Output, typer.Option("--output", help="tsv: a word and its label a line; for nli, a pair and its label.")
     ] = Output.TSV,
     setup: SetupOption = Setup.BAD_X,
     base: BaseOption = None,
@@ -71,7 +71,7 @@ def predict(
 ) -> None:
     """Predict on sentences of the target language.
 
-    TEXT, a file, or lines on stdin; blank lines are skipped.
+    TEXT, a file, or lines on stdin; blank lines are skipped. For nli, a line is a premise, a tab and a hypothesis.
     """
     from badx_hub.tasks import task_named
 
@@ -79,6 +79,8 @@ def predict(
     options = task_options(option)
     chosen = task_named(task, options)
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
+    if output is Output.CONLLU and not chosen.writes_conllu:
+        raise UsageError(f"What {task} predicts has no place in CoNLL-U. Take --output tsv or json.")
     examples = _examples(chosen, text, file)
     if not examples:
         _output.note("There is nothing to predict on: no line has a word.")
@@ -102,7 +104,8 @@ def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) 
         if output is Output.TSV:
             for row in task.rows(example, prediction):
                 _output.write("\t".join(row))
-            _output.write("")
+            if task.reads_conllu:  # a row a word
+                _output.write("")
         elif (sentence := task.sentence(example, prediction)) is not None:
             from badx_hub.tasks.conllu import to_conllu
 
@@ -115,7 +118,9 @@ def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, 
     if file is not None and file.name.endswith((".conllu", ".conllu.gz")):
         from badx_hub.tasks.conllu import read_conllu
 
-        return tuple(read_conllu(file))
+        if not task.reads_conllu:
+            raise UsageError(f"{task.name} reads no CoNLL-U. Give lines with a premise, a tab and a hypothesis.")
+        return tuple(task.prepare(sentence) for sentence in read_conllu(file))
     return tuple(task.prepare(line) for line in _lines(text, file))
 
 
