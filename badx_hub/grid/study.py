@@ -76,11 +76,11 @@ def _once(given: Any, handler: Any) -> Any:
 
 def _beside(spec: str, info: ValidationInfo) -> str:
     """A path from the study's folder; what is no path stays as it is."""
-    return spec if spec.startswith(_NO_PATHS) else str(_folder(info) / Path(spec).expanduser())
+    return spec if spec.startswith(_NO_PATHS) else str((_folder(info) / Path(spec).expanduser()).resolve())
 
 
 def _base(spec: str, info: ValidationInfo) -> str:
-    folder = _folder(info) / Path(spec).expanduser()
+    folder = (_folder(info) / Path(spec).expanduser()).resolve()
     found = str(folder) if spec != DEMO and (spec.startswith((".", "/", "~")) or folder.is_dir()) else spec
     base_slug(found)
     return found

@@ -7,6 +7,8 @@ study or another; and what is changed has another key, and so has all that stand
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from badx_hub.errors import BadxError, DataError, NotFoundError
+from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
-from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of
+from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.study import Study
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.registry import Entry, Registry
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import AnyTask, task_named
 from badx_hub.training import language, task
+from badx_hub.training.curves import Rows, read_curves
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
@@ -91,6 +94,25 @@ class Workplace:
     def look_at_all(self) -> tuple[Seen, ...]:
         """How every step stands, in the order in which they can be done."""
         return tuple(self.look(step) for step in self.steps)
+
+    def pending(self, only: Sequence[str] = (), limit: int | None = None) -> tuple[Step, ...]:
+        """The steps that are not done, in an order in which they can be: at most the first `limit`.
+
+        `only`: patterns of names as a shell has them, "pos/wo/*"; what such a step needs belongs to it. Raises
+        UsageError for a pattern that no step fits.
+        """
+        names = [step.name for step in self.steps]
+        for pattern in only:
+            if not fnmatch.filter(names, pattern):
+                raise UsageError(f"No step is called {pattern!r}. Names look like {names[0]} and {names[-1]}.")
+        wanted = {name for pattern in only for name in fnmatch.filter(names, pattern)} if only else set(names)
+        left = [step for step in with_needs(self.steps, wanted) if self.look(step).state is not State.DONE]
+        return tuple(left[:limit])
+
+    def curves(self) -> Mapping[str, Rows]:
+        """The learning curve of every adapter that is there, by its step's name: a row an evaluation."""
+        entries = {seen.step.name: seen.entry for seen in self.look_at_all() if seen.entry is not None}
+        return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
 
     def do(self, step: Step, *, reporter: Reporter | None = None, again: str = "run the study again") -> bool:
         """Do a step unless it is done; True if it was done before.

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from badx_hub.errors import DataError
+from badx_hub.storage import storage_errors
+
 Rows = Sequence[Mapping[str, float]]
 
 
@@ -14,6 +17,16 @@ def write_curves(folder: Path, rows: Rows, *, title: str, metrics: Sequence[str]
     """Write `curves.csv` (a row an evaluation) and `curves.png` (a line a metric, the kept step marked)."""
     _write_csv(folder / "curves.csv", rows)
     _write_png(folder / "curves.png", rows, title, metrics, best_step)
+
+
+def read_curves(folder: Path) -> Rows:
+    """The rows of `curves.csv`: step, loss since the row before, metrics. Raises DataError for what is none."""
+    path = folder / "curves.csv"
+    with storage_errors(path), path.open(encoding="utf-8", newline="") as file:
+        try:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{path} is not a learning curve ({error}). Train the adapter again.") from error
 
 
 def _write_csv(path: Path, rows: Rows) -> None:

@@ -1,0 +1,318 @@
+"""`badx-hub study`: many runs from one file: what there is to do, doing it, and the report of what came of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from badx_hub.cli import _entries, _output
+from badx_hub.cli._options import FormatOption, RegistryOption
+from badx_hub.cli._output import Format, Table
+from badx_hub.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from badx_hub.grid.costs import Cost
+    from badx_hub.grid.plan import Step
+    from badx_hub.grid.run import Outcome
+    from badx_hub.grid.work import Seen, Workplace
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Many runs from one file: plan, run, report.")
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The study, as in the folder studies/.")]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="Where scores are kept, by their keys. [default: your own folder]"),
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="GLOB", help="Steps of these names (repeatable), and what they need."),
+]
+
+_NAMED = 3
+
+
+@app.command("plan", epilog="Example: badx-hub study plan studies/small.yaml")
+def plan(
+    file: FileArgument,
+    registry: RegistryOption = None,
+    results: ResultsOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Show the steps as a tree, which of them are done, and how long the others take.
+
+    A step stands under the one it is built on. Times are estimates from what was trained on the same base before,
+    unknown where nothing was. --format quiet prints the names of the steps that are not done.
+    """
+    from badx_hub.grid.costs import cost_of, rates_of
+
+    place = _workplace(file, registry, results)
+    found = place.look_at_all()
+    base = place.base()
+    rates = rates_of(place.entries(), base.ref.digest) if base else {}
+    costs = {seen.step.name: cost_of(seen, place.study, rates) for seen in found}
+    _output.show(
+        format,
+        tables=[_tree(place, found, costs), _totals(found, costs)],
+        document=_document(place, found, costs),
+        quiet=[seen.step.name for seen in found if not _is_done(seen)],
+    )
+    _tell_reasons(found)
+
+
+@app.command("run", epilog="Example: badx-hub study run studies/small.yaml --only 'pos/wo/*'")
+def run(
+    file: FileArgument,
+    registry: RegistryOption = None,
+    results: ResultsOption = None,
+    only: OnlyOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do so many steps at most.")] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Do the steps that are not done, each after those it needs.
+
+    A stopped run goes on with the same command. A step that fails stops only what is built on it; the exit code is
+    then 1.
+    """
+    from badx_hub.grid.run import End, Sequential
+
+    place = _workplace(file, registry, results)
+    place.registry.require_writable()
+    steps = place.pending(only or (), limit)
+    again = shlex.join(["badx-hub", *sys.argv[1:]])
+
+    def work(step: Step) -> bool:
+        return place.do(step, reporter=_reporter(format), again=again)
+
+    outcomes = Sequential().run(steps, work, _Lines(len(steps)))
+    _output.show(
+        format,
+        tables=[_ends(outcomes)],
+        document=[_ended(outcome) for outcome in outcomes],
+        quiet=[outcome.step.name for outcome in outcomes if outcome.end is End.RAN],
+    )
+    if not outcomes:
+        _output.note("nothing to do")
+    broken = [outcome for outcome in outcomes if outcome.end in (End.FAILED, End.SKIPPED)]
+    for outcome in broken:
+        _output.error(f"{outcome.step.name} {outcome.end.value}: {outcome.reason}")
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command("report", epilog="Example: badx-hub study report studies/small.yaml --out report")
+def report(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
+    registry: RegistryOption = None,
+    results: ResultsOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Write tables, figures and an HTML page about the results there are."""
+    from badx_hub.grid.report import write_report
+
+    place = _workplace(file, registry, results)
+    found = place.look_at_all()
+    scores = [seen.result for seen in found if seen.result is not None]
+    missing = [seen.step.name for seen in found if seen.step.kind == "evaluate" and seen.result is None]
+    if not scores:
+        raise NotFoundError(f"{file} has no results yet. Type `badx-hub study run {file}` first.")
+    if missing:
+        _output.warning(f"{len(missing)} of {len(missing) + len(scores)} results are not there: {_some(missing)}.")
+    written = write_report(
+        out, scores, title=place.study.name, baseline=str(place.study.baseline), curves=place.curves()
+    )
+    _output.show(
+        format,
+        tables=[Table(("file",), tuple((str(path),) for path in written), folding=("file",))],
+        document={"files": [str(path) for path in written], "results": len(scores), "missing": missing},
+        quiet=[str(path) for path in written],
+    )
+
+
+class _Lines:
+    """A line before each step and one after it, on stderr."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.number = steps, 0
+
+    def started(self, step: Step) -> None:
+        """Say which step begins."""
+        _output.note(f"[{self.number + 1}/{self.steps}] {step.kind.value} {step.name}")
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say how it ended."""
+        self.number += 1
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        took = f" in {_duration(outcome.seconds)}" if outcome.seconds else ""
+        _output.note(f"[{self.number}/{self.steps}] {outcome.step.name} {outcome.end.value}{took}{reason}")
+        if outcome.error is not None and os.environ.get("BADX_HUB_DEBUG"):
+            traceback.print_exception(outcome.error)
+
+
+def _workplace(file: Path, registry: str | None, results: Path | None) -> Workplace:
+    from badx_hub.grid.study import load_study
+    from badx_hub.registry import open_registry
+
+    study, found = load_study(file), open_registry(registry)
+    from badx_hub.grid.work import Workplace
+
+    return Workplace(study, found, results)
+
+
+def _reporter(format: Format) -> Any:
+    if format is Format.QUIET:
+        return None
+    from badx_hub.cli._progress import reporter
+
+    return reporter()
+
+
+def _tree(place: Workplace, found: Sequence[Seen], costs: dict[str, Cost | None]) -> Table:
+    seen_by_name = {seen.step.name: seen for seen in found}
+    rows = []
+    for mark, step, above in _branches(place.steps):
+        seen, cost = seen_by_name[step.name], costs[step.name]
+        left = "" if _is_done(seen) else _left(cost.seconds if cost else None)
+        rows.append((f"{mark}{step.name}", seen.state.value, _progress(seen, cost), left, _remark(seen, above)))
+    return Table(
+        ("step", "state", "steps", "time left", "remark"),
+        tuple(rows),
+        numbers=("steps", "time left"),
+        folding=("remark",),
+        title=f"study {place.study.name} on {place.study.base}",
+    )
+
+
+def _branches(
+    steps: Sequence[Step], above: tuple[str, ...] = (), indent: str = ""
+) -> list[tuple[str, Step, tuple[str, ...]]]:
+    """(the branch drawn before it, step, the steps above it), each step under the first that it needs."""
+    children = [step for step in steps if step.needs[:1] == above[-1:]]
+    rows = []
+    for step in children:
+        mark, deeper = ("└─ ", "   ") if step is children[-1] else ("├─ ", "│  ")
+        mark, deeper = (mark, deeper) if above else ("", "")
+        rows += [(indent + mark, step, above), *_branches(steps, (*above, step.name), indent + deeper)]
+    return rows
+
+
+def _progress(seen: Seen, cost: Cost | None) -> str:
+    if cost is None:
+        return ""
+    return f"{seen.resumed:,}/{cost.steps:,}" if seen.resumed else f"{cost.steps:,}"
+
+
+def _remark(seen: Seen, above: tuple[str, ...]) -> str:
+    """The score of an evaluation that is done; what another step needs besides those it stands under."""
+    if seen.result is not None:
+        return f"{seen.result.metric} {_entries.figure(seen.result.metric, seen.result.metrics[seen.result.metric])}"
+    more = [need for need in seen.step.needs if need not in above]
+    return f"and {', '.join(more)}" if more and not _is_done(seen) else ""
+
+
+def _totals(found: Sequence[Seen], costs: dict[str, Cost | None]) -> Table:
+    rows = []
+    for total in _sums(found, costs):
+        unknown = f"{total['unknown']} unknown" if total["unknown"] else ""
+        known = _duration(total["seconds_left"]) if total["seconds_left"] or not unknown else ""
+        left = " + ".join(part for part in (known, unknown) if part)
+        rows.append((total["kind"], str(total["steps"]), str(total["done"]), str(total["to_do"]), left))
+    columns = ("in all", "steps", "done", "to do", "time left")
+    return Table(columns, tuple(rows), numbers=columns[1:])
+
+
+def _sums(found: Sequence[Seen], costs: dict[str, Cost | None]) -> list[dict[str, Any]]:
+    sums = []
+    for kind in dict.fromkeys(seen.step.kind for seen in found):
+        ours = [seen for seen in found if seen.step.kind is kind]
+        left = [costs[seen.step.name] for seen in ours if not _is_done(seen)]
+        seconds = [cost.seconds for cost in left if cost is not None and cost.seconds is not None]
+        sums.append(
+            {
+                "kind": kind.value,
+                "steps": len(ours),
+                "done": len(ours) - len(left),
+                "to_do": len(left),
+                "seconds_left": sum(seconds),
+                "unknown": len(left) - len(seconds),
+            }
+        )
+    return sums
+
+
+def _document(place: Workplace, found: Sequence[Seen], costs: dict[str, Cost | None]) -> dict[str, Any]:
+    return {
+        "study": place.study.name,
+        "base": place.study.base,
+        "registry": place.registry.location,
+        "results": str(place.results),
+        "steps": [_record(seen, costs[seen.step.name]) for seen in found],
+        "totals": _sums(found, costs),
+    }
+
+
+def _record(seen: Seen, cost: Cost | None) -> dict[str, Any]:
+    return {
+        "name": seen.step.name,
+        "kind": seen.step.kind.value,
+        "needs": list(seen.step.needs),
+        "state": seen.state.value,
+        "key": seen.key,
+        "reason": seen.reason or None,
+        "training_steps": cost.steps if cost else None,
+        "resumed": seen.resumed,
+        "units_left": cost.units if cost else None,
+        "seconds_left": cost.seconds if cost else None,
+    }
+
+
+def _tell_reasons(found: Sequence[Seen]) -> None:
+    """Why steps are blocked, and what is not here yet; each reason once."""
+    told: dict[str, list[str]] = {}
+    for seen in found:
+        if seen.reason and seen.state.value != "waits":
+            told.setdefault(seen.reason, []).append(seen.step.name)
+    for reason, names in told.items():
+        _output.warning(f"{_some(names)}: {reason}")
+
+
+def _ends(outcomes: Sequence[Outcome]) -> Table:
+    rows = tuple((outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes)
+    return Table(("step", "end", "time"), rows, numbers=("time",))
+
+
+def _ended(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.step.name,
+        "kind": outcome.step.kind.value,
+        "end": outcome.end.value,
+        "seconds": outcome.seconds,
+        "reason": outcome.reason or None,
+    }
+
+
+def _is_done(seen: Seen) -> bool:
+    return seen.state.value == "done"
+
+
+def _left(seconds: float | None) -> str:
+    return "unknown" if seconds is None else _duration(seconds)
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first names, and how many more."""
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more
