@@ -49,11 +49,9 @@ def _ranked(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     import numpy as np
 
     words, scored = len(scores), np.isfinite(scores)
-    exact = np.where(scored, scores, -np.inf).astype(np.float64)
-    peaks = exact.max(axis=1, keepdims=True)
-    # A word has one head in every tree, so a constant off its row changes no choice.
-    below = np.subtract(exact, peaks, where=scored, out=np.zeros_like(exact))
-    whole = 1.0 - words * below.min()  # More than lies between the sums of any two trees of scored arcs.
-    ranked: NDArray[np.float64] = np.where(scored, below, -whole)
+    exact = scores.astype(np.float64)
+    highest, lowest = (exact[scored].max(), exact[scored].min()) if scored.any() else (0.0, 0.0)
+    whole = 1.0 + words * (highest - lowest)  # More than lies between the sums of any two trees.
+    ranked: NDArray[np.float64] = np.where(scored, exact - highest, -whole)
     ranked[:, 0] -= (words + 2) * whole
     return ranked
