@@ -11,14 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from badx_hub.errors import UsageError
 from badx_hub.tasks.base import AnyTask, Task
+from badx_hub.tasks.dp import DpTask
 from badx_hub.tasks.ner import NerTask
 from badx_hub.tasks.nli import NliTask
-from badx_hub.tasks.dp import DpTask
 from badx_hub.tasks.pos import PosTask
 
 __all__ = ["TASKS", "AnyTask", "Task", "task_named"]
 
-_ALL: tuple[AnyTask, ...] = (PosTask(), NliTask(), NerTask())
+_ALL: tuple[AnyTask, ...] = (PosTask(), DpTask(), NliTask(), NerTask())
 
 TASKS: Mapping[str, AnyTask] = MappingProxyType({task.name: task for task in _ALL})
 """The tasks by name."""
