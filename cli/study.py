@@ -126,8 +126,14 @@ def report(
         raise NotFoundError(f"{file} has no results yet. Type `badx-hub study run {file}` first.")
     if missing:
         _output.warning(f"{len(missing)} of {len(missing) + len(scores)} results are not there: {_some(missing)}.")
+    study = place.study
     written = write_report(
-        out, scores, title=place.study.name, baseline=str(place.study.baseline), curves=place.curves()
+        out,
+        scores,
+        title=study.name,
+        baseline=str(study.baseline),
+        curves=place.curves(),
+        note=study.note,
     )
     _output.show(
         format,

@@ -150,7 +150,7 @@ class Study(_Strict):
     `recipe` is a preset, a file or the recipe itself; its seeds do not count, those of the study do. `text` is
     language -> source (default its Wikipedia), `train` task -> annotated data of the source language, `test`
     task -> target -> annotated data, of which `split` is scored. `multilingual` is the mixture of setups that stand on
-    an adapter of all languages. `baseline` is what the others are compared with.
+    an adapter of all languages. `baseline` is what the others are compared with. `note` opens the report.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
@@ -165,6 +165,7 @@ class Study(_Strict):
     test: dict[Task, Annotated[dict[Language, Place], WrapValidator(_once)]]
     split: Split = "test"
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    note: str | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Study:

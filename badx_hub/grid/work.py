@@ -24,7 +24,8 @@ from badx_hub.grid.study import Study
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.registry import Entry, Registry
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
-from badx_hub.tasks import AnyTask, task_named
+from badx_hub.tasks import task_named
+from badx_hub.tasks.files import DataReference, Split
 from badx_hub.training import language, task
 from badx_hub.training.curves import Rows, read_curves
 
@@ -78,6 +79,7 @@ class Workplace:
         self._seen: dict[str, Seen] = {}
         self._known: tuple[Entry, ...] | None = None
         self._base: Base | str | None = None
+        self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
 
     def look(self, step: Step) -> Seen:
         """How a step stands; nothing is loaded, trained or downloaded but what the digest of a text on the Hub takes.
@@ -157,7 +159,7 @@ class Workplace:
             return self._look_at_evaluation(step)
         if isinstance(step, TrainTask):
             for split in task.TRAINING_SPLITS:
-                self._task(step).references(self.study.train_data(step.task), split)
+                self._references(step, self.study.train_data(step.task), split)
         if waits := self._waits(step):
             return waits
         if self.base() is None:
@@ -176,7 +178,7 @@ class Workplace:
 
     def _look_at_evaluation(self, step: Evaluate) -> Seen:
         data = self.study.test[step.task][step.target]
-        files = self._task(step).references(data, self.study.split)
+        files = self._references(step, data, self.study.split)
         if waits := self._waits(step):
             return waits
         recipe = self.study.task_recipe(step.task, step.seed)
@@ -242,8 +244,19 @@ class Workplace:
         missing = [need for need in step.needs if self.look(self._named[need]).state is not State.DONE]
         return Seen(step, State.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
 
-    def _task(self, step: TrainTask | Evaluate) -> AnyTask:
-        return task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
+    def _references(self, step: TrainTask | Evaluate, data: str, split: Split) -> tuple[DataReference, ...]:
+        """The files of a split. They are looked for once, found or not: on the Hub that takes its time."""
+        place = step.task, data, split
+        if place not in self._files:
+            chosen = task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
+            try:
+                self._files[place] = chosen.references(data, split)
+            except BadxError as error:
+                self._files[place] = error
+        found = self._files[place]
+        if isinstance(found, BadxError):
+            raise found
+        return found
 
     def _place(self, key: str) -> Path:
         return self.results / f"{key}.json"
@@ -252,6 +265,7 @@ class Workplace:
         """What was not done may be now, or may be possible."""
         self._seen = {name: seen for name, seen in self._seen.items() if seen.state is State.DONE}
         self._known = self._base = None
+        self._files = {}
 
 
 def _read(path: Path) -> Result | None:
