@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from badx_hub.errors import NotFoundError, TrainingInterrupted
+from badx_hub.grid.plan import Step, TrainLanguage, TrainTask
+from badx_hub.grid.run import End, Outcome, Sequential
+from badx_hub.languages import Mixture
+from badx_hub.setups import setup_named
+
+EN = Mixture.parse("en")
+BAD_X = setup_named("bad-x")
+
+
+class Notes:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def started(self, step: Step) -> None:
+        self.lines.append(f"{step.name} started")
+
+    def ended(self, outcome: Outcome) -> None:
+        self.lines.append(f"{outcome.step.name} {outcome.end.value}")
+
+
+def language(name: str) -> TrainLanguage:
+    return TrainLanguage(name, EN, 1)
+
+
+def task(name: str, *needs: str) -> TrainTask:
+    return TrainTask(name, BAD_X, EN, "pos", 1, needs)
+
+
+def raising(errors: dict[str, BaseException]) -> Callable[[Step], bool]:
+    def work(step: Step) -> bool:
+        if step.name in errors:
+            raise errors[step.name]
+        return step.name == "old"
+
+    return work
+
+
+def test_steps_run_in_order_and_say_how_they_ended() -> None:
+    notes = Notes()
+    outcomes = Sequential().run((language("old"), task("new", "old")), raising({}), notes)
+    assert [outcome.end for outcome in outcomes] == [End.ALREADY, End.RAN]
+    assert notes.lines == ["old started", "old done before", "new started", "new ran"]
+
+
+@pytest.mark.parametrize("error", [NotFoundError("the text\n is gone"), RuntimeError("out of memory")])
+def test_a_failed_step_stops_what_is_built_on_it_and_nothing_else(error: Exception) -> None:
+    steps = (language("a"), task("a/pos", "a"), task("score", "a/pos", "b"), language("b"), task("b/pos", "b"))
+    outcomes = Sequential().run(steps, raising({"a": error}), Notes())
+    assert [outcome.end for outcome in outcomes] == [End.FAILED, End.SKIPPED, End.SKIPPED, End.RAN, End.RAN]
+    assert outcomes[0].error is error
+    assert outcomes[0].reason == " ".join(str(error).split())
+    assert "a" in outcomes[1].reason
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), TrainingInterrupted("stopped")])
+def test_ctrl_c_ends_the_run(stop: BaseException) -> None:
+    notes = Notes()
+    with pytest.raises(type(stop)):
+        Sequential().run((language("a"), language("b")), raising({"a": stop}), notes)
+    assert notes.lines == ["a started"]
+
+
+def test_what_is_not_among_the_steps_is_taken_for_done() -> None:
+    assert Sequential().run((task("a/pos", "a"),), raising({}), Notes())[0].end is End.RAN
