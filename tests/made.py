@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
@@ -18,29 +19,36 @@ def made(
     *,
     seed: int,
     on: Entry | None = None,
+    cycle: Sequence[Entry] = (),
     day: int = 1,
     invertible: bool = False,
 ) -> Entry:
-    """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`."""
+    """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`, or on a `cycle`.
+
+    Of a name that says so ("tiny/en/pos@full") the whole base, every weight moved.
+    """
     import torch
 
     from badx_hub.modeling.base import resolve_base
+    from badx_hub.modeling.full import save_model
     from badx_hub.modeling.models import load_encoder
-    from badx_hub.modeling.stacks import add_adapter, own_parameters, save_adapter
+    from badx_hub.modeling.stacks import add_adapter, save_adapter, trained_parameters
     from badx_hub.recipes import AdapterRecipe
     from badx_hub.tasks import task_named
 
     name, found = AdapterName.parse(text), resolve_base(str(base))
     model = load_encoder(found)
-    add_adapter(model, name, AdapterRecipe(invertible=invertible), seed=seed)
+    if name.kind != "model":
+        add_adapter(model, name, AdapterRecipe(invertible=invertible), seed=seed)
     if name.task:
         task_named(name.task).add_head(model, name.module_name, UPOS)
     generator = torch.Generator().manual_seed(seed)
-    for parameter in own_parameters(model, name).values():
+    for parameter in trained_parameters(model, name).values():
         torch.nn.init.normal_(parameter, std=0.5, generator=generator)
     with tempfile.TemporaryDirectory() as folder:
-        save_adapter(model, name, Path(folder))
-        return registry.publish(_prepared(Path(folder), _draft(name, found.ref, on, day)))
+        save = save_model if name.kind == "model" else save_adapter
+        save(model, name, Path(folder))
+        return registry.publish(_prepared(Path(folder), _draft(name, found.ref, on, cycle, day)))
 
 
 def _prepared(folder: Path, draft: ManifestDraft) -> Path:
@@ -50,7 +58,11 @@ def _prepared(folder: Path, draft: ManifestDraft) -> Path:
     return folder
 
 
-def _draft(name: AdapterName, base: BaseRef, on: Entry | None, day: int) -> ManifestDraft:
+def _reference(entry: Entry) -> ParentRef:
+    return ParentRef(name=str(entry.name), digest=entry.manifest.digest)
+
+
+def _draft(name: AdapterName, base: BaseRef, on: Entry | None, cycle: Sequence[Entry], day: int) -> ManifestDraft:
     return ManifestDraft.of(
         name,
         base=base,
@@ -61,6 +73,7 @@ def _draft(name: AdapterName, base: BaseRef, on: Entry | None, day: int) -> Mani
         metrics={"dev": {"en/accuracy": 0.5}} if name.task else {"dev": {"wo/perplexity": 9.0}},
         versions={"torch": "2"},
         labels=UPOS if name.task else None,
-        parent=ParentRef(name=str(on.name), digest=on.manifest.digest) if on else None,
+        parent=_reference(on) if on else None,
+        cycle=tuple(_reference(one) for one in cycle),
         created=f"2026-01-{day:02}T00:00:00Z",
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from badx_hub.manifest import (
     ManifestDraft,
     Training,
     is_allowed_file,
+    needed_files,
     weights_digest,
 )
 from badx_hub.names import AdapterName
+from badx_hub.storage import digest_of
 
 FILES = {name: f"{index}" * 64 for index, name in enumerate(WEIGHT_FILES)}
 
@@ -27,8 +30,7 @@ FILES = {name: f"{index}" * 64 for index, name in enumerate(WEIGHT_FILES)}
 def fields(name: str = "mbert/en-wo/pos", **changes: Any) -> dict[str, Any]:
     """The JSON value of a valid badx.json, with changes."""
     parsed = AdapterName.parse(name)
-    is_task = parsed.kind == "task"
-    files = {file: FILES[file] for file in (WEIGHT_FILES if is_task else WEIGHT_FILES[:2])}
+    files = {file: FILES[file] for file in needed_files(parsed.kind)}
     value = {
         "schema_version": 1,
         "name": name,
@@ -45,10 +47,11 @@ def fields(name: str = "mbert/en-wo/pos", **changes: Any) -> dict[str, Any]:
             "vocab_size": 119547,
         },
         "parent": {"name": str(parsed.parent), "digest": "a" * 64} if parsed.parent else None,
+        **({"cycle": turns(*parsed.mixture.cycle)} if parsed.setup == "tlr" else {}),
         "recipe": {"name": "quick", "adapter": {"reduction_factor": 2}},
         "seed": 1,
         "data": [{"language": "en", "name": "en.txt", "digest": "c" * 64, "counts": {"kept": 3}}],
-        "labels": ["NOUN", "VERB"] if is_task else None,
+        "labels": ["NOUN", "VERB"] if parsed.task else None,
         "training": {"steps": 10, "best_step": 5, "tokens": 100, "seconds": 1.5},
         "metrics": {"dev": {"en/accuracy": 0.5}},
         "versions": {"badx_hub": "0.1.0"},
@@ -60,11 +63,26 @@ def fields(name: str = "mbert/en-wo/pos", **changes: Any) -> dict[str, Any]:
     return {**value, **changes}
 
 
+def turns(*languages: str, **digests: str) -> list[dict[str, str]]:
+    """LAs on mBERT, one a step."""
+    return [{"name": f"mbert/{tag}", "digest": digests.get(tag, digest_of(tag))} for tag in languages]
+
+
 def read(value: dict[str, Any]) -> Manifest:
     return Manifest.from_json(json.dumps(value), "badx.json")
 
 
-NAMES = ["mbert/en-wo", "mbert/en-wo@5:1", "mbert/wo", "mbert/en+fo+ug", "mbert/en-wo/pos", "mbert/en/pos@ta-only"]
+NAMES = [
+    "mbert/en-wo",
+    "mbert/en-wo@5:1",
+    "mbert/wo",
+    "mbert/en+fo+ug",
+    "mbert/en-wo/pos",
+    "mbert/en/pos@ta-only",
+    "mbert/en-wo@2:1/pos@tlr",
+    "mbert/en+fo+ug/pos@tlr",
+    "mbert/en/pos@full",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -217,6 +235,76 @@ def test_ta_only_has_no_parent() -> None:
 def test_a_ba_has_no_parent() -> None:
     with pytest.raises(DataError, match="no parent"):
         read(fields("mbert/en-wo", parent={"name": "mbert/en", "digest": "a" * 64}))
+
+
+TLR = "mbert/en-wo/pos@tlr"
+LA, BA = {"name": "mbert/wo", "digest": "a" * 64}, {"name": "mbert/en-wo", "digest": "a" * 64}
+WRONG_CARRIERS: list[tuple[str, dict[str, Any], str]] = [
+    (TLR, {"cycle": []}, r"trained on in turn \(cycle\)"),
+    (TLR, {"parent": BA, "cycle": []}, r"trained on in turn \(cycle\)"),
+    (TLR, {"parent": BA}, "a parent or a cycle, not both"),
+    (TLR, {"cycle": turns("wo", "en")}, "one adapter each of en, wo"),
+    (TLR, {"cycle": turns("en")}, "one adapter each of en, wo"),
+    (TLR, {"cycle": turns("en", "wo", "en", "wo")}, "one adapter each of en, wo"),
+    (TLR, {"cycle": [turns("en")[0], BA]}, "one adapter each of en, wo"),
+    (TLR, {"cycle": [turns("en")[0], {**LA, "name": "xlmr-base/wo"}]}, "cannot be the parent"),
+    (TLR, {"cycle": [turns("en")[0], {**LA, "name": "mbert/wo/pos"}]}, "cannot be the parent"),
+    ("mbert/en-wo@2:1/pos@tlr", {"cycle": turns("en", "wo")}, "one adapter each of en, en, wo"),
+    (
+        "mbert/en-wo@2:1/pos@tlr",
+        {"cycle": [*turns("en", en="d" * 64), *turns("en", "wo")]},
+        "one adapter each of en, wo",
+    ),
+    ("mbert/en-wo/pos", {"cycle": turns("en", "wo")}, "a parent or a cycle"),
+    ("mbert/en-wo/pos", {"parent": None, "cycle": turns("en", "wo")}, r"one adapter \(parent\) and has no cycle"),
+    ("mbert/en-wo", {"cycle": turns("en", "wo")}, "no parent"),
+    ("mbert/en/pos@ta-only", {"cycle": turns("en")}, "no parent"),
+    ("mbert/en/pos@full", {"parent": {**LA, "name": "mbert/en"}}, "no parent"),
+    ("mbert/en-wo/pos@later", {}, "names the adapter it stands on"),
+    ("mbert/en-wo/pos@later", {"parent": BA, "cycle": turns("wo")}, "a parent or a cycle"),
+    ("mbert/en-wo/pos@later", {"parent": {**BA, "name": "xlmr-base/en-wo"}}, "cannot be the parent"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "said"), WRONG_CARRIERS)
+def test_carriers_that_the_setup_does_not_have_are_refused(name: str, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read(fields(name, **changes))
+
+
+@pytest.mark.parametrize("carriers", [{"parent": LA}, {"cycle": turns("fo", "wo", "fo")}])
+def test_a_setup_of_a_later_version_has_a_parent_or_a_cycle(carriers: dict[str, Any]) -> None:
+    assert read(fields("mbert/en-wo/pos@later", **carriers)).carriers
+
+
+def test_carriers_are_each_named_once() -> None:
+    tlr = read(fields("mbert/en+fo+ug@2:1:1/pos@tlr"))
+    assert [ref.name for ref in tlr.cycle] == ["mbert/en", "mbert/en", "mbert/fo", "mbert/ug"]
+    assert [ref.name for ref in tlr.carriers] == ["mbert/en", "mbert/fo", "mbert/ug"]
+    ordinary = read(fields())
+    assert ordinary.carriers == (ordinary.parent,)
+    assert read(fields("mbert/en-wo")).carriers == read(fields("mbert/en/pos@full")).carriers == ()
+
+
+def test_an_empty_cycle_is_not_written() -> None:
+    assert "cycle" not in read(fields()).to_json()
+    assert len(json.loads(read(fields(TLR)).to_json())["cycle"]) == 2
+
+
+def test_a_model_has_an_encoder_and_no_adapter() -> None:
+    value = fields("mbert/en/pos@full")
+    assert sorted(read(value).files) == ["encoder.safetensors", "head_config.json", "model_head.safetensors"]
+    adapter = {file: FILES[file] for file in needed_files("task")}
+    with pytest.raises(DataError, match=r"lack encoder\.safetensors"):
+        read({**value, "files": adapter, "digest": weights_digest(adapter)})
+
+
+def test_the_manifests_of_the_embedded_registry_are_written_as_they_are() -> None:
+    paths = sorted(Path(str(resources.files("badx_hub.demo"))).glob("registry/*/*/badx.json"))
+    assert len(paths) == 2
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        assert Manifest.read(path.parent).to_json() == text
 
 
 @pytest.mark.parametrize(

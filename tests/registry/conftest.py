@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training, needed_files
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.prepare import prepare
+from badx_hub.storage import digest_of
 
 Make = Callable[..., Path]
 Put = Callable[..., Entry]
@@ -34,29 +35,31 @@ def build(
     name: str,
     *,
     weights: float = 1.0,
-    parent: ParentRef | None = None,
     size: int = 4,
     files: Mapping[str, bytes] | None = None,
     **changes: Any,
 ) -> Path:
     """A prepared folder for `name`; `weights` decides its digest, `size` its bytes."""
     parsed = AdapterName.parse(name)
-    is_task = parsed.kind == "task"
     folder.mkdir(parents=True)
-    for part in ["adapter", "model_head"] if is_task else ["adapter"]:
-        save_file({"down": np.full(size, weights, dtype=np.float32)}, folder / f"{part}.safetensors")
-    for part in ["adapter", "head"] if is_task else ["adapter"]:
-        (folder / f"{part}_config.json").write_text(json.dumps({"mixture": str(parsed.mixture)}))
+    for file in needed_files(parsed.kind):
+        if file.endswith(".safetensors"):
+            save_file({"down": np.full(size, weights, dtype=np.float32)}, folder / file)
+        else:
+            (folder / file).write_text(json.dumps({"mixture": str(parsed.mixture)}))
     for file, content in (files or {}).items():
         (folder / file).write_bytes(content)
-    prepare(folder, describe(parsed, parent=parent, **changes))
+    prepare(folder, describe(parsed, **changes))
     return folder
 
 
 def describe(name: AdapterName, *, parent: ParentRef | None = None, **changes: Any) -> ManifestDraft:
-    """A draft with figures of every sort; a TA without `parent` stands on a made-up digest."""
+    """A draft with figures of every sort; a TA without `parent` or `cycle` stands on made-up digests."""
     if parent is None and name.parent is not None:
         parent = ParentRef(name=str(name.parent), digest="a" * 64)
+    if name.setup == "tlr":
+        made_up = (ParentRef(name=f"{name.base}/{one}", digest=digest_of(one)) for one in name.mixture.cycle)
+        changes = {"cycle": tuple(made_up), **changes}
     values: dict[str, Any] = {
         "base": MBERT.model_copy(update={"digest": name.base.encode().hex().ljust(64, "0")[:64]}),
         "recipe": {"name": "quick", "adapter": {"reduction_factor": 2, "leave_out": []}},
@@ -97,10 +100,30 @@ def registry(tmp_path: Path) -> LocalRegistry:
 
 @pytest.fixture
 def put(registry: LocalRegistry, make: Make) -> Put:
-    """put(name, ..., on=BA) -> an entry in `registry`; `on` is the entry that a TA stands on."""
+    """put(name, ..., on=BA) -> an entry in `registry`; a TA stands on the entry `on`, or on a cycle of several."""
 
-    def factory(name: str, *, on: Entry | None = None, into: LocalRegistry | None = None, **options: Any) -> Entry:
-        parent = ParentRef(name=on.manifest.name, digest=on.manifest.digest) if on else None
-        return (into or registry).publish(make(name, parent=parent, **options))
+    def factory(
+        name: str,
+        *,
+        on: Entry | Sequence[Entry] | None = None,
+        into: LocalRegistry | None = None,
+        **options: Any,
+    ) -> Entry:
+        carriers = {"parent": reference(on)} if isinstance(on, Entry) else {}
+        if isinstance(on, Sequence):
+            carriers = {"cycle": tuple(map(reference, on))}
+        return (into or registry).publish(make(name, **carriers, **options))
 
     return factory
+
+
+@pytest.fixture
+def turns(put: Any) -> tuple[Entry, Entry, Entry]:
+    """LAs of English and Wolof in the local registry, and a TA that was trained on them in turn."""
+    en, wo = put("mbert/en"), put("mbert/wo", weights=2.0)
+    return en, wo, put("mbert/en-wo/pos@tlr", on=(en, wo))
+
+
+def reference(entry: Entry) -> ParentRef:
+    """The entry as a manifest names it."""
+    return ParentRef(name=entry.manifest.name, digest=entry.manifest.digest)

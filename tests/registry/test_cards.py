@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from badx_hub import load_bilingual_stack
 from badx_hub.manifest import IMPORTED, EvaluationRef, Manifest, ManifestDraft, ParentRef, SourceRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.prepare import prepare
+from tests.made import made
 
 Card = tuple[dict[str, Any], str]
 
@@ -401,6 +403,10 @@ ALL_NAMES = [
     "mbert/en-wo@5:1/pos",
     "mbert/en+fo+ug/pos",
     "mbert/en/pos@ta-only",
+    "mbert/en/pos",
+    "mbert/en-wo@2:1/pos@tlr",
+    "mbert/en+fo+ug/pos@tlr",
+    "mbert/en/pos@full",
 ]
 
 
@@ -425,6 +431,48 @@ def test_python_snippets_compile(manifest: Any, name: str) -> None:
             ast.parse(code)
 
 
+TURNS = """\
+A task adapter (TA) for `pos`: an adapter and a prediction head trained on labelled English data
+on top of `mbert/en` and `mbert/wo` in turn, one a step, which stayed as they were,
+inside `bert-base-multilingual-cased`. It is meant for Wolof text, of which it has seen no labels,
+and stands there on that language's adapter.
+"""
+
+
+def test_the_card_of_a_ta_whose_carriers_took_turns(manifest: Any) -> None:
+    tlr = manifest("mbert/en-wo@2:1/pos@tlr")
+    english, wolof = tlr.carriers
+    place = f"org/mbert.wo@{'0123456789' * 4}"
+    card = render_card(tlr, published={wolof: place}, location="org/mbert.en-wo.2-1.pos-tlr")
+    assert TURNS in card
+    assert f"| Trained on | `mbert/en` | `mbert.en` | `{english.digest}` |" in card
+    assert f"| Trained on | `mbert/wo` | `{place}` | `{wolof.digest}` |" in card
+    assert f"carrier = model.load_adapter(snapshot_download('org/mbert.wo', revision='{place[-40:]}')" in card
+    assert 'load_bilingual_stack("en", "wo", "pos", ratio="2:1", setup="tlr", registry="hf:org")' in card
+    assert "on the adapters with the digests above and no others" in card
+    several = render_card(manifest("mbert/en+fo+ug/pos@tlr#seed2"))
+    assert "`mbert/en`, `mbert/fo` and `mbert/ug` in turn" in several
+    assert "carrier = model.load_adapter('./mbert.ug'" in several
+    assert 'load_bilingual_stack("en", "ug", "pos", setup="tlr", label="seed2")' in several
+
+
+def test_the_card_of_a_ta_on_an_la_says_that_it_can_be_moved(manifest: Any) -> None:
+    card = render_card(manifest("mbert/en/pos"))
+    assert "For text in another language,\nof which it has seen no labels, it can stand on that" in card
+    assert "English text, of which it has seen no labels" not in card
+    assert "on that adapter or another language's of that base" in card
+
+
+def test_the_card_of_a_whole_model(manifest: Any) -> None:
+    model = manifest("mbert/en/pos@full", metrics={"test": {"wo/accuracy": 0.5}})
+    metadata, body = parts(render_card(model))
+    assert "badx:model" in metadata["tags"] and metadata["model-index"]
+    assert "A fully fine-tuned model for `pos`: all of `bert-base-multilingual-cased`, with a prediction head" in body
+    assert "badx-hub predict en --task pos --setup full " in body
+    assert f"| This model | `mbert/en/pos@full` | `mbert.en.pos-full` | `{model.digest}` |" in body
+    assert "Stands on" not in body and "load_adapter(" not in body
+
+
 def test_the_card_depends_on_the_manifest_alone(make: Any) -> None:
     folder = make("mbert/en-wo/pos", files={"curves.png": b"png"})
     assert render_card(Manifest.read(folder)) == (folder / "README.md").read_text(encoding="utf-8")
@@ -444,7 +492,7 @@ def test_options_stand_in_the_loading_snippet(manifest: Any) -> None:
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-@pytest.mark.parametrize("name", ["mbert/en-wo", "mbert/en-wo/pos"])
+@pytest.mark.parametrize("name", ["mbert/en-wo", "mbert/en-wo/pos", "mbert/en-wo/pos@tlr", "mbert/en/pos@full"])
 def test_values_are_data(manifest: Any, nasty: str, name: str) -> None:
     """Whatever a manifest says, the card has the headings, tables and code blocks of an ordinary one."""
     plain = manifest(name)
@@ -506,6 +554,31 @@ def test_no_torch_for_a_card() -> None:
     script = "import sys, badx_hub.registry.cards; print(*sorted({'torch', 'transformers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_plain_snippets_of_turns_and_of_whole_models_run(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code on their cards gives what this package loads: the TA on the target's LA, and the whole model."""
+    import torch
+
+    own = LocalRegistry(tmp_path / "registry")
+    las = [made(own, tiny_base, name, seed=seed) for seed, name in enumerate(("tiny/en", "tiny/wo"))]
+    made(own, tiny_base, "tiny/en-wo/pos@tlr", seed=3, cycle=las)
+    made(own, tiny_base, "tiny/en/pos@full", seed=4)
+    for entry in own.list():
+        (tmp_path / entry.name.repo_name).symlink_to(own.fetch(entry))
+    tokens = torch.arange(5, 15).unsqueeze(0)
+    monkeypatch.chdir(tmp_path)
+    for name in ("tiny.en-wo.pos-tlr", "tiny.en.pos-full"):
+        setup = name.rpartition("-")[2]
+        card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        code = next(code for code in fences(card) if code.startswith("from adapters"))
+        scope: dict[str, Any] = {}
+        exec(code.replace("path/to/base", str(tiny_base)), scope)
+        stack = load_bilingual_stack("en", "wo", "pos", setup=setup, base=str(tiny_base), registry=own)
+        with torch.no_grad():
+            assert torch.equal(scope["model"].eval()(tokens).logits, stack.model(tokens).logits)
 
 
 def test_the_plain_snippets_run(

@@ -28,6 +28,7 @@ from tests.registry.hubs import pair as pair
 from tests.registry.hubs import visitor as visitor
 
 Pair = tuple[Entry, Entry]
+Turns = tuple[Entry, Entry, Entry]
 BA, TA = "acme/mbert.en-wo", "acme/mbert.en-wo.pos"
 NEWER = "2026-02-02T00:00:00Z"
 
@@ -56,6 +57,54 @@ def test_a_ta_takes_its_ba_along_in_one_commit_each(
     pulled = copy(visitor.get("mbert/en-wo/pos"), visitor, other)
     assert versions(pulled.copied) == versions(pair)
     assert all(other.verify(entry).ok for entry in other.list())
+
+
+def test_adapters_that_took_turns_are_published_and_found_with_their_ta(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, visitor: HubRegistry, registry: LocalRegistry, turns: Turns
+) -> None:
+    done = copy(turns[2], registry, org)
+    assert versions(done.copied) == versions(turns)
+    card = hub.files("acme/mbert.en-wo.pos-tlr")["README.md"].decode()
+    for la in done.copied[:2]:
+        assert f"| Trained on | `{la.name}` | `{la.location.removeprefix('hf:')}` |" in card
+    assert org.verify(done.copied[2]).parent == "present"
+    assert copy(turns[2], registry, org).already == done.copied
+    wanted = Wanted(Mixture.parse("en-wo"), "pos", setup="tlr")
+    for there in (visitor, open_org(hub, tmp_path / "c", None)):
+        assert {str(one.name) for one in there.candidates(wanted)} == {str(one.name) for one in turns}
+        found = find(Places([there]), wanted)
+        assert versions(found.entries) == versions(turns[1:])
+    other = LocalRegistry(tmp_path / "other")
+    assert versions(copy(visitor.get(turns[2].name), visitor, other).copied) == versions(turns)
+
+
+def test_one_of_several_that_is_not_on_the_hub_is_missing(
+    hub: HubServer, org: HubRegistry, registry: LocalRegistry, turns: Turns
+) -> None:
+    copy(turns[1], registry, org)
+    task = org.publish(registry.fetch(turns[2]))
+    report = org.verify(task)
+    assert (report.parent, [ref.name for ref in report.missing]) == ("missing", ["mbert/en"])
+    assert "| Trained on | `mbert/en` | `mbert.en` |" in hub.files("acme/mbert.en-wo.pos-tlr")["README.md"].decode()
+
+
+@pytest.mark.parametrize("owner", ["acme", None])
+def test_mad_x_is_found_on_the_hub(
+    hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, turns: Turns, put: Any, owner: str | None
+) -> None:
+    task = put("mbert/en/pos", on=turns[0])
+    for entry in (task, turns[1]):
+        copy(entry, registry, org)
+    found = find(Places([open_org(hub, tmp_path / "c", owner)]), Wanted(Mixture.parse("en-wo"), "pos", setup="mad-x"))
+    assert versions(found.entries) == versions((turns[1], task))
+
+
+def test_a_whole_model_stays_local(hub: HubServer, org: HubRegistry, registry: LocalRegistry, put: Any) -> None:
+    model = put("mbert/en/pos@full")
+    for act in (lambda: copy(model, registry, org), lambda: org.plan(registry.fetch(model))):
+        with pytest.raises(UsageError, match=r"fully fine-tuned model, which stays local\. Share adapters"):
+            act()
+    assert hub.repos() == ()
 
 
 def test_pushing_again_does_nothing(hub: HubServer, org: HubRegistry, registry: LocalRegistry, pair: Pair) -> None:

@@ -19,7 +19,7 @@ import pytest
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError, UsageError
 from badx_hub.manifest import Manifest
 from badx_hub.names import AdapterName
-from badx_hub.registry import LocalRegistry, open_registry
+from badx_hub.registry import Entry, LocalRegistry, open_registry
 
 # Processes that are killed or run side by side share nothing but the disk.
 fork = get_context("fork")
@@ -150,6 +150,34 @@ def test_verify_looks_for_the_parent_by_digest(registry: LocalRegistry, put: Any
     assert registry.verify(ta).ok
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_verify_names_which_of_several_is_missing(
+    registry: LocalRegistry, turns: tuple[Entry, Entry, Entry], which: int
+) -> None:
+    assert registry.verify(turns[2]).ok
+    registry.remove(turns[which], force=True)
+    report = registry.verify(turns[2])
+    assert (report.ok, report.parent, report.faults) == (False, "missing", ())
+    assert [ref.name for ref in report.missing] == [str(turns[which].name)]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_of_several_that_took_turns_is_kept(
+    registry: LocalRegistry, turns: tuple[Entry, Entry, Entry], which: int
+) -> None:
+    with pytest.raises(UsageError, match=rf"{turns[which].name} carries 1 task .*mbert/en-wo/pos@tlr.*--force"):
+        registry.remove(turns[which])
+    registry.remove(turns[2])
+    registry.remove(turns[which])
+
+
+def test_a_whole_model_is_an_entry_like_any_other(registry: LocalRegistry, put: Any) -> None:
+    model = put("mbert/en/pos@full")
+    assert (model.manifest.kind, registry.list(), registry.verify(model).parent) == ("model", (model,), None)
+    (registry.fetch(model) / "encoder.safetensors").write_bytes(b"other")
+    assert [check.name for check in registry.verify(model).faults] == ["encoder.safetensors"]
+
+
 def test_a_damaged_copy_is_not_taken_for_a_published_one(registry: LocalRegistry, make: Any) -> None:
     folder = make("mbert/en-wo")
     entry = registry.publish(folder)
@@ -220,7 +248,7 @@ def test_remove_by_force(registry: LocalRegistry, put: Any) -> None:
 
 
 def test_remove_stays_inside(registry: LocalRegistry, put: Any, tmp_path: Path) -> None:
-    from badx_hub.registry import Entry, Problem
+    from badx_hub.registry import Problem
 
     entry = put("mbert/en-wo")
     victim = tmp_path / "victim" / entry.version

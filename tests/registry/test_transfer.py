@@ -69,6 +69,46 @@ def test_a_missing_parent_copies_nothing(
     assert other.list() == ()
 
 
+Turns = tuple[Entry, Entry, Entry]
+
+
+def test_a_ta_takes_all_that_it_was_trained_on_along(
+    registry: LocalRegistry, other: LocalRegistry, turns: Turns, put: Any
+) -> None:
+    done = copy(turns[2], registry, other)
+    assert versions(done.copied) == versions(turns)
+    assert all(other.verify(entry).ok for entry in other.list())
+    assert versions(copy(turns[2], registry, other).already) == versions(turns)
+    weighted = put("mbert/en-wo@2:1/pos@tlr", on=(turns[0], turns[0], turns[1]))
+    assert versions(copy(weighted, registry, other).copied) == versions((weighted,))
+
+
+def test_of_what_it_was_trained_on_only_what_is_lacking_is_copied(
+    registry: LocalRegistry, other: LocalRegistry, turns: Turns
+) -> None:
+    copy(turns[1], registry, other)
+    done = copy(turns[2], registry, other)
+    assert versions(done.copied) == versions((turns[0], turns[2]))
+    assert versions(done.already) == versions((turns[1],))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_missing_adapter_of_several_copies_nothing(
+    registry: LocalRegistry, other: LocalRegistry, turns: Turns, which: int
+) -> None:
+    registry.remove(turns[which], force=True)
+    with pytest.raises(NotFoundError, match=f"stands on {turns[which].name} .*badx-hub pull '{turns[which].name}'"):
+        copy(turns[2], registry, other)
+    assert other.list() == ()
+
+
+def test_a_whole_model_goes_to_folders(registry: LocalRegistry, other: LocalRegistry, put: Any) -> None:
+    model = put("mbert/en/pos@full")
+    done = copy(model, registry, other)
+    assert versions(done.copied) == versions((model,))
+    assert other.verify(done.copied[0]).ok
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_damaged_source_is_refused(
     registry: LocalRegistry, other: LocalRegistry, stack: tuple[Entry, Entry], which: int
