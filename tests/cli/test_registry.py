@@ -10,7 +10,7 @@ import pytest
 
 from badx_hub.registry import Entry, LocalRegistry
 from tests.cli.conftest import Run
-from tests.registry.conftest import MBERT, build
+from tests.registry.conftest import MBERT, build, reference
 
 Stack = tuple[Entry, Entry]
 LONG = "a-base-with-a-rather-long-name/en-zh_Hant@5:1/pos#a-long-label"
@@ -269,3 +269,67 @@ def test_pull_from_nowhere(run: Run, second: Path) -> None:
 def test_another_registry(run: Run, second: Path, stack: Stack) -> None:
     run("push", "en-wo", "--to", second)
     assert run("list", "--registry", second, "--format", "quiet").out == "mbert/en-wo\n"
+
+
+@pytest.fixture
+def turns(own: LocalRegistry, tmp_path: Path) -> tuple[Entry, Entry, Entry]:
+    """LAs of English and Wolof and a TA that was trained on them in turn, in the user's own registry."""
+    en, wo = (
+        own.publish(build(tmp_path / tag, f"mbert/{tag}", weights=len(tag) + ord(tag[0]))) for tag in ("en", "wo")
+    )
+    cycle = (reference(en), reference(wo))
+    return en, wo, own.publish(build(tmp_path / "tlr", "mbert/en-wo/pos@tlr", cycle=cycle))
+
+
+def test_info_and_list_name_all_that_took_turns(run: Run, turns: tuple[Entry, Entry, Entry]) -> None:
+    en, wo, _ = turns
+    asked = ("en-wo", "--task", "pos", "--setup", "tlr")
+    shown = " ".join(run("info", *asked).out.split())
+    assert f"trained on mbert/en ({en.manifest.digest[:12]}), mbert/wo ({wo.manifest.digest[:12]}), in turn" in shown
+    assert "stands on" not in shown
+    document = run("info", *asked, "--format", "json").json
+    assert [one["name"] for one in document["cycle"]] == ["mbert/en", "mbert/wo"]
+    assert "cycle" not in run("info", "mbert/en", "--format", "json").json
+    listed = {one["name"]: one for one in run("list", "--format", "json").json}
+    assert [one["digest"] for one in listed["mbert/en-wo/pos@tlr"]["carriers"]] == [
+        en.manifest.digest,
+        wo.manifest.digest,
+    ]
+    assert listed["mbert/en"]["carriers"] == []
+
+
+def test_verify_and_remove_know_all_that_took_turns(
+    run: Run, own: LocalRegistry, turns: tuple[Entry, Entry, Entry]
+) -> None:
+    refused = run("remove", "mbert/wo", "--yes")
+    assert refused.code == 2
+    assert "mbert/en-wo/pos@tlr" in refused.err
+    own.remove(turns[1], force=True)
+    result = run("verify", "--format", "json")
+    assert result.code == 1
+    (wrong,) = [one for one in result.json if not one["ok"]]
+    assert wrong["parent"] == "missing"
+    assert wrong["reason"] == f"mbert/wo ({turns[1].manifest.digest[:12]}), on which it stands, is not here"
+
+
+def test_push_and_pull_take_all_that_took_turns(
+    run: Run, own: LocalRegistry, turns: tuple[Entry, Entry, Entry], second: Path
+) -> None:
+    asked = ("en-wo", "--task", "pos", "--setup", "tlr", "--format", "quiet")
+    names = "mbert/en\nmbert/wo\nmbert/en-wo/pos@tlr\n"
+    assert run("push", *asked, "--to", second).out == names
+    for entry in reversed(turns):
+        own.remove(entry)
+    assert run("pull", *asked, "--from", second).out == names
+    assert run("verify").code == 0
+
+
+def test_a_whole_model_is_shown_and_stays_off_the_hub(
+    run: Run, own: LocalRegistry, tmp_path: Path, second: Path
+) -> None:
+    own.publish(build(tmp_path / "full", "mbert/en/pos@full"))
+    assert run("list").out.splitlines()[2].split()[:2] == ["mbert/en/pos@full", "model"]
+    asked = ("en-wo", "--task", "pos", "--setup", "full")
+    assert run("info", *asked, "--format", "json").json["kind"] == "model"
+    assert run("push", *asked, "--to", second, "--format", "quiet").out == "mbert/en/pos@full\n"
+    assert run("verify", "--registry", second).code == 0

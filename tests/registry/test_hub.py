@@ -481,7 +481,9 @@ def test_open_registry_by_name() -> None:
             open_registry(name)
 
 
-def test_no_tensors_are_loaded(hub: HubServer, registry: LocalRegistry, pair: Pair, tmp_path: Path) -> None:
+def test_no_tensors_are_loaded(
+    hub: HubServer, registry: LocalRegistry, pair: Pair, turns: Turns, tmp_path: Path
+) -> None:
     script = """
 import sys
 from badx_hub.cli import main
@@ -504,6 +506,13 @@ except SystemExit as stop:
     assert [
         plan["repo"] for plan in run("push", "en-wo", "--task", "pos", "--to", "acme", "--dry-run", "--registry", own)
     ]
+    tlr = ("en-wo", "--task", "pos", "--setup", "tlr", "--to", "acme", "--dry-run", "--registry", own)
+    assert [plan["repo"] for plan in run("push", *tlr)] == [
+        "acme/mbert.en",
+        "acme/mbert.wo",
+        "acme/mbert.en-wo.pos-tlr",
+    ]
+    assert hub.repos() == ()
     assert len(run("push", "en-wo", "--task", "pos", "--to", "acme", "--registry", own)) == 2
     assert [one["here"] for one in run("search", "--source", "English", "--target", "wol", "--org", "acme")] == [
         None
