@@ -43,7 +43,7 @@ class NerTask(WordTask[Tagged]):
         return example.words
 
     def gold(self, example: Tagged) -> tuple[str | None, ...]:
-        return tuple(tag and self._counting(tag) for tag in example.tags)
+        return self._counting(example.tags)
 
     def files(self, data: str, split: Split) -> tuple[Path, ...]:
         """See `FileKind.split_files`: wo.train.txt and the like."""
@@ -108,26 +108,22 @@ class NerTask(WordTask[Tagged]):
     def sentence(self, example: Tagged, prediction: Sequence[str]) -> None:
         """None: CoNLL-U has no column for entities."""
 
-    def _counting(self, tag: str) -> str:
-        return OUTSIDE if type_of(tag) in self._ignored else tag
-
-    @property
-    def _ignored(self) -> frozenset[str]:
-        return frozenset(kind.strip() for kind in self.ignore.split(",")) - {""}
+    def _counting(self, tags: Sequence[str | None]) -> tuple[str | None, ...]:
+        """The tags, O in place of an ignored type."""
+        ignored = {kind.strip() for kind in self.ignore.split(",")} - {""}
+        return tuple(OUTSIDE if tag and type_of(tag) in ignored else tag for tag in tags)
 
     def _entities(self, example: Tagged, prediction: Sequence[str]) -> tuple[frozenset[Entity], frozenset[Entity]]:
         """The gold and the predicted ones that count; words without a gold tag hold neither."""
         gold = self.gold(example)
-        counting = [
-            OUTSIDE if tag is None else self._counting(guess) for tag, guess in zip(gold, prediction, strict=True)
-        ]
-        return _entities(tag or OUTSIDE for tag in gold), _entities(counting)
+        guessed = zip(gold, self._counting(prediction), strict=True)
+        return _entities(gold), _entities(None if tag is None else guess for tag, guess in guessed)
 
 
-def _entities(tags: Iterable[str]) -> frozenset[Entity]:
+def _entities(tags: Iterable[str | None]) -> frozenset[Entity]:
     from seqeval.metrics.sequence_labeling import get_entities
 
-    return frozenset(get_entities(list(tags)))
+    return frozenset(get_entities([tag or OUTSIDE for tag in tags]))
 
 
 def _table(hits: Counter[str], guesses: Counter[str], gold: Counter[str]) -> tuple[LabelScore, ...]:
