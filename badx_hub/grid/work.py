@@ -94,7 +94,8 @@ class Workplace:
         return self._seen[step.name]
 
     def look_at_all(self) -> tuple[Seen, ...]:
-        """How every step stands, in the order in which they can be done."""
+        """How every step stands now, in the order in which they can be done."""
+        self._forget()
         return tuple(self.look(step) for step in self.steps)
 
     def pending(self, only: Sequence[str] = (), limit: int | None = None) -> tuple[Step, ...]:
@@ -108,8 +109,8 @@ class Workplace:
             if not fnmatch.filter(names, pattern):
                 raise UsageError(f"No step is called {pattern!r}. Names look like {names[0]} and {names[-1]}.")
         wanted = {name for pattern in only for name in fnmatch.filter(names, pattern)} if only else set(names)
-        left = [step for step in with_needs(self.steps, wanted) if self.look(step).state is not State.DONE]
-        return tuple(left[:limit])
+        done = {seen.step.name for seen in self.look_at_all() if seen.state is State.DONE}
+        return tuple(step for step in with_needs(self.steps, wanted) if step.name not in done)[:limit]
 
     def curves(self) -> Mapping[str, Rows]:
         """The learning curve of every adapter that is there, by its step's name: a row an evaluation."""
@@ -202,6 +203,7 @@ class Workplace:
         from badx_hub.stack import load_entries
 
         trained, *carriers = self._needed(step)
+        key = self._look_at_evaluation(step).key
         registry = Pinned(self.registry, (trained, *carriers))
         stack = load_entries(
             (*carriers, trained),
@@ -219,7 +221,6 @@ class Workplace:
             target=step.target,
             metric=stack.task.selection_metric,
         )
-        key = self._look_at_evaluation(step).key
         atomic_write_text(self._place(str(key)), result.model_dump_json(indent=1) + "\n")
 
     def _arguments(self, step: TrainTask) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_file_that_is_no_study(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "study.yaml"
     if content is not None:
         file.write_bytes(content.encode("latin-1"))
-    with pytest.raises(UsageError, match="study.yaml"):
+    with pytest.raises(UsageError, match=r"study\.yaml"):
         load_study(file)
 
 

@@ -1,0 +1,214 @@
+"""Whole studies on a random base: what runs, what does not run again, and what a change makes run."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from badx_hub.errors import DataError, NotFoundError, TrainingInterrupted, UsageError
+from badx_hub.grid.costs import cost_of, rates_of
+from badx_hub.grid.plan import Kind, Step
+from badx_hub.grid.run import End, Sequential
+from badx_hub.grid.study import load_study
+from badx_hub.grid.work import State, Workplace, results_folder
+from badx_hub.registry import Registry, open_registry
+from badx_hub.training.loop import Silent
+from tests.grid.conftest import WriteStudy, recipe, write_text
+from tests.grid.test_run import Notes
+from tests.tiny import demo_lines
+
+EVERY = {
+    "blocks": [{"targets": ["wo"], "tasks": ["pos"], "setups": ["bad-x@1:2", "mad-x", "tlr", "ma", "ta-only", "full"]}],
+    "multilingual": ["en", "wo", "fo"],
+}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return open_registry(tmp_path / "registry")
+
+
+def ran(file: Path, registry: Registry) -> list[str]:
+    """Run what is not done; the names of the steps that ran."""
+    place = Workplace(load_study(file), registry)
+    outcomes = Sequential().run(place.pending(), place.do, Notes())
+    assert [outcome.reason for outcome in outcomes if outcome.end is not End.RAN] == []
+    assert {seen.state for seen in Workplace(load_study(file), registry).look_at_all()} == {State.DONE}
+    return [outcome.step.name for outcome in outcomes]
+
+
+def keys(file: Path, registry: Registry) -> Mapping[str, str | None]:
+    return {seen.step.name: seen.key for seen in Workplace(load_study(file), registry).look_at_all()}
+
+
+def states(place: Workplace) -> Counter[State]:
+    return Counter(seen.state for seen in place.look_at_all())
+
+
+def test_nothing_runs_twice_and_a_change_reruns_what_depends_on_it(write_study: WriteStudy, registry: Registry) -> None:
+    file = write_study()
+    whole = ran(file, registry)
+    assert whole == [
+        *("tiny/en-wo", "tiny/en-wo/pos", "pos/wo/bad-x"),
+        *("tiny/en", "tiny/wo", "tiny/en/pos", "pos/wo/mad-x"),
+    ]
+    first = keys(file, registry)
+    assert ran(file, registry) == []
+
+    above = [name for name in whole if "pos" in name]
+    assert ran(write_study(recipe=recipe(task_steps=3)), registry) == above
+    assert ran(write_study(), registry) == [], "the versions of before are still known, though newer ones stand there"
+    assert keys(file, registry) == first
+
+    write_text(file.with_name("wo.txt"), demo_lines("wo", 300))
+    # MAD-X's task adapter stands on English alone.
+    assert ran(write_study(), registry) == [name for name in whole if name not in ("tiny/en", "tiny/en/pos")]
+
+    sentences = (file.parent / "wo" / "x_y-ud-test.conllu").read_text(encoding="utf-8").split("\n\n")
+    (file.parent / "wo" / "x_y-ud-test.conllu").write_text("\n\n".join([*sentences[:6], ""]), encoding="utf-8")
+    assert ran(write_study(), registry) == ["pos/wo/bad-x", "pos/wo/mad-x"]
+
+
+def test_every_setup_runs_and_leaves_a_result(write_study: WriteStudy, registry: Registry) -> None:
+    file = write_study(**EVERY)
+    write_text(file.with_name("fo.txt"), demo_lines("en", 200))
+    file = write_study(**EVERY, text={"en": "en.txt", "wo": "wo.txt", "fo": "fo.txt"})
+    place = Workplace(load_study(file), registry)
+    assert states(place) == {State.READY: 6, State.WAITS: 10}  # on the bare base: two task adapters at once
+    ran(file, registry)
+    results = {seen.step.name: seen.result for seen in Workplace(load_study(file), registry).look_at_all()}
+    found = {name: result for name, result in results.items() if result is not None}
+    assert {name: (r.setup, r.mixture, r.target) for name, r in found.items()} == {
+        "pos/wo/bad-x@1:2": ("bad-x", "en-wo@1:2", "wo"),
+        **{f"pos/wo/{setup}": (setup, "en-wo", "wo") for setup in ("mad-x", "tlr", "ma", "ta-only", "full")},
+    }
+    assert [name for name, _ in found["pos/wo/tlr"].adapters] == ["tiny/wo", "tiny/en-wo/pos@tlr"]
+    assert len(list(results_folder().iterdir())) == 6
+    assert set(place.curves()) == set(results) - set(found)
+
+
+def test_a_stopped_training_goes_on(write_study: WriteStudy, registry: Registry) -> None:
+    place = Workplace(load_study(write_study()), registry)
+    step = place.steps[0]
+    with pytest.raises(TrainingInterrupted, match="Stopped after step 2 of 4"):
+        place.do(step, reporter=Stopping(2))
+    seen = place.look(step)
+    assert (seen.state, seen.resumed) == (State.READY, 2)
+    counting = Counting()
+    assert not place.do(step, reporter=counting)
+    assert counting.steps == [3, 4]
+    assert place.look(step).state is State.DONE
+    assert place.do(step)
+
+
+def test_a_step_waits_for_what_it_needs(write_study: WriteStudy, registry: Registry) -> None:
+    place = Workplace(load_study(write_study()), registry)
+    seen = {one.step.name: one for one in place.look_at_all()}
+    assert seen["tiny/en-wo/pos"].state is State.WAITS
+    assert seen["tiny/en-wo/pos"].reason == "waits for tiny/en-wo"
+    with pytest.raises(NotFoundError, match="tiny/en-wo/pos waits for tiny/en-wo"):
+        place.do(seen["tiny/en-wo/pos"].step)
+
+
+def test_missing_data_blocks_its_steps_alone(write_study: WriteStudy, registry: Registry) -> None:
+    file = write_study(text={"en": "en.txt", "wo": "gone.txt"})
+    place = Workplace(load_study(file), registry)
+    seen = {one.step.name: one for one in place.look_at_all()}
+    assert seen["tiny/en"].state is State.READY
+    assert seen["tiny/wo"].state is State.BLOCKED and "gone.txt" in seen["tiny/wo"].reason
+    outcomes = Sequential().run(place.pending(), place.do, Notes())
+    ends = {outcome.step.name: outcome.end for outcome in outcomes}
+    assert [name for name, end in ends.items() if end is End.FAILED] == ["tiny/en-wo", "tiny/wo"]
+    assert [name for name, end in ends.items() if end is End.RAN] == ["tiny/en", "tiny/en/pos"]
+
+
+def test_missing_test_data_is_seen_before_anything_is_trained(write_study: WriteStudy, registry: Registry) -> None:
+    place = Workplace(load_study(write_study(test={"pos": {"wo": "gone"}})), registry)
+    blocked = [seen for seen in place.look_at_all() if seen.state is State.BLOCKED]
+    assert [seen.step.name for seen in blocked] == ["pos/wo/bad-x", "pos/wo/mad-x"]
+    assert all("gone" in seen.reason for seen in blocked)
+
+
+def test_a_base_that_is_not_here_leaves_everything_to_do(write_study: WriteStudy, registry: Registry) -> None:
+    place = Workplace(load_study(write_study(base="nobody/nothing")), registry)
+    assert states(place) == {State.READY: 3, State.WAITS: 4}
+    assert place.base() is None
+    assert "not on this machine" in place.look(place.steps[0]).reason
+
+
+def test_pending_takes_patterns_and_a_limit(write_study: WriteStudy, registry: Registry) -> None:
+    place = Workplace(load_study(write_study()), registry)
+    chosen = [step.name for step in place.pending(["pos/wo/mad*"])]
+    assert chosen == ["tiny/en", "tiny/wo", "tiny/en/pos", "pos/wo/mad-x"]
+    assert [step.name for step in place.pending(["pos/wo/mad*"], limit=2)] == chosen[:2]
+    with pytest.raises(UsageError, match="'nothing'"):
+        place.pending(["nothing"])
+
+
+def test_a_workplace_travels_to_another_process(write_study: WriteStudy, registry: Registry) -> None:
+    place = pickle.loads(pickle.dumps(Workplace(load_study(write_study()), registry)))
+    assert not place.do(place.steps[0])
+    assert place.look(place.steps[0]).state is State.DONE
+
+
+def test_a_damaged_result_is_an_error(write_study: WriteStudy, registry: Registry) -> None:
+    file = write_study(blocks=[{"targets": ["wo"], "tasks": ["pos"], "setups": ["ta-only"]}], baseline="ta-only")
+    ran(file, registry)
+    (result,) = results_folder().iterdir()
+    result.write_text("{}", encoding="utf-8")
+    place = Workplace(load_study(file), registry)
+    assert place.look(place.steps[-1]).state is State.BLOCKED
+    with pytest.raises(DataError, match="not a sound result"):
+        place.do(place.steps[-1])
+
+
+def test_costs_come_from_what_was_measured(write_study: WriteStudy, registry: Registry) -> None:
+    study = load_study(write_study())
+    place = Workplace(study, registry)
+    base = place.base()
+    assert base is not None
+    nothing = {seen.step.name: cost_of(seen, study, {}) for seen in place.look_at_all()}
+    cost = nothing["tiny/en-wo"]
+    assert cost is not None and (cost.steps, cost.units, cost.seconds) == (4, 4 * 4 * 32, None)
+    assert nothing["pos/wo/bad-x"] is None
+    place.do(place.steps[0])
+    rates = rates_of(place.entries(), base.ref.digest)
+    (entry,) = place.entries()
+    assert rates == {(None, False): entry.manifest.training.tokens / entry.manifest.training.seconds}  # type: ignore[operator]
+    assert rates_of(place.entries(), "0" * 64) == {}
+    costs = {seen.step.name: cost_of(seen, study, rates) for seen in place.look_at_all()}
+    done, left, task = costs["tiny/en-wo"], costs["tiny/en"], costs["tiny/en-wo/pos"]
+    assert done is not None and (done.units, done.seconds) == (0, 0.0)
+    assert left is not None and left.seconds == pytest.approx(4 * 4 * 32 / rates[None, False])
+    assert task is not None and (task.units, task.seconds) == (4 * 4, None)
+
+
+def test_kinds_are_those_of_the_plan(write_study: WriteStudy) -> None:
+    steps: tuple[Step, ...] = Workplace(load_study(write_study()), open_registry()).steps
+    assert Counter(step.kind for step in steps) == {Kind.LANGUAGE: 3, Kind.TASK: 2, Kind.EVALUATE: 2}
+
+
+class Counting(Silent):
+    """Remembers the steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        self.steps.append(step)
+
+
+class Stopping(Silent):
+    """Presses Ctrl-C after a step."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        if step == self.after:
+            signal.raise_signal(signal.SIGINT)
