@@ -142,7 +142,7 @@ def _costs(compared: Iterable[Compared]) -> Table:
         unknown += cost.unknown
         counts = (cost.trained, cost.stored, cost.steps, cost.tokens, cost.sentences, round(cost.seconds))
         rows.append((f"{one.name} *" if cost.unknown else one.name, *(f"{count:,}" for count in counts)))
-    title = "weights, and training in all, of one seed"
+    title = "weights trained and stored, and the training that took, of one seed"
     if unknown:
         title += " (*: and that of adapters that were imported or are gone)"
     return Table(columns, tuple(rows), numbers=columns[1:], title=title)

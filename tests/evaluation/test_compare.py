@@ -189,36 +189,36 @@ def registry(home: Path) -> LocalRegistry:
 
 @pytest.fixture
 def filled(registry: LocalRegistry, tiny_base: Path) -> LocalRegistry:
-    """BAD-X with two seeds, MAD-X, an MA and TA only."""
+    """Every setup, BAD-X with two seeds."""
     for label, seed in (("", 1), ("#seed2", 2)):
         ba = made(registry, tiny_base, f"tiny/en-wo{label}", seed=seed)
         made(registry, tiny_base, f"tiny/en-wo/pos{label}", seed=10 + seed, on=ba)
     ma = made(registry, tiny_base, "tiny/en+fo+wo", seed=3)
     made(registry, tiny_base, "tiny/en+fo+wo/pos", seed=13, on=ma)
-    la = made(registry, tiny_base, "tiny/en", seed=4)
-    made(registry, tiny_base, "tiny/wo", seed=5)
-    made(registry, tiny_base, "tiny/en/pos", seed=14, on=la)
-    made(registry, tiny_base, "tiny/en/pos@ta-only", seed=15)
+    las = [made(registry, tiny_base, f"tiny/{language}", seed=seed) for language, seed in (("en", 4), ("wo", 5))]
+    made(registry, tiny_base, "tiny/en/pos", seed=14, on=las[0])
+    made(registry, tiny_base, "tiny/en-wo/pos@tlr", seed=15, cycle=las)
+    made(registry, tiny_base, "tiny/en/pos@ta-only", seed=16)
+    made(registry, tiny_base, "tiny/en/pos@full", seed=17)
     return registry
 
 
 def test_what_is_registered_is_evaluated(filled: LocalRegistry, tiny_base: Path, data: Path) -> None:
     heard = []
-    runs = runs_of(PAIR, "pos", ["bad-x", "mad-x", "ma", "ta-only"], seeds=2)
+    runs = runs_of(PAIR, "pos", SETUPS, seeds=2)
     found = compare(
-        runs, str(data), baseline="mad-x", registry=filled, base=str(tiny_base), before=lambda run: heard.append(run)
+        runs,
+        str(data),
+        baseline="mad-x",
+        registry=filled,
+        base=str(tiny_base),
+        before=lambda run: heard.append(run.name),
     )
     by_name = {one.name: one for one in found.compared}
-    assert list(by_name) == ["bad-x", "mad-x", "ma", "ta-only"]
-    assert [len(one.results) for one in found.compared] == [2, 1, 1, 1]
-    assert [(one.name, one.seed) for one in found.missing] == [("mad-x", 2), ("ma", 2), ("ta-only", 2)]
-    assert [(run.name, run.seed) for run in heard] == [
-        ("bad-x", 1),
-        ("bad-x", 2),
-        ("mad-x", 1),
-        ("ma", 1),
-        ("ta-only", 1),
-    ]
+    assert list(by_name) == list(SETUPS)
+    assert {name: len(one.results) for name, one in by_name.items()} == {**dict.fromkeys(SETUPS, 1), "bad-x": 2}
+    assert [(one.name, one.seed) for one in found.missing] == [(name, 2) for name in SETUPS if name != "bad-x"]
+    assert heard == ["bad-x", *SETUPS]
     assert found.baseline == "mad-x"
     for name in ("bad-x", "mad-x"):
         one = by_name[name]
@@ -230,9 +230,18 @@ def test_what_is_registered_is_evaluated(filled: LocalRegistry, tiny_base: Path,
     difference = by_name["bad-x"].difference
     assert difference is not None
     assert difference.delta == pytest.approx(by_name["bad-x"].score.mean - by_name["mad-x"].score.mean)
-    costs = {name: one.cost for name, one in by_name.items()}
+    _check_costs({name: one.cost for name, one in by_name.items()})
+
+
+def _check_costs(costs: dict[str, Cost]) -> None:
+    """Each made adapter took one step."""
+    assert {name: cost.steps for name, cost in costs.items()} == {
+        **{"bad-x": 2, "mad-x": 3, "ma": 2, "tlr": 3, "ta-only": 1, "full": 1},
+    }
     assert costs["mad-x"].trained > costs["mad-x"].stored == costs["bad-x"].stored == costs["bad-x"].trained
-    assert {name: cost.steps for name, cost in costs.items()} == {"bad-x": 2, "mad-x": 3, "ma": 2, "ta-only": 1}
+    assert costs["tlr"] == costs["mad-x"]
+    assert costs["ta-only"].stored < costs["bad-x"].stored < costs["full"].stored
+    assert not any(cost.unknown for cost in costs.values())
 
 
 def test_missing_runs_say_what_to_type(registry: LocalRegistry, tiny_base: Path, data: Path) -> None:
