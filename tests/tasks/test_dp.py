@@ -238,6 +238,7 @@ def test_gold_survives_the_real_tokenizer_on_every_shared_treebank(shared: Path)
         predictions = from_gold(TASK, examples, TASK.encode(examples, tokenizer, 512), 32)
         assert predictions == tuple(map(tree_of, examples))
         assert TASK.score(examples, predictions).metrics == {"las": 1.0, "uas": 1.0}
+        examples = examples[:100]
         windows = TASK.encode(examples, tokenizer, 24)
         predictions = from_gold(GREEDY, examples, windows, 32)
         words = sum(len(example.words) for example in examples)
@@ -305,8 +306,9 @@ def check_against_the_official_evaluator(path: Path, folder: Path, task: DpTask)
     assert sum(gains) / sum(stakes) == ours["las"]
 
 
-@pytest.mark.parametrize("task", [TASK, SUBTYPES], ids=["universal", "subtypes"])
-@pytest.mark.parametrize("name", ["UD_English-EWT/en_ewt-ud-dev", "UD_Wolof-WTB/wo_wtb-ud-dev"])
+@pytest.mark.parametrize(
+    "name, task", [("UD_English-EWT/en_ewt-ud-dev", TASK), ("UD_Wolof-WTB/wo_wtb-ud-dev", SUBTYPES)]
+)
 def test_scores_are_the_official_ones_on_embedded_treebanks(name: str, task: DpTask, tmp_path: Path) -> None:
     path = tmp_path / "gold.conllu"
     path.write_bytes(gzip.decompress((demo_data() / "ud" / f"{name}.conllu.gz").read_bytes()))
@@ -400,7 +402,7 @@ def test_ten_sentences_are_learned_by_heart(parser: Parser) -> None:
 
 
 def test_predictions_do_not_depend_on_batches_or_order(parser: Parser) -> None:
-    examples = TASK.read("demo:ud/UD_Wolof-WTB", "test")[:40]
+    examples = TASK.read("demo:ud/UD_Wolof-WTB", "test")[:20]
     for longest in (128, 24):
         alone = parser.predict(examples, 1, longest=longest)
         assert parser.predict(examples, 32, longest=longest) == alone
