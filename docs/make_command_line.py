@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from badx_hub.cli import _COMMANDS, PROGRAM, app
+from badx_hub.cli import _COMMANDS, PROGRAM, app, study
 
 PAGE = Path(__file__).with_name("command-line.md")
 
@@ -34,8 +34,9 @@ _INTRODUCTION = """\
 
 def page() -> str:
     """The whole page: the introduction, then the help of the program and of each command, 80 columns wide."""
-    sections = [_section(PROGRAM, ()), *(_section(name, (name,)) for name, _, _ in _COMMANDS)]
-    return "\n".join([_INTRODUCTION, *sections])
+    steps = [("study", str(command.name)) for command in study.app.registered_commands]
+    commands = [(), *((name,) for name, _, _ in _COMMANDS), ("study",), *steps]
+    return "\n".join([_INTRODUCTION, *(_section(" ".join(command) or PROGRAM, command) for command in commands)])
 
 
 def _section(title: str, command: tuple[str, ...]) -> str:

@@ -11,8 +11,8 @@ from badx_hub.evaluation.record import record
 from badx_hub.manifest import MANIFEST_FILE, ParentRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.places import Places
-from badx_hub.tasks.metrics import LabelScore, Scores
 from badx_hub.tasks.files import DataReference
+from badx_hub.tasks.metrics import LabelScore, Scores
 from tests.registry.conftest import build
 from tests.registry.double import UNREACHABLE, Double
 
