@@ -8,6 +8,7 @@ study or another; and what is changed has another key, and so has all that stand
 from __future__ import annotations
 
 import fnmatch
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -139,6 +140,7 @@ class Workplace:
             return False
         finally:
             self._forget()
+            gc.collect()  # A model refers to itself: without a collection the next one would be loaded beside it.
 
     def base(self) -> Base | None:
         """The study's base, if it is on this machine."""

@@ -25,17 +25,23 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def write_study(tmp_path: Path, tiny_base: Path) -> WriteStudy:
     """write_study(seeds=[2], ...) -> the file of a valid study in which these keys are different."""
     folder = tmp_path / "study"
+    write_corpora(folder)
+    return lambda **changed: written(folder, tiny_base, **changed)
+
+
+def written(folder: Path, base: Path, **changed: Any) -> Path:
+    """The file of `minimal` in `folder`, with these keys different."""
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump({**minimal(base), **changed}), encoding="utf-8")
+    return file
+
+
+def write_corpora(folder: Path) -> None:
+    """What `minimal` trains and is judged on."""
     for language in ("en", "wo"):
         write_text(folder / f"{language}.txt", demo_lines(language, 400))
     write_treebank(folder / "en", "UD_English-EWT/en_ewt-ud-dev.conllu.gz", {"train": (0, 24), "dev": (24, 36)})
     write_treebank(folder / "wo", "UD_Wolof-WTB/wo_wtb-ud-test.conllu.gz", {"test": (0, 12)})
-
-    def write(**changed: Any) -> Path:
-        file = folder / "study.yaml"
-        file.write_text(yaml.safe_dump({**minimal(tiny_base), **changed}), encoding="utf-8")
-        return file
-
-    return write
 
 
 def minimal(base: Path) -> dict[str, Any]:

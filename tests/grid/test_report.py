@@ -12,7 +12,6 @@ from badx_hub.evaluation.published import ADDRESS
 from badx_hub.evaluation.results import Result
 from badx_hub.grid.report import write_report
 from tests.evaluation.made import made
-from tests.evaluation.test_plots import CURVES
 
 TITLE = "A <small> study & more"
 RESULTS = tuple(
@@ -20,6 +19,11 @@ RESULTS = tuple(
     for target, shift in (("wo", 0.0), ("fo", 0.02))
     for name, score in (("bad-x", 0.66), ("bad-x@5:1", 0.6), ("mad-x", 0.62), ("ma", 0.58))
 )
+NOTE = "Tried *much*.\n\nSee below."
+CURVES = {
+    "mini/en-wo": [{"step": step, "loss": 1.0, "wo/perplexity": 500 - step} for step in (100.0, 200.0)],
+    "mini/en-wo/pos": [{"step": step, "loss": 1.0, "en/accuracy": step / 300} for step in (100.0, 200.0)],
+}
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -55,17 +59,17 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("report")
-    write_report(place, RESULTS, title=TITLE, curves=CURVES, note="Tried *much*.\n\nSee below.")
-    return place
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return write_report(tmp_path_factory.mktemp("report"), RESULTS, title=TITLE, curves=CURVES, note=NOTE)
 
 
-def test_all_files_are_there_and_named_in_the_answer(tmp_path: Path) -> None:
-    written = write_report(tmp_path, RESULTS, title=TITLE, curves=CURVES)
-    assert {path.relative_to(tmp_path) for path in written} == {
-        path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()
-    }
+@pytest.fixture(scope="module")
+def folder(written: tuple[Path, ...]) -> Path:
+    return written[0].parent
+
+
+def test_all_files_are_there_and_named_in_the_answer(written: tuple[Path, ...], folder: Path) -> None:
+    assert set(written) == {path for path in folder.rglob("*") if path.is_file()}
     names = {path.name for path in written}
     assert {"index.html", "README.md", "results.json", "ratios.svg", "gains-pos.png", "curves-pos.svg"} <= names
     assert {"pos-accuracy.md", "pos-accuracy.csv", "pos-accuracy.tex", "published.md", "pos-cost.csv"} <= names
@@ -120,7 +124,7 @@ def test_results_can_be_read_back(folder: Path) -> None:
 
 
 def test_the_same_results_in_any_order_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    write_report(tmp_path, RESULTS[::-1], title=TITLE, curves=CURVES, note="Tried *much*.\n\nSee below.")
+    write_report(tmp_path, RESULTS[::-1], title=TITLE, curves=CURVES, note=NOTE)
     for path in folder.rglob("*"):
         if path.is_file():
             assert (tmp_path / path.relative_to(folder)).read_bytes() == path.read_bytes(), path.name
