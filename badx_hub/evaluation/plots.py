@@ -23,7 +23,6 @@ from badx_hub.setups import SETUPS, setup_named
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
 Curves = Mapping[str, Sequence[Mapping[str, float]]]
 """Rows of `curves.csv` (step, loss, "wo/perplexity", ...) by the name of the adapter."""
@@ -60,7 +59,7 @@ class Line:
 def ratio_figure(boards: Iterable[Board]) -> Figure | None:
     """Each task's main metric by ratio, from target-heavy to source-heavy, averaged over languages.
 
-    As the gain over the baseline, if every task has it. None unless a setup was run at two ratios or more on one language.
+    As the gain over the baseline, if every task has it. None unless some language has a setup at two ratios or more.
     """
     swept = [(board, setup, names) for board in boards for setup, names in _swept(board).items()]
     if not swept:
@@ -80,7 +79,7 @@ def ratio_figure(boards: Iterable[Board]) -> Figure | None:
         axes.axhline(0, color="0.4", linewidth=1)
     axes.grid(visible=True, alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
+    return _laid_out(figure)
 
 
 def gains_figure(board: Board) -> Figure | None:
@@ -99,16 +98,12 @@ def gains_figure(board: Board) -> Figure | None:
     targets = [target for target in board.targets if any(cell[0] == target for cell in gains)]
     names = [name for name in board.rivals if any(cell[1] == name for cell in gains)]
     called = titles(board.names)
-    width, height = 2.6 + 0.85 * len(names), 1.1 + 0.34 * max(len(targets), 3)
+    width, height = 1.6 + 0.8 * len(names), 0.9 + 0.34 * len(targets)
     figure, (axes,) = _figure(1, height=height, width=width)
-    image = _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
+    _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
     axes.set_xticks(range(len(names)), [called[name].replace(" ", "\n", 1) for name in names])
     axes.set_yticks(range(len(targets)), [name_of(target) for target in targets])
-    bar = figure.colorbar(
-        image, ax=axes, label=f"{metric_title(board.metric)} less\n{called[board.baseline]}'s, points"
-    )
-    bar.outline.set_visible(False)
-    return figure
+    return _laid_out(figure)
 
 
 def language_curves(curves: Curves) -> Figure | None:
@@ -174,6 +169,16 @@ def _figure(panels: int, *, height: float, width: float = _WIDTH, share_y: bool 
     return figure, axes[:panels]
 
 
+def _laid_out(figure: Figure) -> Figure:
+    """Its parts in their places for good, lest each saving take the time to place them again."""
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def _swept(board: Board) -> Mapping[str, tuple[str, ...]]:
     """The names of each setup that was run at several ratios of two languages, for one language at least."""
     found: dict[str, list[str]] = {}
@@ -192,18 +197,20 @@ def _by_ratio(board: Board, names: Sequence[str], *, relative: bool) -> Mapping[
     return {ratio: POINTS * (one.mean - (below.mean if below else 0)) for ratio, one in averages.items() if one}
 
 
-def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> AxesImage:
+def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> None:
     """Cells in colours that diverge from zero, each with its signed number; missing ones are white, with a dash."""
     limit = max(abs(value) for row in rows for value in row if value is not None) or 1.0
     table = [[float("nan") if value is None else value for value in row] for row in rows]
-    image = axes.imshow(table, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+    # Not an image: in an SVG its cells would be pixels.
+    axes.pcolormesh(range(len(rows[0])), range(len(rows)), table, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    axes.invert_yaxis()
     for y, row in enumerate(rows):
         for x, value in enumerate(row):
             colour = "white" if value is not None and abs(value) > _DARK * limit else "black"
-            axes.text(x, y, "-" if value is None else f"{value:+.1f}", ha="center", va="center", color=colour)
+            text = "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
+            axes.text(x, y, text, ha="center", va="center", color=colour)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return image
 
 
 def _names(curves: Curves) -> list[AdapterName]:
@@ -253,7 +260,7 @@ def _small_multiples(
     figure.supylabel(ylabel, fontsize="medium")
     handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    return _laid_out(figure)
 
 
 def _curves_panel(axes: Axes, lines: Sequence[Line], styles: Mapping[str, Mapping[str, Any]]) -> None:

@@ -45,7 +45,7 @@ MISSING = Cell("-")
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is that of its files; the first cell of each row says what the row is about."""
+    """`name` is that of its files; titles in `header` differ; the first cell of a row says what the row is about."""
 
     name: str
     title: str
@@ -139,9 +139,27 @@ def published_table(boards: Iterable[Board]) -> Table | None:
     return Table(
         name="published",
         title="Published gains beside ours, in points",
-        header=("Task", "Metric", "Setup", "Over", "Published for", "Published", "Ours", "Our languages"),
+        header=("Metric", "Gain of", "Published", "Ours", "Published for", "Our languages"),
         rows=tuple(_beside(figure, by_task[figure.task]) for figure in figures),
         notes=(CAVEAT, FINDINGS, *(f"† {remark}" for remark in remarks)),
+    )
+
+
+def data_table(boards: Iterable[Board]) -> Table:
+    """The files that each task was judged on."""
+    rows = {
+        (_word(task_title(board.task)), _word(_language(target)), _word(name), _word(digest[:12]))
+        for board in boards
+        for target in board.targets
+        for one in board.compared[target].values()
+        for result in one.results
+        for name, digest in result.data
+    }
+    return Table(
+        name="data",
+        title="What the setups were judged on",
+        header=("Task", "Language", "File", "SHA-256, first 12 digits"),
+        rows=tuple(sorted(rows, key=lambda row: tuple(cell.text for cell in row))),
     )
 
 
@@ -175,11 +193,9 @@ def to_latex(table: Table) -> str:
     rows = [
         [rf"\textbf{{{_latex(cell.text)}}}" if cell.best else _latex(cell.text) for cell in row] for row in table.rows
     ]
-    # By position: two columns may have one title.
-    frame = DataFrame(rows, dtype=object)
+    frame = DataFrame(rows, columns=[_latex(title) for title in table.header], dtype=object)
     text = frame.to_latex(
         index=False,
-        header=[_latex(title) for title in table.header],
         escape=False,
         column_format="".join("r" if cell.number else "l" for cell in table.rows[0]),
         caption=_latex(table.title),
@@ -214,14 +230,12 @@ def _beside(figure: Published, board: Board) -> tuple[Cell, ...]:
     targets = [target for target in there if figure.target in (None, target)]
     ours = _difference(board, figure, targets) if figure.metric in board.metrics else None
     return (
-        _word(task_title(figure.task)),
-        _word(metric_title(figure.metric)),
-        _word(f"{setup_named(setup).title} {ratio}"),
-        _word(setup_named(figure.baseline).title),
-        _word(_language(figure.target) if figure.target else "average"),
+        _word(f"{task_title(figure.task)}, {metric_title(figure.metric)}"),
+        _word(f"{setup_named(setup).title} {ratio} over {setup_named(figure.baseline).title}"),
         _published(figure),
         MISSING if ours is None else _signed(ours),
-        _word(", ".join(map(_language, targets)) if ours is not None else "-"),
+        _word(_language(figure.target) if figure.target else "average"),
+        _word(", ".join(targets) if ours is not None else "-"),
     )
 
 

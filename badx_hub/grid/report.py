@@ -1,0 +1,276 @@
+"""Reports: results as tables, figures, one self-contained HTML page and a README, in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from badx_hub.evaluation.board import Board, boards_of, metric_title, task_title, titles
+from badx_hub.evaluation.plots import (
+    Curves,
+    gains_figure,
+    language_curves,
+    ratio_figure,
+    task_curves,
+    to_png,
+    to_svg,
+)
+from badx_hub.evaluation.published import ADDRESS, CITATION
+from badx_hub.evaluation.results import Result
+from badx_hub.evaluation.tables import (
+    Table,
+    cost_table,
+    data_table,
+    published_table,
+    score_table,
+    significance_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+from badx_hub.languages import name_of
+from badx_hub.registry.cards import as_markdown
+from badx_hub.storage import atomic_write_bytes, canonical_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE = "index.html"
+README = "README.md"
+RESULTS = "results.json"
+
+_BEFORE_SVG = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
+_NAMESPACES = re.compile(r'\s+xmlns(:\w+)?="[^"]*"')
+_IDS = re.compile(r'((?:\bid="|href="#|url\(#))')
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as files and on the page; `name` is that of its files, `title` says what is to be seen."""
+
+    name: str
+    title: str
+    svg: bytes
+    png: bytes
+
+    @property
+    def inline(self) -> Markup:
+        """The SVG as an element of an HTML page, its ids unlike those of other pictures there."""
+        text = _NAMESPACES.sub("", _BEFORE_SVG.sub("", self.svg.decode())).replace("xlink:href", "href")
+        label = Markup(' role="img" aria-label="{}"').format(self.title)
+        return Markup(_IDS.sub(rf"\g<1>{self.name}-", text).replace("<svg", f"<svg{label}", 1))
+
+
+Part: TypeAlias = Table | Picture | str
+"""What a section holds; a text says what is left out and why."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """`name` is its anchor on the page."""
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is told, in its order; nothing is written yet. The texts of the introduction are paragraphs."""
+
+    title: str
+    introduction: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(part for section in self.sections for part in section.parts if isinstance(part, Table))
+
+    @cached_property
+    def pictures(self) -> tuple[Picture, ...]:
+        return tuple(part for section in self.sections for part in section.parts if isinstance(part, Picture))
+
+
+def write_report(
+    folder: Path,
+    results: Sequence[Result],
+    *,
+    title: str,
+    baseline: str = "mad-x",
+    curves: Curves | None = None,
+    note: str | None = None,
+) -> tuple[Path, ...]:
+    """Write the report and give the paths of its files.
+
+    They are index.html (the whole report, for any browser, offline), README.md (the same for a forge),
+    tables/*.{md,csv,tex}, figures/*.{svg,png} and results.json. Each is written whole or not at all. The same
+    arguments, results in any order, give the same bytes.
+
+    Args:
+        results: of one base; one a task, target, setup, ratio and seed.
+        title: in plain text.
+        baseline: what the others are compared with: "mad-x", "bad-x@5:1".
+        curves: rows of `curves.csv` by the names of the adapters.
+        note: paragraphs in plain text for the beginning.
+
+    Raises:
+        UsageError: nothing to report, or not in one report (see `boards_of`); a name in `curves` that is none.
+        StorageError: the file system refuses.
+    """
+    report = report_of(results, title=title, baseline=baseline, curves=curves, note=note)
+    files = {
+        PAGE: to_html(report).encode(),
+        README: to_readme(report).encode(),
+        RESULTS: _results_json(results).encode(),
+        **dict(_files(report)),
+    }
+    for name, content in files.items():
+        atomic_write_bytes(folder / name, content)
+    return tuple(folder / name for name in files)
+
+
+def report_of(
+    results: Sequence[Result],
+    *,
+    title: str,
+    baseline: str = "mad-x",
+    curves: Curves | None = None,
+    note: str | None = None,
+) -> Report:
+    """The report of `write_report`, before it is written."""
+    boards = boards_of(results, baseline)
+    sections = (
+        _published_section(boards),
+        *(_task_section(board) for board in boards),
+        _ratio_section(boards),
+        _curves_section(boards, curves or {}),
+        Section("data", "Data", (data_table(boards),)),
+    )
+    return Report(
+        title=title,
+        introduction=(_summary(boards), *_paragraphs(note or "")),
+        sections=tuple(section for section in sections if section),
+    )
+
+
+def to_html(report: Report) -> str:
+    """One page that needs nothing else: no script, no font, no file and no network."""
+    environment = Environment(
+        loader=PackageLoader("badx_hub.cards", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        title=report.title,
+        introduction=report.introduction,
+        sections=report.sections,
+        address=ADDRESS,
+        citation=CITATION,
+    )
+
+
+def to_readme(report: Report) -> str:
+    """The report in Markdown, with links to the files of its figures."""
+    blocks = [f"# {as_markdown(report.title)}", *map(as_markdown, report.introduction)]
+    blocks.append(f"Compared with the paper: [{CITATION}]({ADDRESS}). `{PAGE}` is this report as one page.")
+    for section in report.sections:
+        blocks += [f"## {as_markdown(section.title)}", *(_block(part) for part in section.parts)]
+    return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _block(part: Part) -> str:
+    if isinstance(part, Table):
+        files = ", ".join(f"[{kind}](tables/{part.name}.{kind})" for kind in ("csv", "tex"))
+        return f"### {as_markdown(part.title)}\n\n{to_markdown(part)}\nAs files: {files}"
+    if isinstance(part, Picture):
+        return f"![{as_markdown(part.title)}](figures/{part.name}.png)\n\n{as_markdown(part.title)}"
+    return as_markdown(part)
+
+
+def _files(report: Report) -> Iterator[tuple[str, bytes]]:
+    for table in report.tables:
+        for kind, text in (("md", to_markdown(table)), ("csv", to_csv(table)), ("tex", to_latex(table))):
+            yield f"tables/{table.name}.{kind}", text.encode()
+    for picture in report.pictures:
+        yield f"figures/{picture.name}.svg", picture.svg
+        yield f"figures/{picture.name}.png", picture.png
+
+
+def _results_json(results: Sequence[Result]) -> str:
+    """A JSON array, a line a result."""
+    lines = sorted(canonical_json(result.model_dump(mode="json")) for result in results)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _summary(boards: Sequence[Board]) -> str:
+    called = titles({name for board in boards for name in board.names})
+    ordered = dict.fromkeys(called[name] for board in boards for name in board.names)
+    tasks = ", ".join(task_title(board.task) for board in boards)
+    sources = " and ".join(dict.fromkeys(name_of(board.source) for board in boards))
+    targets = dict.fromkeys(name_of(target) for board in boards for target in board.targets)
+    return (
+        f"Zero-shot transfer from {sources} to {', '.join(sorted(targets))} with the base {boards[0].base}. "
+        f"Tasks: {tasks}. Setups: {', '.join(ordered)}. All scores are in points (per cent)."
+    )
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip())
+
+
+def _published_section(boards: Sequence[Board]) -> Section | None:
+    table = published_table(boards)
+    return Section("published", "Beside the paper", (table,)) if table else None
+
+
+def _task_section(board: Board) -> Section:
+    baseline = titles([board.baseline])[board.baseline]
+    metric = metric_title(board.metric)
+    gains = _picture(
+        f"gains-{board.task}",
+        f"{task_title(board.task)}: gain in {metric} over {baseline}, by language and setup, in points.",
+        gains_figure(board),
+    )
+    parts: list[Part] = [score_table(board, name) for name in board.metrics]
+    parts.append(gains or f"No map of gains: it takes {baseline} and two other results for the same languages.")
+    parts.append(significance_table(board) or f"No test of significance: there is nothing to compare with {baseline}.")
+    parts.append(cost_table(board))
+    return Section(board.task, task_title(board.task), tuple(parts))
+
+
+def _ratio_section(boards: Sequence[Board]) -> Section:
+    title = "Average by the ratio of source to target batches, over the languages that have every ratio."
+    picture = _picture("ratios", title, ratio_figure(boards))
+    left_out = "No figure of ratios: no setup was run at two ratios for the same language."
+    return Section("ratios", "Ratios", (picture or left_out,))
+
+
+def _curves_section(boards: Sequence[Board], curves: Curves) -> Section:
+    title = (
+        "Perplexity on held-out text of each language while language-side adapters were trained. "
+        "LA, BA, MA: adapters of one language, of a pair, of many."
+    )
+    pictures = [_picture("curves-language", title, language_curves(curves))]
+    for board in boards:
+        title = (
+            f"{task_title(board.task)}: {metric_title(board.metric)} on {name_of(board.source)} dev data while task "
+            "adapters were trained. What was trained for no single language is in every panel."
+        )
+        figure = task_curves(curves, board.task, board.metric, board.source)
+        pictures.append(_picture(f"curves-{board.task}", title, figure))
+    there = tuple(picture for picture in pictures if picture)
+    return Section("curves", "Learning curves", there or ("No learning curves: no training with two evaluations.",))
+
+
+def _picture(name: str, title: str, figure: Figure | None) -> Picture | None:
+    return Picture(name, title, to_svg(figure), to_png(figure)) if figure else None
