@@ -218,12 +218,14 @@ def _check_chain(entries: Sequence[Entry]) -> None:
 
 def _setup_of(entry: Entry) -> str:
     """The setup that the name of a task adapter says."""
-    return entry.name.setup if entry.name.setup in SETUPS else DEFAULT
+    mark = entry.name.setup
+    return mark if mark in SETUPS else DEFAULT
 
 
 def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
-    """A TA trained on LAs may stand on any LA of the same base, and on nothing else."""
-    trained_on = [AdapterName.parse(ref.name) for ref in entries[-1].manifest.carriers]
+    """A TA trained on LAs may stand on any LA, but of a language it was trained on only on that very LA."""
+    known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.carriers}
+    trained_on = list(known)
     carriers = [entry.name for entry in entries[:-1]]
     kinds = {name.kind for name in (*trained_on, *carriers)}
     if kinds != {"language"} or len(carriers) != 1 or not trained_on:
@@ -231,6 +233,11 @@ def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
             f"{how.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
             f"trained on {_listed(trained_on)} and would stand on {_listed(carriers)}. "
             "Load it with the adapter it was trained on."
+        )
+    if known.get(carriers[0]) not in (None, entries[0].manifest.digest):
+        raise IntegrityError(
+            f"{entries[-1].name} was trained on {carriers[0]} {known[carriers[0]][:12]} and would stand on "
+            f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it anew on this one."
         )
 
 

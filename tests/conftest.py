@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny import write_tiny_base
 
@@ -16,6 +17,10 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="badx-tests-hf-")
 os.environ["NO_COLOR"] = "1"
 # Tests run side by side (`pytest -n 2`); torch must not take every core in each of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
