@@ -218,8 +218,8 @@ def _check_chain(entries: Sequence[Entry]) -> None:
 
 def _setup_of(entry: Entry) -> str:
     """The setup that the name of a task adapter says."""
-    mark = entry.name.setup
-    return mark if mark in SETUPS else DEFAULT
+    known = SETUPS.get(entry.name.setup or "")
+    return known.name if known else DEFAULT
 
 
 def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
