@@ -9,7 +9,10 @@ from pathlib import Path
 from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry
+from badx_hub.tasks.pairs import LABELS as CLASSES
 from badx_hub.tasks.pos import UPOS
+
+_LABELS = {"pos": UPOS, "nli": CLASSES, "ner": ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")}
 
 
 def made(
@@ -41,7 +44,7 @@ def made(
     if name.kind != "model":
         add_adapter(model, name, AdapterRecipe(invertible=invertible), seed=seed)
     if name.task:
-        task_named(name.task).add_head(model, name.module_name, UPOS)
+        task_named(name.task).add_head(model, name.module_name, _LABELS[name.task])
     generator = torch.Generator().manual_seed(seed)
     for parameter in trained_parameters(model, name).values():
         torch.nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -72,7 +75,7 @@ def _draft(name: AdapterName, base: BaseRef, on: Entry | None, cycle: Sequence[E
         training=Training(steps=1, best_step=1, seconds=0.0),
         metrics={"dev": {"en/accuracy": 0.5}} if name.task else {"dev": {"wo/perplexity": 9.0}},
         versions={"torch": "2"},
-        labels=UPOS if name.task else None,
+        labels=_LABELS[name.task] if name.task else None,
         parent=_reference(on) if on else None,
         cycle=tuple(_reference(one) for one in cycle),
         created=f"2026-01-{day:02}T00:00:00Z",
