@@ -134,10 +134,15 @@ def test_other_weights_of_the_same_name_are_left_alone(task: Entry, registry: Lo
     assert done.manifest.digest == task.manifest.digest != newer.manifest.digest
 
 
-def test_scores_of_the_fallback_are_not_the_adapters_own(task: Entry, registry: LocalRegistry) -> None:
+def test_scores_on_a_swapped_in_adapter_are_not_the_task_adapters_own(
+    task: Entry, registry: LocalRegistry, tmp_path: Path
+) -> None:
+    (own,) = registry.by_digest(task.manifest.carriers[0].digest)
+    other = registry.publish(build(tmp_path / "la", "mbert/wo", weights=3.0))
     with pytest.raises(UsageError, match="--record"):
-        record(replace(judged(task), setup="mad-x"), registry, language="wo")
-    assert len(registry.list()) == 2
+        record(replace(judged(task), setup="mad-x", carrier=other), registry, language="wo")
+    assert len(registry.list()) == 3
+    assert not record(replace(judged(task), carrier=own), registry, language="wo").already
 
 
 def test_it_goes_into_ones_own_registry_whatever_else_was_looked_into(
