@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -29,16 +30,97 @@ def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     An arc without a score (-inf) is taken only where there is no tree with fewer of them; a word never heads itself.
     """
     import numpy as np
-    from ufal.chu_liu_edmonds import chu_liu_edmonds
 
     words = len(scores)
-    if words == 0:
-        return np.empty(0, dtype=np.int64)
-    matrix = np.full((words + 1, words + 1), np.nan)  # An arc that is nan cannot be taken.
+    matrix = np.full((words + 1, words + 1), -np.inf)
     matrix[1:] = _ranked(scores)
-    np.fill_diagonal(matrix, np.nan)
-    heads, _ = chu_liu_edmonds(matrix)
-    return np.array(heads[1:], dtype=np.int64)
+    np.fill_diagonal(matrix, -np.inf)
+    return _arborescence(matrix)[1:]
+
+
+def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The heads of the tree from node 0 over all nodes with the highest sum of `scores`, dependents x heads.
+
+    Every node takes its best head; as long as that makes a cycle, the cycle becomes one node. Then the cycles are
+    opened again, the last one first, each where a head from outside was worth most.
+    """
+    closed: list[_Cycle] = []
+    while (cycle := _cycle_in(heads := _best(scores))) is not None:
+        closed.append(_Cycle.of(scores, heads, cycle))
+        scores = closed[-1].contracted(scores)
+    for one in reversed(closed):
+        heads = one.opened(heads)
+    return heads
+
+
+@dataclass(frozen=True)
+class _Cycle:
+    """A cycle that is taken for one node, the last of those that remain: `outside`, then the cycle itself.
+
+    `heads` are those of all nodes before. For every node outside, `entered` is the place in the cycle where it is worth
+    most as a head, `gain` what that adds to the cycle, `left` the place that is its own best head in the cycle.
+    """
+
+    heads: NDArray[np.int64]
+    cycle: NDArray[np.int64]
+    outside: NDArray[np.int64]
+    entered: NDArray[np.int64]
+    gain: NDArray[np.float64]
+    left: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], heads: NDArray[np.int64], cycle: NDArray[np.int64]) -> _Cycle:
+        import numpy as np
+
+        outside = np.setdiff1d(np.arange(len(scores)), cycle)
+        gains = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
+        left = scores[np.ix_(outside, cycle)].argmax(axis=1)
+        return cls(heads, cycle, outside, gains.argmax(axis=0), gains.max(axis=0), left)
+
+    def contracted(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores with the cycle as one node, which is the last."""
+        import numpy as np
+
+        count = len(self.outside)
+        smaller = np.full((count + 1, count + 1), -np.inf)
+        smaller[:count, :count] = scores[np.ix_(self.outside, self.outside)]
+        smaller[:count, count] = scores[self.outside, self.cycle[self.left]]
+        smaller[count, :count] = self.gain
+        return smaller
+
+    def opened(self, heads: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The heads of all nodes, from those where the cycle is one node."""
+        import numpy as np
+
+        count = len(self.outside)
+        found = self.heads.copy()
+        inside = heads[:count] == count
+        found[self.outside] = np.where(inside, self.cycle[self.left], self.outside[np.where(inside, 0, heads[:count])])
+        above = heads[count]
+        found[self.cycle[self.entered[above]]] = self.outside[above]
+        return found
+
+
+def _best(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    heads: NDArray[np.int64] = scores.argmax(axis=1)
+    heads[0] = 0
+    return heads
+
+
+def _cycle_in(heads: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """The nodes of a cycle; None where every node leads to node 0."""
+    import numpy as np
+
+    seen = [0] + [-1] * (len(heads) - 1)  # from where a node was first reached
+    for start in range(1, len(heads)):
+        at, way = start, []
+        while seen[at] < 0:
+            seen[at] = start
+            way.append(at)
+            at = int(heads[at])
+        if at and seen[at] == start:
+            return np.array(way[way.index(at) :])
+    return None
 
 
 def _ranked(scores: NDArray[np.floating]) -> NDArray[np.float64]:
