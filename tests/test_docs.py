@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from badx_hub import open_registry
 from badx_hub.cli import app
+from badx_hub.grid.study import load_study
 from badx_hub.modeling.base import resolve_base
 from badx_hub.recipes import load_recipe
 
@@ -94,11 +95,11 @@ def test_commands_exist_with_these_options(page: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=id_of)
-def test_recipes_are_valid(page: Path, tmp_path: Path) -> None:
-    for number, recipe in enumerate(blocks(page, "yaml")):
+def test_recipes_and_studies_are_valid(page: Path, tmp_path: Path) -> None:
+    for number, text in enumerate(blocks(page, "yaml")):
         file = tmp_path / f"{number}.yaml"
-        file.write_text(recipe, encoding="utf-8")
-        load_recipe(str(file))
+        file.write_text(text, encoding="utf-8")
+        load_study(file) if "\nblocks:" in text else load_recipe(str(file))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=id_of)

@@ -259,7 +259,12 @@ def test_a_base_this_machine_does_not_know_is_asked_for(world: World) -> None:
         (lambda r: load_bilingual_stack("en", "en", "pos", registry=r), UsageError, "en"),
         (lambda r: load_bilingual_stack("en", "wolofish", "pos", registry=r), UsageError, "Wolof"),
         (lambda r: load_bilingual_stack("en", "wo", "cooking", registry=r), BadxError, "cooking"),
-        (lambda r: load_bilingual_stack("en", "wo", "pos", setup="mad-x", registry=r), UsageError, "ta-only"),
+        (lambda r: load_bilingual_stack("en", "wo", "pos", setup="bad", registry=r), UsageError, "mad-x"),
+        (
+            lambda r: load_bilingual_stack("en", "wo", "pos", setup="mad-x", registry=r),
+            NotFoundError,
+            "train en`, then",
+        ),
     ],
 )
 def test_what_is_not_there_is_answered_with_what_to_type(

@@ -29,7 +29,7 @@ def write_study(tmp_path: Path, tiny_base: Path) -> WriteStudy:
     return lambda **changed: written(folder, tiny_base, **changed)
 
 
-def written(folder: Path, base: Path, **changed: Any) -> Path:
+def written(folder: Path, base: Path, /, **changed: Any) -> Path:
     """The file of `minimal` in `folder`, with these keys different."""
     file = folder / "study.yaml"
     file.write_text(yaml.safe_dump({**minimal(base), **changed}), encoding="utf-8")

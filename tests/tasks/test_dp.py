@@ -23,6 +23,7 @@ from badx_hub.tasks import task_named
 from badx_hub.tasks.base import IGNORED, bucketed
 from badx_hub.tasks.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.tasks.dp import DpTask
+from badx_hub.tasks.files import SPLITS
 from badx_hub.tasks.parsing import UNSCORED, Tree, TreeWindow
 from badx_hub.tasks.relations import UNIVERSAL, universal
 from badx_hub.tasks.trees import best_heads
@@ -227,9 +228,10 @@ def test_only_the_root_word_is_called_root_and_other_heads_are_refused(tokenizer
         TASK.decode(output, windows, ("a", "b", "c"))
 
 
-def test_gold_survives_the_real_tokenizer_on_every_shared_treebank(shared: Path) -> None:
+@pytest.mark.parametrize("split", SPLITS)
+def test_gold_survives_the_real_tokenizer_on_every_shared_treebank(shared: Path, split: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(shared / "models" / "mini-mmt")
-    for path in sorted(shared.glob("data/ud/*/*-ud-test.conllu")):
+    for path in sorted(shared.glob(f"data/ud/*/*-ud-{split}.conllu")):
         examples = TASK.read(str(path), "test")
         assert TASK.aligned(examples, UNIVERSAL) == examples
         predictions = from_gold(TASK, examples, TASK.encode(examples, tokenizer, 512), 32)
