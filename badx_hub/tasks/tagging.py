@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
-from badx_hub.errors import UsageError
 from badx_hub.tasks.base import IGNORED, ExampleT, padded
 from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
-from badx_hub.tasks.subwords import Frame, sub_words
-from badx_hub.tasks.windows import Span, spans
+from badx_hub.tasks.stretches import stretches
 
 if TYPE_CHECKING:
     import torch
@@ -57,22 +55,16 @@ def encode_words(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> tuple[WordWindow, ...]:
-    """One window a sentence, or overlapping ones where it has more than `max_length` sub-words, CLS and SEP included.
-
-    Each word is owned by one window, the one that cuts its context farthest away. A word longer than a window is
-    represented by its first sub-words. A sentence without words has no window.
-
-    Raises UsageError for a `max_length` below 3 and for a tokenizer without CLS, SEP or unknown token.
-    """
-    frame = Frame.of(tokenizer)
-    room = max_length - 2
-    if room < 1:
-        raise UsageError(f"a maximal length of {max_length} leaves no room for a word; expected 3 or more")
-    pieces = sub_words(chain.from_iterable(sentences), tokenizer)
+    """A window for each of the `stretches` of the sentences; errors are theirs."""
     return tuple(
-        window
-        for example, (words, labels) in enumerate(zip(sentences, gold, strict=True))
-        for window in _windows(example, [pieces[word][:room] for word in words], labels, frame, room)
+        WordWindow(
+            input_ids=part.input_ids,
+            example=part.example,
+            words=part.span.owned,
+            positions=tuple(part.starts[word - part.span.start] for word in part.span.owned),
+            gold=tuple(gold[part.example][word] for word in part.span.owned),
+        )
+        for part in stretches(sentences, tokenizer, max_length)
     )
 
 
@@ -178,30 +170,3 @@ class WordTask(ABC, Generic[ExampleT]):
     def rows(self, example: ExampleT, prediction: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """(word, label) of each word."""
         return tuple(zip(self.words(example), prediction, strict=True))
-
-
-def _windows(
-    example: int,
-    pieces: Sequence[tuple[int, ...]],
-    labels: Sequence[str | None],
-    frame: Frame,
-    room: int,
-) -> Iterator[WordWindow]:
-    for span in spans([len(piece) for piece in pieces], room):
-        starts = _starts(span, pieces)
-        yield WordWindow(
-            input_ids=(frame.cls, *chain.from_iterable(pieces[span.start : span.stop]), frame.sep),
-            example=example,
-            words=span.owned,
-            positions=tuple(starts[word] for word in span.owned),
-            gold=tuple(labels[word] for word in span.owned),
-        )
-
-
-def _starts(span: Span, pieces: Sequence[tuple[int, ...]]) -> dict[int, int]:
-    """Where each word of the span starts in its window, after CLS."""
-    position, starts = 1, {}
-    for word in range(span.start, span.stop):
-        starts[word] = position
-        position += len(pieces[word])
-    return starts
