@@ -201,8 +201,9 @@ def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> None:
     """Cells in colours that diverge from zero, each with its signed number; missing ones are white, with a dash."""
     limit = max(abs(value) for row in rows for value in row if value is not None) or 1.0
     table = [[float("nan") if value is None else value for value in row] for row in rows]
-    # Not an image: in an SVG its cells would be pixels.
-    axes.pcolormesh(range(len(rows[0])), range(len(rows)), table, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    # Not an image: in an SVG its cells would be pixels. Edges, since one centre alone says nothing of a cell's size.
+    across, down = ([place - 0.5 for place in range(count + 1)] for count in (len(rows[0]), len(rows)))
+    axes.pcolormesh(across, down, table, cmap="PuOr_r", vmin=-limit, vmax=limit)
     axes.invert_yaxis()
     for y, row in enumerate(rows):
         for x, value in enumerate(row):
@@ -272,11 +273,11 @@ def _curves_panel(axes: Axes, lines: Sequence[Line], styles: Mapping[str, Mappin
 
 
 def _plain_log_axis(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 100 else f"{value:.3g}"))
     axes.yaxis.set_minor_locator(NullLocator())
 
 

@@ -98,6 +98,16 @@ def test_a_map_of_gains_prints_the_number_of_every_cell() -> None:
     assert [text.get_text() for text in axes.texts] == ["+0.0", "-", "+4.0", "-2.0"]
 
 
+def test_the_cells_of_a_single_language_have_a_size() -> None:
+    (board,) = boards(made("bad-x", "wo", 0.66), made("ma", "wo", 0.6), made("mad-x", "wo", 0.62))
+    figure = gains_figure(board)
+    assert figure is not None
+    (mesh,) = figure.axes[0].collections
+    corners = mesh.get_coordinates()  # type: ignore[attr-defined]
+    assert corners.shape == (2, 3, 2)
+    assert corners[:, 0, 1].tolist() == [-0.5, 0.5]
+
+
 def test_a_map_of_one_cell_is_no_figure() -> None:
     (board,) = boards(made("bad-x", "wo", 0.66), made("mad-x", "wo", 0.62))
     assert gains_figure(board) is None
