@@ -12,7 +12,6 @@ from badx_hub.languages import Mixture, MixtureKind, normalise
 from badx_hub.setups import SETUPS
 
 MAX_REPO_NAME = 96
-TA_ONLY = "ta-only"
 LANGUAGE_SIDE = "mlm"
 
 _LEGAL_TEXT = "mbert/en-wo, mbert/en-wo@5:1/pos, mbert/en/pos@ta-only, mbert/en-wo/pos#seed2"

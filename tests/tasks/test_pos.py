@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +12,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from udtools.udeval import evaluate, load_conllu_file
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.tasks.base import bucketed
 from badx_hub.tasks.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.tasks.pos import UPOS, PosTask
 from badx_hub.tasks.tagging import WordWindow
+from tests.tiny import demo_data
 
 TASK = PosTask()
 PAD, UNK, CLS, SEP = range(4)
@@ -288,3 +291,28 @@ def test_sub_words_are_those_of_the_sentence_as_one_input(shared: Path) -> None:
     windows = TASK.encode(examples, tokenizer, 512)
     whole = tokenizer([list(example.words) for example in examples], is_split_into_words=True)
     assert [list(window.input_ids) for window in windows] == whole.input_ids
+
+
+def test_scores_are_the_official_ones(tmp_path: Path) -> None:
+    """The CoNLL 2018 evaluator's UPOS and scikit-learn's macro F1, with every third tag wrong and with none."""
+    path, system = tmp_path / "gold.conllu", tmp_path / "system.conllu"
+    path.write_bytes(gzip.decompress((demo_data() / "ud" / "UD_Wolof-WTB" / "wo_wtb-ud-dev.conllu.gz").read_bytes()))
+    examples = TASK.read(str(path), "test")
+    gold = [tag for example in examples for tag in example.upos]
+    tags = ["X" if number % 3 == 0 else tag for number, tag in enumerate(gold)]
+    system.write_text("\n".join([*with_tags(path, iter(tags)), ""]), encoding="utf-8")
+    rest = iter(tags)
+    predictions = [tuple(next(rest) for _ in example.words) for example in examples]
+    ours = TASK.score(examples, predictions).metrics
+    official = evaluate(load_conllu_file(str(path)), load_conllu_file(str(system)))["UPOS"].f1
+    assert 0.6 < ours["accuracy"] < 0.7
+    assert ours["accuracy"] == pytest.approx(official)
+    assert ours["macro_f1"] == pytest.approx(f1_score(gold, tags, labels=sorted(set(gold)), average="macro"))
+    assert TASK.score(examples, [example.upos for example in examples]).metrics == {"accuracy": 1.0, "macro_f1": 1.0}
+
+
+def with_tags(path: Path, tags: Iterator[str]) -> Iterator[str]:
+    """The lines of a CoNLL-U file, with these tags on its words."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        columns = line.split("\t")
+        yield "\t".join([*columns[:3], next(tags), *columns[4:]]) if columns[0].isdigit() else line
