@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry
 from badx_hub.tasks.pairs import LABELS as CLASSES
 from badx_hub.tasks.pos import UPOS
+from badx_hub.tasks.relations import UNIVERSAL
 
-_LABELS = {"pos": UPOS, "nli": CLASSES, "ner": ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")}
+_LABELS = {"pos": UPOS, "dp": UNIVERSAL, "nli": CLASSES, "ner": ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")}
 
 
 def made(
@@ -25,10 +27,14 @@ def made(
     cycle: Sequence[Entry] = (),
     day: int = 1,
     invertible: bool = False,
+    reduction_factor: float = 2.0,
+    deviation: float = 0.5,
+    recipe: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`, or on a `cycle`.
 
-    Of a name that says so ("tiny/en/pos@full") the whole base, every weight moved.
+    Of a name that says so ("tiny/en/pos@full") the whole base, every weight moved. `deviation` is that of the weights,
+    `recipe` what the manifest says was the recipe (default: windows of 64 sub-words).
     """
     import torch
 
@@ -42,16 +48,18 @@ def made(
     name, found = AdapterName.parse(text), resolve_base(str(base))
     model = load_encoder(found)
     if name.kind != "model":
-        add_adapter(model, name, AdapterRecipe(invertible=invertible), seed=seed)
+        add_adapter(model, name, AdapterRecipe(invertible=invertible, reduction_factor=reduction_factor), seed=seed)
     if name.task:
         task_named(name.task).add_head(model, name.module_name, _LABELS[name.task])
     generator = torch.Generator().manual_seed(seed)
     for parameter in trained_parameters(model, name).values():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
+        torch.nn.init.normal_(parameter, std=deviation, generator=generator)
     with tempfile.TemporaryDirectory() as folder:
         save = save_model if name.kind == "model" else save_adapter
         save(model, name, Path(folder))
-        return registry.publish(_prepared(Path(folder), _draft(name, found.ref, on, cycle, day)))
+        return registry.publish(
+            _prepared(Path(folder), _draft(name, found.ref, on, cycle, day, recipe or {"max_length": 64}))
+        )
 
 
 def _prepared(folder: Path, draft: ManifestDraft) -> Path:
@@ -65,11 +73,13 @@ def _reference(entry: Entry) -> ParentRef:
     return ParentRef(name=str(entry.name), digest=entry.manifest.digest)
 
 
-def _draft(name: AdapterName, base: BaseRef, on: Entry | None, cycle: Sequence[Entry], day: int) -> ManifestDraft:
+def _draft(
+    name: AdapterName, base: BaseRef, on: Entry | None, cycle: Sequence[Entry], day: int, recipe: Mapping[str, Any]
+) -> ManifestDraft:
     return ManifestDraft.of(
         name,
         base=base,
-        recipe={"max_length": 64},
+        recipe=dict(recipe),
         seed=0,
         data=(SourceRef(language=name.mixture.source, name="made.txt", digest="c" * 64, counts={}),),
         training=Training(steps=1, best_step=1, seconds=0.0),
