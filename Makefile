@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test lint types unit bench clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
@@ -23,6 +23,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2
+
+# Takes about half an hour; leave the machine alone meanwhile. `python benchmarks/bench.py --only NAME` runs one script.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py
 
 # torch first and alone: an open range would fetch gigabytes of GPU libraries.
 $(STAMP): pyproject.toml constraints.txt
