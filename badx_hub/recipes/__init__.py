@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from badx_hub.recipes.load import load_recipe, override, preset_names
-from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Recipe, TaskRecipe
+from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Precision, Recipe, TaskRecipe
 
 __all__ = [
     "AdapterRecipe",
     "LanguageRecipe",
+    "Precision",
     "Recipe",
     "TaskRecipe",
     "load_recipe",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+Precision = Literal["fp32", "bf16"]
 
 
 class _Strict(BaseModel):
@@ -35,6 +36,7 @@ class TrainingRecipe(_Strict):
     """What every training has: optimizer steps, batches of `batch_size`, AdamW with linear warm-up and decay.
 
     `micro_batches` is into how many slices a batch is cut to save memory; `save_every` 0 keeps no checkpoints.
+    `precision` "bf16" does the matrix products of a step in bfloat16; weights, losses and evaluations stay float32.
     """
 
     steps: Positive
@@ -47,6 +49,7 @@ class TrainingRecipe(_Strict):
     save_every: Annotated[int, Field(ge=0)] = 0
     max_length: Annotated[int, Field(ge=8, le=8192)] = 256
     micro_batches: Positive = 1
+    precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     adapter: AdapterRecipe
 

@@ -66,6 +66,9 @@ class LanguageObjective:
         targets = self.mixture.targets
         return _metric(targets[0]) if len(targets) == 1 else _metric("targets")
 
+    def prepare(self, step: int) -> None:
+        """Nothing: every step trains the same adapter."""
+
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
         """`batch_size` blocks of the step's language, masked anew, in `parts` slices."""
         language = language_at(self.mixture, step)

@@ -2,6 +2,7 @@
 
 Whatever a step sees is a pure function of (seed, step): the batch, the masks, the learning rate and the random
 numbers of dropout. So a run that was stopped goes on as if it had not been, from weights and optimizer alone.
+Batches are made ahead on one spare thread, and a GPU is never waited for within a step.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +23,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
+from badx_hub.recipes import Precision
+from badx_hub.training.ahead import Ahead
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
+from badx_hub.training.devices import Coming, adamw, mixed, moved, pinned, reads_late
 
 Row = Mapping[str, float]
 
@@ -39,6 +44,7 @@ class Plan:
     save_every: int
     micro_batches: int
     seed: int
+    precision: Precision = "fp32"
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
@@ -79,7 +85,14 @@ class Objective(Protocol):
         """What `Batch.units` counts: tokens or sentences."""
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """The step's batch in `parts` slices, all of the same language (one a process and micro batch)."""
+        """The step's batch in `parts` slices, all of the same language (one a process and micro batch).
+
+        A pure function of its arguments, called on another thread while earlier steps run, though never while
+        `evaluate` does; it draws from generators of its own.
+        """
+
+    def prepare(self, step: int) -> None:
+        """Make the module ready for the step's batch; called right before it is run."""
 
     def evaluate(self) -> Row:
         """The metrics of the weights as they are now, by name."""
@@ -144,6 +157,16 @@ def train(
         return _Run(objective, plan, checkpoints, reporter, again).finish(interrupted)
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A step that was done, `step` of them by now; its loss, summed over `labels`, may still be on its way."""
+
+    step: int
+    loss: Coming
+    labels: int
+    units: int
+
+
 class _Run:
     def __init__(
         self,
@@ -157,21 +180,25 @@ class _Run:
         self.again = again
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
+        self.device: torch.device = self.accelerator.device
         self.reporter = reporter if self.accelerator.is_main_process else Silent()
-        self.optimizer = torch.optim.AdamW(
-            list(objective.parameters.values()), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        self.optimizer = adamw(
+            objective.parameters.values(), self.device, rate=plan.learning_rate, decay=plan.weight_decay
         )
         self.module = self.accelerator.prepare(objective.module)
         self.state = self._restored()
+        self.unread: deque[_Step] = deque()
+        self.ahead = Ahead(self._made, range(self.state.step, plan.steps))
 
     def finish(self, interrupted: threading.Event) -> Outcome:
         self.reporter.started(self.plan.steps, self.state.step, self.objective.unit)
         try:
-            while self.state.step < self.plan.steps:
-                self._advance()
-                self._save_if_due()
-                if interrupted.is_set():
-                    raise self._stop()
+            with self.ahead:
+                while self.state.step < self.plan.steps:
+                    self._advance()
+                    self._save_if_due()
+                    if interrupted.is_set():
+                        raise self._stop()
         finally:
             self.reporter.finished()
         self._load(self.state.best_weights)
@@ -179,49 +206,67 @@ class _Run:
 
     def _advance(self) -> None:
         began = time.perf_counter()
-        loss, units = self._step(self.state.step)
-        step = self.state.step + 1
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"The loss is {loss} after step {step}: training has diverged. "
-                "Give a smaller --learning-rate or some warm-up (warmup_steps in a recipe file)."
-            )
-        self.reporter.stepped(step, loss, units)
-        self.state = replace(self.state, step=step, units=self.state.units + units, losses=(*self.state.losses, loss))
-        if step % self.plan.eval_every == 0 or step == self.plan.steps:
+        done = self._step(self.state.step)
+        self.unread.append(done)
+        self.state = replace(self.state, step=done.step, units=self.state.units + done.units)
+        self._read_losses(but=int(reads_late(self.device)))
+        if done.step % self.plan.eval_every == 0 or done.step == self.plan.steps:
             self._evaluate()
         spent = time.perf_counter() - began
         self.state = replace(self.state, seconds=self.state.seconds + spent)
 
-    def _step(self, step: int) -> tuple[float, int]:
-        """One optimizer step; returns the mean loss a label and the units read."""
+    def _read_losses(self, *, but: int = 0) -> None:
+        """Take note of the losses of all steps but the last `but`."""
+        while len(self.unread) > but:
+            done = self.unread.popleft()
+            loss = float(done.loss) / done.labels
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"The loss is {loss} after step {done.step}: training has diverged. "
+                    "Give a smaller --learning-rate or some warm-up (warmup_steps in a recipe file)."
+                )
+            self.reporter.stepped(done.step, loss, done.units)
+            self.state = replace(self.state, losses=(*self.state.losses, loss))
+
+    def _made(self, step: int) -> Sequence[Batch]:
+        """The batch of a step, in slices, where the device can fetch it; runs on the spare thread."""
+        slices = self.objective.batches(step, self.accelerator.num_processes * self.plan.micro_batches)
+        return [replace(part, inputs=pinned(part.inputs, self.device)) for part in slices]
+
+    def _step(self, step: int) -> _Step:
+        """One optimizer step."""
+        batches = self.ahead.take()
+        self.objective.prepare(step)
         torch.manual_seed(dropout_seed(self.plan.seed, step))
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        batches = self.objective.batches(step, processes * self.plan.micro_batches)
         labels = sum(batch.labels for batch in batches)
         self.module.train()
-        total = torch.zeros((), device=self.accelerator.device)
-        for start in range(0, len(batches), processes):
-            # Processes meet in every backward pass: one without a slice goes along with a weight of nothing.
-            has_slice = start + rank < len(batches)
-            inputs = self._moved(batches[start + rank if has_slice else 0].inputs)
-            loss = self.module(**inputs) * float(has_slice)
-            # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
-            self.accelerator.backward(loss * (processes / labels))
-            total += loss.detach()
+        loss = self._accumulate(batches, labels)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate_at(step)
         self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.plan.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        mean = float(self.accelerator.reduce(total, "sum")) / labels
-        return mean, sum(batch.units for batch in batches)
+        return _Step(step + 1, Coming(loss), labels, sum(batch.units for batch in batches))
 
-    def _moved(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        device = self.accelerator.device
-        return {key: value.to(device, non_blocking=True) for key, value in inputs.items()}
+    def _accumulate(self, batches: Sequence[Batch], labels: int) -> Tensor:
+        """The gradients of this process's slices; returns the loss summed over the slices of all processes."""
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        total = torch.zeros((), device=self.device)
+        for start in range(0, len(batches), processes):
+            # Processes meet in every backward pass: one without a slice goes along with a weight of nothing.
+            has_slice = start + rank < len(batches)
+            inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
+            with mixed(self.plan.precision, self.device):
+                loss = self.module(**inputs) * float(has_slice)
+            # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
+            self.accelerator.backward(loss * (processes / labels))
+            total += loss.detach()
+        summed: Tensor = self.accelerator.reduce(total, "sum")
+        return summed
 
     def _evaluate(self) -> None:
+        self._read_losses()
+        self.ahead.settle()
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
@@ -248,6 +293,7 @@ class _Run:
             self._save()
 
     def _save(self) -> None:
+        self._read_losses()
         if self.accelerator.is_main_process:
             self.checkpoints.save(replace(self.state, weights=self._weights(), optimizer=self._moments()))
 

@@ -61,14 +61,18 @@ class Run:
 
     @property
     def key(self) -> str:
-        """sha256 over name, base, recipe, data and carriers; how often it is saved does not count."""
+        """sha256 over name, base, recipe, data and carriers; how often it is saved does not count.
+
+        Nor does the ordinary precision: runs had their keys before there was another.
+        """
+        uncounted = {"save_every"} | ({"precision"} if self.recipe.precision == "fp32" else set())
         turns = {"cycle": [carrier.digest for carrier in self.cycle]} if self.cycle else {}
         return digest_of(
             {
                 **turns,
                 "name": str(self.name),
                 "base": self.base.ref.digest,
-                "recipe": self.recipe.model_dump(mode="json", exclude={"save_every"}),
+                "recipe": self.recipe.model_dump(mode="json", exclude=uncounted),
                 "data": [(source.language, source.digest) for source in self.sources],
                 "parent": self.parent.digest if self.parent else None,
                 "labels": self.labels,
@@ -122,6 +126,7 @@ class Run:
             eval_every=recipe.eval_every,
             save_every=recipe.save_every,
             micro_batches=recipe.micro_batches,
+            precision=recipe.precision,
             seed=recipe.seed,
         )
 

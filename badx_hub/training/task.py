@@ -82,9 +82,12 @@ class TaskObjective:
         """The task's metric on the source language's development data (BAD-X)."""
         return f"{self.source}/{self.task.selection_metric}"
 
-    def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """`batch_size` windows of similar length, in up to `parts` slices; the step's carrier is put under them."""
+    def prepare(self, step: int) -> None:
+        """Put the step's carrier under the task adapter."""
         self._stand_on(step)
+
+    def batches(self, step: int, parts: int) -> Sequence[Batch]:
+        """`batch_size` windows of similar length, in up to `parts` slices."""
         chosen = [self.windows[index] for index in self.order[step]]
         size = -(-len(chosen) // parts)
         slices = [chosen[start : start + size] for start in range(0, len(chosen), size)]

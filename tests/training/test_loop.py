@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from badx_hub.errors import IntegrityError, TrainingDiverged, TrainingInterrupted
+from badx_hub.training import loop
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Batch, Plan, Row, Silent, dropout_seed, train
 
@@ -58,6 +62,10 @@ class Regression:
         self.script = list(script)
         self.interrupt_at: int | None = None
         self.killed_at: int | None = None
+        self.prepared: list[int] = []
+
+    def prepare(self, step: int) -> None:
+        self.prepared.append(step)
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
         if step == self.interrupt_at:
@@ -119,6 +127,110 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     resumed = Regression()
     train(resumed, plan(), folder, Silent(), again="")
     assert all(torch.equal(value, resumed.weights()[name]) for name, value in whole.weights().items())
+
+
+class Told(Silent):
+    """Remembers the steps and losses it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.losses: list[float] = []
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        self.steps.append(step)
+        self.losses.append(loss)
+
+
+def test_every_step_is_prepared_and_told_in_order(tmp_path: Path) -> None:
+    objective, told = Regression(), Told()
+    train(objective, plan(), CheckpointFolder(tmp_path), told, again="")
+    assert objective.prepared == list(range(12))
+    assert told.steps == list(range(1, 13))
+
+
+@pytest.mark.parametrize("stop", [None, 5])
+def test_losses_read_late_are_the_same_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int | None
+) -> None:
+    """As on a GPU, where a loss is read when the next step is under way; also in checkpoints."""
+    folders = [CheckpointFolder(tmp_path / name) for name in ("at once", "late")]
+    told, histories = [Told(), Told()], []
+    for late, folder, reporter in zip((False, True), folders, told, strict=True):
+        monkeypatch.setattr(loop, "reads_late", lambda _device, late=late: late)
+        objective = Regression()
+        objective.interrupt_at = stop
+        if stop is not None:
+            with pytest.raises(TrainingInterrupted):
+                train(objective, plan(), folder, Silent(), again="")
+            saved = folder.load()
+            assert saved is not None
+            assert len(saved.losses) == saved.step % 4
+        histories.append(train(Regression(), plan(), folder, reporter, again="").history)
+    assert histories[0] == histories[1]
+    assert told[0].losses[-4:] == told[1].losses[-4:]
+
+
+def test_a_loss_read_late_still_stops_a_run_that_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "reads_late", lambda _device: True)
+    with pytest.raises(TrainingDiverged, match="--learning-rate"):
+        train(
+            Regression(dropout=0.0), plan(learning_rate=1e20, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
+        )
+
+
+class Watched(Regression):
+    """Notes whether a batch is ever made during an evaluation, or behind the last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evaluating = False
+        self.made: list[int] = []
+
+    def batches(self, step: int, parts: int) -> Sequence[Batch]:
+        assert not self.evaluating
+        self.made.append(step)
+        return super().batches(step, parts)
+
+    def evaluate(self) -> Row:
+        self.evaluating = True
+        time.sleep(0.01)
+        self.evaluating = False
+        return {"error": 1.0}
+
+
+def test_batches_are_made_once_each_and_never_during_an_evaluation(tmp_path: Path) -> None:
+    objective = Watched()
+    train(objective, plan(eval_every=1, steps=30), CheckpointFolder(tmp_path), Silent(), again="")
+    assert objective.made == list(range(30))
+
+
+def test_no_thread_is_left_after_an_error(tmp_path: Path) -> None:
+    killed = Regression()
+    killed.killed_at = 7
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="killed"):
+        train(killed, plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    assert threading.active_count() == before
+
+
+def test_the_fused_optimizer_takes_the_steps_of_the_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it goes on from a checkpoint that the plain one wrote."""
+
+    def plain(parameters: Iterable[nn.Parameter], _device: torch.device, *, rate: float, decay: float) -> AdamW:
+        return AdamW(list(parameters), lr=rate, weight_decay=decay)
+
+    fused, mixed = Told(), Told()
+    train(Regression(), plan(), CheckpointFolder(tmp_path / "fused"), fused, again="")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "adamw", plain)
+        broken = Regression()
+        broken.killed_at = 7
+        with pytest.raises(RuntimeError, match="killed"):
+            train(broken, plan(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+    saved = CheckpointFolder(tmp_path / "mixed").load()
+    assert saved is not None
+    train(Regression(), plan(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+    assert mixed.losses[: saved.step] + mixed.losses[-6:] == pytest.approx(fused.losses, abs=1e-6)
 
 
 class CopyAt(Silent):

@@ -111,10 +111,13 @@ def test_each_step_of_tlr_stands_on_the_adapter_whose_turn_it_is(registry: Regis
     (batch,) = objective.batches(0, 1)
 
     def loss(step: int) -> float:
-        objective.batches(step, 1)
+        objective.prepare(step)
         return float(objective.module(**batch.inputs).detach())
 
-    turns = [str(model.active_adapters.children[0]) for step in range(6) if objective.batches(step, 1)]
+    turns = []
+    for step in range(6):
+        objective.prepare(step)
+        turns.append(str(model.active_adapters.children[0]))
     assert turns == ["tiny:en:::::", "tiny:en:::::", "tiny:wo:::::"] * 2
     assert loss(0) == loss(1) == loss(3)
     assert loss(2) == loss(5)
@@ -128,6 +131,7 @@ def test_only_the_task_adapter_learns_under_tlr(registry: Registry, data: str) -
     objective, model = _objective(ready, RECIPE, registry)
     for step in range(2):
         (batch,) = objective.batches(step, 1)
+        objective.prepare(step)
         objective.module(**batch.inputs).backward()
     moved = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert moved == set(objective.parameters)

@@ -1,0 +1,57 @@
+"""What a step does differently by device: copies that do not wait, the fused optimizer, mixed precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from badx_hub.recipes import Precision
+
+_FUSED_SINCE = (2, 4)
+"""The first torch that has the fused AdamW for the CPU."""
+
+
+def pinned(inputs: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:
+    """The same tensors in memory that a GPU can copy from on its own; for other devices as they are."""
+    if device.type != "cuda":
+        return inputs
+    with torch.cuda.device(device):  # A thread begins on the first GPU, whichever its process has.
+        return {key: value.pin_memory() for key, value in inputs.items()}
+
+
+def moved(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The tensors on `device`; a GPU copies them while the program goes on."""
+    return {key: value.to(device, non_blocking=device.type == "cuda") for key, value in inputs.items()}
+
+
+def adamw(parameters: Iterable[nn.Parameter], device: torch.device, *, rate: float, decay: float) -> torch.optim.AdamW:
+    """AdamW in one pass over the weights, where this torch has that for the device."""
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    fused = device.type in ("cpu", "cuda") and version >= _FUSED_SINCE
+    return torch.optim.AdamW(list(parameters), lr=rate, weight_decay=decay, fused=fused)
+
+
+def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context of a forward pass: with "bf16" matrix products are of bfloat16, weights and losses stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def reads_late(device: torch.device) -> bool:
+    """Whether a step's loss is read when the next step is under way, so that the device never waits for us."""
+    return device.type == "cuda"
+
+
+class Coming:
+    """A number on its way from a device; reading it waits for this number, not for work queued behind it."""
+
+    def __init__(self, number: Tensor) -> None:
+        self._number = number.detach().to("cpu", non_blocking=number.is_cuda)
+        self._arrived = torch.cuda.current_stream(number.device).record_event() if number.is_cuda else None
+
+    def __float__(self) -> float:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return float(self._number)
