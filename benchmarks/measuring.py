@@ -90,6 +90,12 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def high_water() -> int:
+    """The most bytes that this process ever had in memory, files it maps included."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
 @dataclass
 class Peak:
     """Bytes in memory before the work, and the most of them during it."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 from adapters.composition import Stack
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from badx_hub.adapter_types import adapter_config
@@ -87,9 +86,15 @@ def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
 def _absent(model: nn.Module, name: AdapterName, folder: Path, with_head: bool) -> list[str]:
     """Weights the model now has under `name` beyond those in the files: they would stay random."""
     files = ["adapter.safetensors", *(["model_head.safetensors"] if with_head else [])]
-    stored = sum(len(load_file(folder / file)) for file in files)
+    stored = sum(_stored(folder / file) for file in files)
     own = own_parameters(model, name)
     return list(own)[stored:] if stored < len(own) else []
+
+
+def _stored(file: Path) -> int:
+    """How many weights a file holds, by its header."""
+    with safe_open(file, framework="pt") as weights:
+        return len(weights.keys())
 
 
 def _first_line(error: Exception) -> str:
