@@ -99,6 +99,7 @@ def hush_libraries() -> None:
     """Keep the libraries' hints to programmers off stderr; their errors are raised anyway."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("adapters").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from badx_hub.recipes import Recipe, TaskRecipe
     from badx_hub.registry import Registry
     from badx_hub.training.loop import Reporter
+    from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
 
 DEMO = "demo"
@@ -81,11 +83,19 @@ def train(
     save_every: Annotated[
         int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]"),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")] = None,
     label: LabelOption = None,
     option: TaskOptionsOption = None,
     registry: RegistryOption = None,
     force: Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")] = False,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes."),
+    ] = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Train an adapter and register it.
@@ -113,8 +123,11 @@ def train(
         "max_length": max_length,
         "eval_every": eval_every,
         "save_every": save_every,
+        "precision": precision,
         "seed": seed,
     }
+    again = shlex.join(["badx-hub", *sys.argv[1:]])
+    profiling = _profiling(profile, again)
     common: dict[str, Any] = {
         "registry": found,
         # A task adapter's base is that of the adapter under it, whatever the recipe would take.
@@ -122,14 +135,15 @@ def train(
         "label": label,
         "force": force,
         "reporter": _reporter(format),
-        "again": shlex.join(["badx-hub", *sys.argv[1:]]),
+        "again": again,
+        "profiling": profiling,
     }
     if task is None:
         trained = _train_language(mixture, chosen, flags, texts, common)
     else:
         flags["options"] = task_options(option)
         trained = _train_task(mixture, task, chosen, flags, data, {**common, "setup": setup.value})
-    _show(trained, format)
+    _show(trained, format, profiling)
 
 
 def _train_language(
@@ -215,7 +229,15 @@ def _reporter(format: Format) -> Reporter | None:
     return reporter()
 
 
-def _show(trained: Trained, format: Format) -> None:
+def _profiling(folder: Path | None, title: str) -> Profiling | None:
+    if folder is None:
+        return None
+    from badx_hub.training.profiling import Profiling
+
+    return Profiling(folder, title)
+
+
+def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None:
     if int(os.environ.get("RANK", "0")):  # One of several processes speaks.
         return
     entry = trained.entry
@@ -228,3 +250,12 @@ def _show(trained: Trained, format: Format) -> None:
         quiet=[str(entry.name)],
     )
     _output.note(f"registered in {entry.location}")
+    if profiling is not None:
+        _output.note(_told(profiling))
+
+
+def _told(profiling: Profiling) -> str:
+    if not profiling.written:
+        return "no profile: no step was trained"
+    table, trace = profiling.files
+    return f"profile: {table}, and {trace} for ui.perfetto.dev"

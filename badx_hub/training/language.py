@@ -25,6 +25,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
+from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Run, Trained, seed_label
 
 _EVALUATED_BLOCKS = 32
@@ -124,6 +125,7 @@ def train_language_adapter(
     force: bool = False,
     reporter: Reporter | None = None,
     again: str = "train again",
+    profiling: Profiling | None = None,
 ) -> Trained:
     """Train a BA, LA or MA on text and publish it in `registry`.
 
@@ -133,6 +135,7 @@ def train_language_adapter(
         label: the name's last field; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
         again: what a user types to go on after an interruption.
+        profiling: watches a few steps and writes where their time went; the run stays the same.
 
     Raises:
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
@@ -144,7 +147,14 @@ def train_language_adapter(
         return Trained(done, already=True)
     objective, model = _objective(run, recipe, sources)
     return run.execute(
-        model, objective, registry, reporter or Silent(), again=again, force=force, counts=lambda: _counts(objective)
+        model,
+        objective,
+        registry,
+        reporter or Silent(),
+        again=again,
+        force=force,
+        counts=lambda: _counts(objective),
+        profiling=profiling,
     )
 
 

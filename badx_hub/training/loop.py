@@ -27,6 +27,7 @@ from badx_hub.recipes import Precision
 from badx_hub.training.ahead import Ahead
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import Coming, adamw, mixed, moved, pinned, reads_late
+from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
 Row = Mapping[str, float]
 
@@ -142,19 +143,26 @@ class Outcome:
 
 
 def train(
-    objective: Objective, plan: Plan, checkpoints: CheckpointFolder, reporter: Reporter, *, again: str
+    objective: Objective,
+    plan: Plan,
+    checkpoints: CheckpointFolder,
+    reporter: Reporter,
+    *,
+    again: str,
+    profiling: Profiling | None = None,
 ) -> Outcome:
     """Train, evaluate, select; leave the best weights in the model.
 
     Args:
         again: what to type to go on after an interruption.
+        profiling: watches a few steps on the way.
 
     Raises:
         TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
         TrainingDiverged: the loss is no longer a number.
     """
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
-        return _Run(objective, plan, checkpoints, reporter, again).finish(interrupted)
+        return _Run(objective, plan, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
 
 
 @dataclass(frozen=True)
@@ -175,13 +183,15 @@ class _Run:
         checkpoints: CheckpointFolder,
         reporter: Reporter,
         again: str,
+        profiling: Profiling | Unwatched,
     ) -> None:
         self.objective, self.plan, self.checkpoints = objective, plan, checkpoints
         self.again = again
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
         self.device: torch.device = self.accelerator.device
-        self.reporter = reporter if self.accelerator.is_main_process else Silent()
+        speaks = self.accelerator.is_main_process
+        self.reporter, self.profiling = (reporter, profiling) if speaks else (Silent(), Unwatched())
         self.optimizer = adamw(
             objective.parameters.values(), self.device, rate=plan.learning_rate, decay=plan.weight_decay
         )
@@ -192,8 +202,9 @@ class _Run:
 
     def finish(self, interrupted: threading.Event) -> Outcome:
         self.reporter.started(self.plan.steps, self.state.step, self.objective.unit)
+        self.profiling.begin(self.plan.steps - self.state.step)
         try:
-            with self.ahead:
+            with self.ahead, self.profiling:
                 while self.state.step < self.plan.steps:
                     self._advance()
                     self._save_if_due()
@@ -206,7 +217,8 @@ class _Run:
 
     def _advance(self) -> None:
         began = time.perf_counter()
-        done = self._step(self.state.step)
+        with self.profiling.step():
+            done = self._step(self.state.step)
         self.unread.append(done)
         self.state = replace(self.state, step=done.step, units=self.state.units + done.units)
         self._read_losses(but=int(reads_late(self.device)))
@@ -235,17 +247,15 @@ class _Run:
 
     def _step(self, step: int) -> _Step:
         """One optimizer step."""
-        batches = self.ahead.take()
+        with phase(WAIT):
+            batches = self.ahead.take()
         self.objective.prepare(step)
         torch.manual_seed(dropout_seed(self.plan.seed, step))
         labels = sum(batch.labels for batch in batches)
         self.module.train()
         loss = self._accumulate(batches, labels)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate_at(step)
-        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.plan.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        with phase(UPDATE):
+            self._update(self.plan.learning_rate_at(step))
         return _Step(step + 1, Coming(loss), labels, sum(batch.units for batch in batches))
 
     def _accumulate(self, batches: Sequence[Batch], labels: int) -> Tensor:
@@ -255,17 +265,27 @@ class _Run:
         for start in range(0, len(batches), processes):
             # Processes meet in every backward pass: one without a slice goes along with a weight of nothing.
             has_slice = start + rank < len(batches)
-            inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
-            with mixed(self.plan.precision, self.device):
+            with phase(COPY):
+                inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
+            with phase(FORWARD), mixed(self.plan.precision, self.device):
                 loss = self.module(**inputs) * float(has_slice)
             # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
-            self.accelerator.backward(loss * (processes / labels))
+            with phase(BACKWARD):
+                self.accelerator.backward(loss * (processes / labels))
             total += loss.detach()
         summed: Tensor = self.accelerator.reduce(total, "sum")
         return summed
 
+    def _update(self, learning_rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.plan.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
     def _evaluate(self) -> None:
         self._read_losses()
+        self.profiling.finish()
         self.ahead.settle()
         self.module.eval()
         with torch.inference_mode():

@@ -25,6 +25,7 @@ from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.loop import Objective, Outcome, Plan, Reporter, train
+from badx_hub.training.profiling import Profiling
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
 
@@ -99,10 +100,11 @@ class Run:
         again: str,
         force: bool,
         counts: Callable[[], Counts],
+        profiling: Profiling | None = None,
     ) -> Trained:
         """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
         checkpoints = self.checkpoints
-        outcome = train(objective, self._plan(), checkpoints, reporter, again=again)
+        outcome = train(objective, self._plan(), checkpoints, reporter, again=again, profiling=profiling)
         processes = PartialState()
         if processes.is_main_process:
             # Another process may have finished the very same run meanwhile.

@@ -25,6 +25,7 @@ from badx_hub.tasks import AnyTask, task_named
 from badx_hub.tasks.base import EpochBatches, labelled_only
 from badx_hub.tasks.files import DataReference, Split
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
+from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Run, Trained, seed_label
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "dev")
@@ -133,6 +134,7 @@ def train_task_adapter(
     force: bool = False,
     reporter: Reporter | None = None,
     again: str = "train again",
+    profiling: Profiling | None = None,
 ) -> Trained:
     """Train a task adapter and its head on source annotations and publish it in `registry`.
 
@@ -144,6 +146,7 @@ def train_task_adapter(
         label: as of the language-side adapters; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
         again: what a user types to go on after an interruption.
+        profiling: watches a few steps and writes where their time went; the run stays the same.
 
     Raises:
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
@@ -154,7 +157,16 @@ def train_task_adapter(
     if not force and (done := ready.run.published_in(registry)):
         return Trained(done, already=True)
     objective, model = _objective(ready, recipe, registry)
-    return ready.run.execute(model, objective, registry, reporter or Silent(), again=again, force=force, counts=dict)
+    return ready.run.execute(
+        model,
+        objective,
+        registry,
+        reporter or Silent(),
+        again=again,
+        force=force,
+        counts=dict,
+        profiling=profiling,
+    )
 
 
 def planned(

@@ -8,6 +8,7 @@ import pytest
 
 from badx_hub.registry import Entry
 from tests.cli.conftest import Run
+from tests.tiny import demo_lines
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ from tests.cli.conftest import Run
         (["--ratio", "0:1"], ["0:1"]),
         (["--ratio", "1:2:3"], ["1:2:3"]),
         (["--registry", "demo"], ["read-only"]),
+        (["--precision", "fp16"], ["precision", "fp32", "bf16"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -57,6 +59,28 @@ def test_recipe_is_announced(run: Run, arguments: list[str], recipe: str) -> Non
     assert result.code == 1
     assert result.err.startswith(f"recipe: {recipe}")
     assert "nowhere" in result.err.splitlines()[-1]
+
+
+def test_a_profile_is_written_once_there_is_something_to_watch(run: Run, tiny_base: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(demo_lines("en", 600)), encoding="utf-8")
+    flags = {"--base": tiny_base, "--text": f"en={text}", "--recipe": "demo", "--steps": 2, "--max-length": 32}
+    folder = tmp_path / "made" / "profile"
+    command = ["train", "en", *(str(part) for flag in flags.items() for part in flag), "--profile", folder]
+    first = run(*command)
+    assert first.code == 0
+    said = f"profile: {folder}/profile.txt, and {folder}/trace.json.gz for ui.perfetto.dev"
+    assert first.err.splitlines()[-1] == said
+    assert (folder / "profile.txt").read_text(encoding="utf-8").startswith("badx-hub train en --base")
+    again = run(*command)
+    assert again.err.splitlines()[-1] == "no profile: no step was trained"
+
+
+def test_a_profile_has_to_be_a_folder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("train", "en-wo", "--base", "demo", "--profile", tmp_path / "file")
+    assert (result.code, result.out) == (1, "")
+    assert "file" in result.err
 
 
 def test_task_adapter_without_its_carrier(run: Run, tmp_path: Path) -> None:
