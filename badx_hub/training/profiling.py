@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 
 import torch
-from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -240,7 +239,7 @@ def _operations(done: profile) -> tuple[Operation, ...]:
     return tuple(
         Operation(event.key, event.count, _alone(event), event.cpu_time_total / 1e6)
         for event in done.key_averages()
-        if event.device_type == DeviceType.CPU
+        if event.device_type.name == "CPU"
     )
 
 
