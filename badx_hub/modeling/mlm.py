@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from torch.nn.functional import gelu
+from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
 from badx_hub.errors import UsageError
+from badx_hub.modeling.decoder_loss import decoder_loss
+
+_ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
+"""Encoders of the same build, whose last layer can be taken apart."""
 
 
 class MaskedLanguageModel(nn.Module):
-    """A base with an active adapter; hidden states are gathered before the head, never after.
+    """A base with an active adapter; only the masked positions go beyond the attention of the last layer.
 
     The decoder of mBERT has 119,547 rows: logits of all positions would cost more than its twelve layers.
     """
@@ -20,9 +26,7 @@ class MaskedLanguageModel(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self._head = _head(model)
-        # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X).
-        model.get_output_embeddings().register_forward_pre_hook(self._invert)
+        self._transform = _transform(model)
 
     def forward(self, input_ids: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
         """The summed cross-entropy, in nats, over the masked positions.
@@ -32,21 +36,45 @@ class MaskedLanguageModel(nn.Module):
             positions: [masked] indices into the flattened [batch * length].
             labels: [masked] the original tokens.
         """
-        hidden = self.model.base_model(input_ids=input_ids, return_dict=True).last_hidden_state
-        masked = hidden.flatten(0, 1).index_select(0, positions)
-        return cross_entropy(self._head(masked).float(), labels, reduction="sum")
-
-    def _invert(self, _decoder: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        batch = args[0].unsqueeze(0)  # Coupling blocks take [batch, length, hidden].
-        inverted: Tensor = self.model.base_model.invertible_adapters_forward(batch, rev=True)
-        return (inverted.squeeze(0), *args[1:])
+        hidden = self._transform(states_at(self.model.base_model, input_ids, positions))
+        # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X).
+        # Coupling blocks take [batch, length, hidden].
+        inverted = self.model.base_model.invertible_adapters_forward(hidden.unsqueeze(0), rev=True).squeeze(0)
+        decoder = self.model.get_output_embeddings()
+        return decoder_loss(inverted, decoder.weight, decoder.bias, labels)
 
 
-def _head(model: PreTrainedModel) -> nn.Module:
-    for name in ("cls", "lm_head"):
-        head = getattr(model, name, None)
-        if isinstance(head, nn.Module):
-            return head
+def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tensor:
+    """The encoder's last hidden states at `positions` of the flattened batch: [positions, hidden].
+
+    What only other positions need of the last layer (all of it but keys and values) is not computed.
+    """
+    if not isinstance(encoder, _ALIKE):
+        states: Tensor = encoder(input_ids=input_ids, return_dict=True).last_hidden_state
+        return _rows(states, positions)
+    hidden: Tensor = encoder.embeddings(input_ids=input_ids)
+    *layers, last = encoder.encoder.layer
+    for layer in layers:
+        hidden = layer(hidden, None)[0]  # `adapters` looks at the mask, which packed blocks have none of.
+    context = last.attention.self(hidden)[0]
+    # [1, positions, hidden], since adapters take a batch.
+    attended = last.attention.output(_rows(context, positions).unsqueeze(0), _rows(hidden, positions).unsqueeze(0))
+    output: Tensor = last.output(last.intermediate(attended), attended)
+    return output.squeeze(0)
+
+
+def _rows(states: Tensor, positions: Tensor) -> Tensor:
+    return states.flatten(0, 1).index_select(0, positions)
+
+
+def _transform(model: Any) -> Callable[[Tensor], Tensor]:
+    """What the head does before its decoder."""
+    if hasattr(model, "cls"):  # BERT
+        transform: Callable[[Tensor], Tensor] = model.cls.predictions.transform
+        return transform
+    if hasattr(model, "lm_head"):  # RoBERTa and XLM-RoBERTa
+        head = model.lm_head
+        return lambda states: head.layer_norm(gelu(head.dense(states)))
     raise UsageError(
         f"Bases of type {model.config.model_type!r} are not supported for training on text. "
         "Take a BERT, RoBERTa or XLM-RoBERTa model."

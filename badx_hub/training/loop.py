@@ -23,10 +23,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
+from badx_hub.modeling.dropout import cheap_dropout
 from badx_hub.recipes import Precision
 from badx_hub.training.ahead import Ahead
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
-from badx_hub.training.devices import Coming, adamw, mixed, moved, pinned, reads_late
+from badx_hub.training.devices import Coming, adamw, give_back_big_blocks, mixed, moved, pinned, reads_late
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
 Row = Mapping[str, float]
@@ -161,6 +162,7 @@ def train(
         TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
         TrainingDiverged: the loss is no longer a number.
     """
+    give_back_big_blocks()
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
         return _Run(objective, plan, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
 
@@ -267,7 +269,7 @@ class _Run:
             has_slice = start + rank < len(batches)
             with phase(COPY):
                 inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
-            with phase(FORWARD), mixed(self.plan.precision, self.device):
+            with phase(FORWARD), mixed(self.plan.precision, self.device), cheap_dropout(self.device):
                 loss = self.module(**inputs) * float(has_slice)
             # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
             with phase(BACKWARD):

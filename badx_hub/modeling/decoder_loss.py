@@ -1,0 +1,67 @@
+"""Cross-entropy over a large vocabulary whose decoder is frozen, without its logits ever being kept.
+
+The gradient with respect to the hidden states is (softmax - one-hot) W, all of whose parts are at hand when the loss is
+made. So it is made in the same pass, over a piece of the vocabulary at a time: each piece of logits is used while it
+is in the cache, for the sums of the softmax and for the gradient, and then forgotten. Softmax sums and gradient
+follow the largest logit met so far, as in FlashAttention (Dao et al., 2022).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+_PIECE = 4096
+"""Words of the vocabulary at a time: logits of a few hundred rows stay in a cache, and products are still large."""
+
+
+def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """The summed cross-entropy, in nats, of `hidden` @ `weight`.T + `bias` against `labels`.
+
+    Only `hidden` gets a gradient. Sums are float32, or float64 where the inputs are.
+
+    Args:
+        hidden: [rows, hidden].
+        weight, bias: [vocabulary, hidden], [vocabulary]; frozen.
+        labels: [rows] ids of words.
+    """
+    loss: Tensor = _DecoderLoss.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _DecoderLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            largest, total, pulled = _sums(hidden, weight, bias)
+            gold = weight.index_select(0, labels).to(pulled.dtype)
+            loss = (total.log() + largest).sum() - (hidden * gold).sum() - bias.index_select(0, labels).sum()
+            ctx.save_for_backward(pulled.div_(total).sub_(gold).to(hidden.dtype))
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (slope,) = ctx.saved_tensors
+        return slope * grad.to(slope.dtype), None, None, None
+
+
+def _sums(hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each row: the largest logit m, the sum of exp(logit - m), and that sum with each word's vector as a factor."""
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    pulled = torch.zeros_like(hidden, dtype=wide)
+    total = pulled.new_zeros(len(hidden), 1)
+    largest = torch.full_like(total, -torch.inf)
+    for words, offsets in zip(torch.split(weight, _PIECE), torch.split(bias, _PIECE), strict=True):
+        words = words.to(hidden.dtype)
+        logits = torch.addmm(offsets.to(hidden.dtype), hidden, words.t()).to(wide)
+        larger = torch.maximum(largest, logits.amax(1, keepdim=True))
+        shares = logits.sub_(larger).exp_()
+        shrunk = (largest - larger).exp_()
+        total.mul_(shrunk).add_(shares.sum(1, keepdim=True))
+        pulled.mul_(shrunk).add_(shares.to(hidden.dtype) @ words)
+        largest = larger
+    return largest, total, pulled

@@ -1,0 +1,142 @@
+"""Dropout with cheap random numbers, for training on a CPU.
+
+`torch` draws a whole random number for each element, on one core: 8 % of a step at mBERT's size. Here one draw of 64
+bits decides over four elements. Attention gets a backward pass of its own, since the fast kernels of a CPU know no
+dropout. On other devices `torch`'s own kernels are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+_LEVELS = 2**16
+"""A probability is rounded to one of so many steps; the scale of what is kept is exact for the rounded one."""
+
+
+def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
+    """In a `with` block, every dropout on a CPU draws its mask cheaply, that of attention included.
+
+    Masks are a function of torch's default generator, as those of `torch` are, but not the same ones.
+    """
+    return _CheapDropout() if device.type == "cpu" else nullcontext()
+
+
+class _CheapDropout(TorchFunctionMode):
+    """Puts our functions in the place of torch's, whatever module calls them."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        replaced = _REPLACED.get(func)
+        return (replaced or func)(*args, **(kwargs or {}))
+
+
+def keep_mask(shape: Sequence[int], p: float) -> tuple[Tensor, float]:
+    """uint8 of `shape`, 1 where an element is kept, and the factor that makes up for those that are not."""
+    dropped = min(round(p * _LEVELS), _LEVELS - 1)
+    count = torch.Size(shape).numel()
+    bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    keep = bits[:count].view(*shape) >= dropped - _LEVELS // 2
+    return keep.view(torch.uint8), _LEVELS / (_LEVELS - dropped)
+
+
+def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    if input.device.type != "cpu" or not training or not p:
+        return functional.dropout(input, p, training, inplace)
+    output: Tensor = _Dropout.apply(input, *keep_mask(input.shape, p))  # type: ignore[no-untyped-call]
+    return output
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    if query.device.type != "cpu" or not dropout_p or is_causal or enable_gqa:
+        return functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, -torch.inf)
+    keep, kept = keep_mask((*query.shape[:-1], key.shape[-2]), dropout_p)
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    output: Tensor = _Attention.apply(query, key, value, attn_mask, factor, keep, kept)  # type: ignore[no-untyped-call]
+    return output
+
+
+_REPLACED: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    functional.dropout: _dropout,
+    functional.scaled_dot_product_attention: _attention,
+}
+
+
+class _Dropout(torch.autograd.Function):
+    """input * keep * kept: one byte an element is kept for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, input: Tensor, keep: Tensor, kept: float) -> Tensor:
+        ctx.save_for_backward(keep)
+        ctx.kept = kept  # type: ignore[attr-defined]
+        return (input * keep).mul_(kept)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (keep,) = ctx.saved_tensors
+        return (grad * keep).mul_(ctx.kept), None, None
+
+
+class _Attention(torch.autograd.Function):
+    """Scaled dot-product attention with dropout on its probabilities.
+
+    Saves the probabilities before dropout and the mask, a byte an element; those after it are made again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        factor: float,
+        keep: Tensor,
+        kept: float,
+    ) -> Tensor:
+        q, k, v = (part.flatten(0, -3) for part in (query, key, value))
+        with torch.autocast(query.device.type, enabled=False):
+            scores = torch.bmm(q, k.transpose(1, 2)).mul_(factor)
+            if mask is not None:
+                scores.view(keep.shape).add_(mask)
+            probabilities = torch.softmax(scores, -1, out=scores)
+            keep = keep.view(scores.shape)
+            context = torch.bmm(probabilities * keep, v).mul_(kept)
+        ctx.save_for_backward(q, k, v, probabilities, keep)
+        ctx.factor, ctx.kept = factor, kept  # type: ignore[attr-defined]
+        return context.view(query.shape[:-1] + value.shape[-1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, probabilities, keep = ctx.saved_tensors
+        heads = grad.shape[:-2]
+        g = grad.flatten(0, -3).mul(ctx.kept)
+        to_value = torch.bmm((probabilities * keep).transpose(1, 2), g)
+        to_scores = torch.bmm(g, v.transpose(1, 2)).mul_(keep)
+        to_scores = torch._softmax_backward_data(to_scores, probabilities, -1, probabilities.dtype).mul_(ctx.factor)
+        to_query, to_key = torch.bmm(to_scores, k), torch.bmm(to_scores.transpose(1, 2), q)
+        grads = (part.view(*heads, *part.shape[1:]) for part in (to_query, to_key, to_value))
+        return (*grads, None, None, None, None)

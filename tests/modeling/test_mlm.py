@@ -1,0 +1,102 @@
+"""The fast way to the loss on masked positions against the plain one, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import adapters
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
+)
+
+from badx_hub.languages import pair
+from badx_hub.modeling.mlm import MaskedLanguageModel
+from badx_hub.modeling.models import freeze
+from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+from badx_hub.names import AdapterName
+from badx_hub.recipes import AdapterRecipe
+
+NAME = AdapterName("tiny", pair("en", "wo"))
+SHAPE = {
+    "vocab_size": 150,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+FAMILIES = [
+    (BertForMaskedLM, BertConfig),
+    (RobertaForMaskedLM, RobertaConfig),
+    (XLMRobertaForMaskedLM, XLMRobertaConfig),
+]
+
+
+class Plain(nn.Module):
+    """Every position through every layer, whole logits, and torch's own loss."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
+        logits = self.model(input_ids=input_ids).logits.flatten(0, 1).index_select(0, positions)
+        return cross_entropy(logits, labels, reduction="sum")
+
+
+def ready(family: Any, config: Any) -> Any:
+    torch.manual_seed(0)
+    model = family(config(**SHAPE))
+    adapters.init(model)
+    freeze(model)
+    add_adapter(model, NAME, AdapterRecipe(), seed=1)
+    activate(model, [NAME])
+    for parameter in own_parameters(model, NAME).values():
+        parameter.requires_grad_(True)
+    return model.train()
+
+
+def losses(kind: Any, model: Any, steps: int) -> list[float]:
+    """The mean losses of so many optimizer steps, from the same weights, on the same masked batches."""
+    module, parameters = kind(model), list(own_parameters(model, NAME).values())
+    optimizer = torch.optim.AdamW(parameters, lr=1e-2)
+    generator = torch.Generator().manual_seed(3)
+    found = []
+    for _ in range(steps):
+        ids = torch.randint(5, 150, (4, 24), generator=generator)
+        positions = (torch.rand(ids.numel(), generator=generator) < 0.2).nonzero().squeeze(1)
+        loss = module(ids, positions, ids.flatten()[positions]) / len(positions)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        found.append(loss.item())
+    return found
+
+
+@pytest.mark.parametrize(("family", "config"), FAMILIES)
+def test_twenty_steps_of_the_fast_and_the_plain_way_agree(family: Any, config: Any) -> None:
+    fast = losses(MaskedLanguageModel, ready(family, config), 20)
+    plain = losses(Plain, ready(family, config), 20)
+    assert fast[-1] < fast[0]
+    assert fast == pytest.approx(plain, abs=1e-4)
+
+
+def test_the_last_layer_works_on_masked_positions_alone() -> None:
+    model = ready(*FAMILIES[0])
+    seen = []
+    last = model.base_model.encoder.layer[-1]
+    last.intermediate.register_forward_hook(lambda _module, args, _output: seen.append(args[0].shape))
+    ids, positions = torch.randint(5, 150, (4, 24)), torch.tensor([3, 30, 31])
+    MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions])
+    assert seen == [(1, 3, 32)]
