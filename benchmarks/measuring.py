@@ -96,6 +96,12 @@ def high_water() -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
+def anonymous() -> int:
+    """Bytes of this process that are in memory now, without files it maps (weights may be read from disk late)."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
 @dataclass
 class Peak:
     """Bytes in memory before the work, and the most of them during it."""
@@ -109,15 +115,15 @@ class Peak:
 
 
 @contextmanager
-def peak_memory() -> Iterator[Peak]:
+def peak_memory(of: Callable[[], int] = resident) -> Iterator[Peak]:
     """Watch this process's memory; the peak stands in the yielded object once the block has ended."""
     gc.collect()
-    now = resident()
+    now = of()
     peak, ended = Peak(now, now), threading.Event()
 
     def watch() -> None:
         while not ended.wait(_SAMPLED_EVERY):
-            peak.most = max(peak.most, resident())
+            peak.most = max(peak.most, of())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

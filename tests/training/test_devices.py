@@ -14,7 +14,7 @@ from badx_hub.training.devices import give_back_big_blocks
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-torch.ones(2**23)  # freed at once: from now on glibc keeps blocks of up to 32 MB
+torch.ones(2**22)  # 16 MB, freed at once: from now on glibc keeps blocks of up to that size
 if {called}:
     give_back_big_blocks()
 blocks = [torch.ones(2**21) for _ in range(40)]

@@ -1,0 +1,253 @@
+"""The training step of a bilingual adapter at mBERT's size: our loop against `AdapterTrainer` with whole logits.
+
+    python benchmarks/ba_step.py [--batches 8 32] [--rounds 2]
+
+Each run is a process of its own, and the sides take turns. Both train an adapter of reduction 2 on blocks of 128 tokens
+of the embedded English and Wolof text, on a base of mBERT's size with random weights; the peer is what run_mlm.py
+of `adapters` does. A rate is the median of the steps after the first one. Memory is the peak during the steps above
+what is in memory when the first step begins: the loaded weights and the libraries.
+
+Efficiency is the floating-point work of our step, counted by torch as it runs, over what two large matrix products
+take of the same machine: the share of the time that would be left if everything but products were free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from measuring import Row, anonymous, at_most, peak_memory, report, say, seconds, times_the_rate
+from sized import place, write_base
+
+LENGTH, MASKED, RATE = 128, 0.15, 1e-4
+STEPS = {8: 4, 32: 3}
+"""Steps of a run by batch size, the first one included; of other sizes as many as of the largest."""
+
+PEER = "AdapterTrainer, whole logits"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a side: tokens/s, the peak in bytes, and operations a second of a step and of products alone."""
+
+    rate: float
+    peak: int
+    step_flops: float = 0.0
+    product_flops: float = 0.0
+
+
+class Stamps:
+    """When each step ended; `began` when the first one began."""
+
+    def __init__(self) -> None:
+        self.began, self.ended = 0.0, list[float]()
+
+    @property
+    def step(self) -> float:
+        """Median seconds of the steps after the first."""
+        times = [later - sooner for sooner, later in zip(self.ended, self.ended[1:], strict=False)]
+        return median(times)
+
+
+def ours(base: Path, batch: int, steps: int) -> Run:
+    """A run of our training on a new registry."""
+    from badx_hub.languages import pair
+    from badx_hub.recipes import load_recipe, override
+    from badx_hub.registry import open_registry
+    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.loop import Silent
+
+    stamps, watch = Stamps(), peak_memory(anonymous)
+
+    class Clock(Silent):
+        def started(self, steps: int, done: int, unit: str) -> None:
+            self.peak = watch.__enter__()
+            stamps.began = time.perf_counter()
+
+        def stepped(self, step: int, loss: float, units: int) -> None:
+            stamps.ended.append(time.perf_counter())
+            if step == steps:
+                watch.__exit__(None, None, None)
+
+    clock, recipe = Clock(), load_recipe("demo")
+    changed = {
+        "steps": steps,
+        "batch_size": batch,
+        "max_length": LENGTH,
+        "learning_rate": RATE,
+        "eval_every": steps,
+        "save_every": 0,
+        "eval_blocks": 1,
+    }
+    products = product_flops()
+    train_language_adapter(
+        pair("en", "wo"),
+        override(recipe.language, changed),
+        registry=open_registry(base.parent / f"registry-{time.time_ns()}"),
+        base=str(base),
+        text=recipe.text,
+        reporter=clock,
+    )
+    done = counted_flops(base, batch) / stamps.step
+    return Run(batch * LENGTH / stamps.step, clock.peak.above, done, median([products, product_flops()]))
+
+
+def peer(base: Path, batch: int, steps: int) -> Run:
+    """A run of the peer's training."""
+    import adapters
+    from adapters import AdapterTrainer, SeqBnConfig
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    stamps, watch = Stamps(), peak_memory(anonymous)
+
+    class Clock(TrainerCallback):
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.peak = watch.__enter__()
+            stamps.began = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            stamps.ended.append(time.perf_counter())
+
+    model, clock = AutoModelForMaskedLM.from_pretrained(base), Clock()
+    adapters.init(model)
+    model.add_adapter("en_wo", config=SeqBnConfig(reduction_factor=2))
+    model.train_adapter("en_wo")
+    AdapterTrainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(base.parent / "trainer"),
+            max_steps=steps,
+            per_device_train_batch_size=batch,
+            learning_rate=RATE,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        ),
+        train_dataset=blocks(base, batch * steps),
+        data_collator=DataCollatorForLanguageModeling(AutoTokenizer.from_pretrained(base), mlm_probability=MASKED),
+        callbacks=[clock],
+    ).train()
+    watch.__exit__(None, None, None)
+    return Run(batch * LENGTH / stamps.step, clock.peak.above)
+
+
+def blocks(base: Path, count: int) -> Any:
+    """Blocks of English text, as run_mlm.py leaves them in a dataset."""
+    from datasets import Dataset
+
+    from badx_hub.corpora.packing import BlockStore
+    from badx_hub.corpora.sources import open_source
+    from badx_hub.modeling.base import resolve_base
+    from badx_hub.modeling.models import load_tokenizer
+
+    store = BlockStore(open_source("en", "demo:text/en.txt.gz"), load_tokenizer(resolve_base(str(base))), LENGTH)
+    return Dataset.from_dict({"input_ids": store.train_batch(range(count), seed=1).tolist()})
+
+
+def counted_flops(base: Path, batch: int) -> float:
+    """Floating-point operations of the matrix products of one of our steps, forward and backward."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from badx_hub.languages import pair
+    from badx_hub.modeling.base import resolve_base
+    from badx_hub.modeling.dropout import cheap_dropout
+    from badx_hub.modeling.mlm import MaskedLanguageModel
+    from badx_hub.modeling.models import load_masked_lm
+    from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+    from badx_hub.names import AdapterName
+    from badx_hub.recipes import AdapterRecipe
+
+    model, name = load_masked_lm(resolve_base(str(base))), AdapterName("mbert-size", pair("en", "wo"))
+    add_adapter(model, name, AdapterRecipe(), seed=1)
+    activate(model, [name])
+    for parameter in own_parameters(model, name).values():
+        parameter.requires_grad_(True)
+    ids = torch.randint(10, 1000, (batch, LENGTH))
+    positions = torch.arange(0, ids.numel(), round(1 / MASKED))
+    with FlopCounterMode(display=False) as counter:
+        with cheap_dropout(torch.device("cpu")):
+            loss = MaskedLanguageModel(model).train()(ids, positions, ids.flatten()[positions])
+        loss.backward()
+    return float(counter.get_total_flops())
+
+
+def product_flops() -> float:
+    """Operations a second of matrix products alone, of the shapes of a feed-forward layer of 8 x 128 tokens."""
+    import torch
+
+    states, up = torch.randn(8 * LENGTH, 768), torch.randn(768, 3072)
+    down = torch.randn(3072, 768)
+    took = sorted(seconds(lambda: states @ up @ down) for _ in range(15))
+    return 4 * states.shape[0] * 768 * 3072 / median(took)
+
+
+def run(side: str, base: Path, batch: int) -> Run:
+    """One run in a process of its own."""
+    steps = STEPS.get(batch, min(STEPS.values()))
+    command = [sys.executable, __file__, "--side", side, "--base", str(base), "--batch", str(batch)]
+    done = subprocess.run([*command, "--steps", str(steps)], stdout=subprocess.PIPE, text=True, check=True)
+    result = Run(**json.loads(done.stdout))
+    say(f"{side} {batch} x {LENGTH}: {result.rate:.0f} tokens/s, {result.peak / 1e9:.2f} GB")
+    return result
+
+
+def measured(base: Path, batch: int, rounds: int) -> list[Row]:
+    """The rows of one batch size: speed, memory, efficiency."""
+    runs: dict[str, list[Run]] = {"ours": [], "peer": []}
+    for _ in range(rounds):
+        for side, done in runs.items():
+            done.append(run(side, base, batch))
+    mine, theirs = runs["ours"], runs["peer"]
+    what = f"BA step, mBERT size, {batch} x {LENGTH}"
+    rates, peaks = ([median(getattr(one, key) for one in side) for side in (mine, theirs)] for key in ("rate", "peak"))
+    done, limit = (median(getattr(one, key) for one in mine) / 1e9 for key in ("step_flops", "product_flops"))
+    return [
+        times_the_rate(what, PEER, "tokens/s", *rates, 2.6),
+        at_most(f"{what}, peak memory above the weights", PEER, "MB", *(peak / 1e6 for peak in peaks), 0.4),
+        times_the_rate(f"{what}, efficiency", "matrix products alone", "GFLOP/s", done, limit, 0.65),
+    ]
+
+
+def arguments() -> argparse.Namespace:
+    """`--side` and what follows it are for the processes that this script starts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--side", choices=["ours", "peer"])
+    parser.add_argument("--base", type=Path)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--steps", type=int)
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure and report."""
+    if options.side:
+        with redirect_stdout(sys.stderr):  # AdapterTrainer prints its log.
+            result = (ours if options.side == "ours" else peer)(options.base, options.batch, options.steps)
+        print(json.dumps(asdict(result)))
+        return
+    with place() as folder:
+        base = write_base(folder / "mbert-size")
+        found: Sequence[list[Row]] = [measured(base, batch, options.rounds) for batch in options.batches]
+    report(*(row for rows in found for row in rows))
+
+
+if __name__ == "__main__":
+    main(arguments())
