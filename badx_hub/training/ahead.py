@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-DEPTH = 16
-"""Steps made ahead: enough to hide the tokenising of a new stretch of text behind a GPU's steps."""
+DEPTH = 32
+"""Steps made ahead: enough to hide the seconds that a new stretch of text takes behind the steps of a GPU."""
 
 
 class Ahead(Generic[T]):
