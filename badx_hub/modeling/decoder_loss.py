@@ -36,10 +36,11 @@ class _DecoderLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
-            largest, total, pulled = _sums(hidden, weight, bias)
-            gold = weight.index_select(0, labels).to(pulled.dtype)
+            largest, total, pulled = _sums(hidden, weight, bias, pull=ctx.needs_input_grad[0])  # type: ignore[attr-defined]
+            gold = weight.index_select(0, labels).to(total.dtype)
             loss = (total.log() + largest).sum() - (hidden * gold).sum() - bias.index_select(0, labels).sum()
-            ctx.save_for_backward(pulled.div_(total).sub_(gold).to(hidden.dtype))
+            if pulled is not None:
+                ctx.save_for_backward(pulled.div_(total).sub_(gold).to(hidden.dtype))
         return loss
 
     @staticmethod
@@ -49,12 +50,12 @@ class _DecoderLoss(torch.autograd.Function):
         return slope * grad.to(slope.dtype), None, None, None
 
 
-def _sums(hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row: the largest logit m, the sum of exp(logit - m), and that sum with each word's vector as a factor."""
+def _sums(hidden: Tensor, weight: Tensor, bias: Tensor, *, pull: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Of each row: the largest logit m, the sum of exp(logit - m), and (`pull`) that sum with the words' vectors."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    pulled = torch.zeros_like(hidden, dtype=wide)
-    total = pulled.new_zeros(len(hidden), 1)
+    total = hidden.new_zeros(len(hidden), 1, dtype=wide)
     largest = torch.full_like(total, -torch.inf)
+    pulled = torch.zeros_like(hidden, dtype=wide) if pull else None
     for words, offsets in zip(torch.split(weight, _PIECE), torch.split(bias, _PIECE), strict=True):
         words = words.to(hidden.dtype)
         logits = torch.addmm(offsets.to(hidden.dtype), hidden, words.t()).to(wide)
@@ -62,6 +63,7 @@ def _sums(hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor,
         shares = logits.sub_(larger).exp_()
         shrunk = (largest - larger).exp_()
         total.mul_(shrunk).add_(shares.sum(1, keepdim=True))
-        pulled.mul_(shrunk).add_(shares.to(hidden.dtype) @ words)
+        if pulled is not None:
+            pulled.mul_(shrunk).add_(shares.to(hidden.dtype) @ words)
         largest = larger
     return largest, total, pulled

@@ -78,3 +78,10 @@ def test_bfloat16_states_are_summed_in_float32() -> None:
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, plain(hidden, *rest), rtol=0.02, atol=0)
     assert short.grad is not None and short.grad.dtype == torch.bfloat16
+
+
+def test_without_a_gradient_to_make_the_loss_is_the_same() -> None:
+    hidden, *rest = drawn(7, 90)
+    with torch.inference_mode():
+        found = decoder_loss(hidden, *rest)
+    torch.testing.assert_close(found, decoder_loss(hidden.clone().requires_grad_(), *rest).detach(), rtol=0, atol=0)
