@@ -33,16 +33,17 @@ _KINDS: Mapping[str, str] = {
     "matrix products": r"^aten::_?(mm|bmm|mv|addmm|addmv|baddbmm|addbmm|matmul|linear)|mkldnn_linear",
     "attention in one piece": r"scaled_dot_product|flash_attention|efficient_attention",
     "softmax and loss": r"softmax|nll_loss|cross_entropy|logsumexp",
-    "dropout": r"dropout|bernoulli|^aten::(random|uniform|rand)",
+    "dropout": r"(?i)dropout|bernoulli|^aten::(random|uniform|rand)",
     "layer norm": r"layer_norm",
     "activations": r"gelu|relu|tanh|sigmoid|silu|threshold",
     "optimizer and clipping": r"adam|_foreach|vector_norm|^Optimizer",
     "embeddings and gathering": r"^aten::.*(embedding|index|gather|scatter)",
     "copies and fills": r"^aten::_?(to_)?(copy|clone|contiguous|cat|stack|fill|zero|ones|full|empty|resize)",
-    "sums and products by element": r"^aten::(add|sub|rsub|mul|div|neg|sum|mean|exp|sqrt|pow|where|masked_fill)",
+    "sums and products by element": r"^aten::(add|sub|rsub|mul|div|neg|sum|mean|amax|maximum|exp|log|sqrt|pow|ge|lt|"
+    "where|masked_fill)",
     "waiting for the batch": rf"^{WAIT}$",
     "copying to the device": rf"^{COPY}$",
-    "Python, autograd and views": r"^badx: |^autograd::|^torch::|Backward\d*$|"
+    "Python, autograd and views": r"^badx: |^autograd::|^torch::|Backward\d*$|^_[A-Z]\w+$|"
     r"^(aten::)?(view|t|transpose|permute|as_strided|expand|detach|reshape|unsqueeze|select|slice|item|to)_?$",
 }
 _REST = "everything else"
