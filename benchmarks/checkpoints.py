@@ -64,7 +64,7 @@ def ours(base: Path, root: Path, saves: int) -> Kept:
     flags = {"steps": saves + 1, "save_every": 1, "eval_every": saves, "batch_size": BATCH, "max_length": LENGTH}
     recipe = override(load_recipe("paper").language, {**flags, "eval_blocks": 1})
     text = {language: f"demo:text/{language}.txt.gz" for language in LANGUAGES}
-    registry, watching = open_registry(root / "registry"), Watching()
+    watching = Watching()
     train_language_adapter(
         pair(*LANGUAGES),
         recipe,
