@@ -68,7 +68,7 @@ class BilingualStack:
 
         Args:
             inputs: texts, or sentences already split into words (better: no guess about word boundaries).
-            batch_size: windows a forward pass.
+            batch_size: windows of 64 sub-words a forward pass, and as many others as have room in their place.
 
         Raises:
             UsageError: a single string in place of a list.

@@ -108,11 +108,11 @@ def written(folder: Path, sentences: Sequence[Sentence]) -> Path:
     return folder
 
 
-def ours(world: World, task: str, seed: int) -> float:
+def ours(world: World, task: str) -> float:
     """Seconds of an epoch of our training."""
     recipe = override(
         load_recipe("paper").tasks[task],
-        {"steps": world.steps, "batch_size": BATCH, "eval_every": world.steps, "save_every": 0, "seed": seed},
+        {"steps": world.steps, "batch_size": BATCH, "eval_every": world.steps, "save_every": 0, "seed": SEED},
     )
     clock = Clock()
     train_task_adapter(
@@ -128,7 +128,7 @@ def ours(world: World, task: str, seed: int) -> float:
     return clock.seconds
 
 
-def peers(world: World, task: str, seed: int) -> float:
+def peers(world: World, task: str) -> float:
     """Seconds of an epoch of the peer's training."""
     labels = UPOS if task == "pos" else UNIVERSAL
     model = to_train(model_on(world.base, world.registry.fetch(world.ba), task), task, len(labels))
@@ -138,7 +138,7 @@ def peers(world: World, task: str, seed: int) -> float:
         num_train_epochs=1,
         per_device_train_batch_size=BATCH,
         learning_rate=5e-5,
-        seed=seed,
+        seed=SEED,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -168,10 +168,10 @@ def _inputs(sentences: Sequence[Sentence], task: str, tokenizer: Any, labels: Se
 def measured(world: World, task: str, rounds: int) -> Row:
     """The median rates of either side over epochs that take turns."""
     rates: tuple[list[float], list[float]] = ([], [])
-    for seed in range(1, rounds + 1):
+    for number in range(1, rounds + 1):
         for train, column in zip((ours, peers), rates, strict=True):
-            column.append(len(world.sentences) / train(world, task, seed))
-        say(f"{task} {seed}: ours {rates[0][-1]:.2f}, peer {rates[1][-1]:.2f} sentences/s")
+            column.append(len(world.sentences) / train(world, task))
+        say(f"{task} {number}: ours {rates[0][-1]:.2f}, peer {rates[1][-1]:.2f} sentences/s")
     against, target = PEERS[task]
     note = f"{rounds} epochs of {len(world.sentences)} sentences a side"
     return times_the_rate(

@@ -83,6 +83,9 @@ TaskOptionsOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="An option of the task (repeatable), such as decoding=greedy."),
 ]
+BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", metavar="N", min=1, help="Windows of 64 sub-words a pass.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]
 
 

@@ -10,6 +10,7 @@ import typer
 from badx_hub.cli import _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
+    BatchSizeOption,
     FormatOption,
     OfflineOption,
     PairArgument,
@@ -50,7 +51,7 @@ def compare(
     registry: RegistryOption = None,
     offline: OfflineOption = False,
     option: TaskOptionsOption = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
+    batch_size: BatchSizeOption = 32,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Compare setups on annotated data of the target language.

@@ -9,6 +9,7 @@ import typer
 from badx_hub.cli import _entries, _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
+    BatchSizeOption,
     FallbackOption,
     FormatOption,
     LabelOption,
@@ -57,7 +58,7 @@ def evaluate(
     language: Annotated[
         str | None, typer.Option("--language", metavar="LANG", help="Of the data, for --record. [default: the target]")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
+    batch_size: BatchSizeOption = 32,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Score a stack on annotated data of its target language.

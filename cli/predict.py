@@ -15,6 +15,7 @@ import typer
 from badx_hub.cli import _entries, _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
+    BatchSizeOption,
     FallbackOption,
     LabelOption,
     LockOption,
@@ -67,7 +68,7 @@ def predict(
     fallback: FallbackOption = None,
     offline: OfflineOption = False,
     option: TaskOptionsOption = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Windows a pass.")] = 32,
+    batch_size: BatchSizeOption = 32,
 ) -> None:
     """Predict on sentences of the target language.
 

@@ -25,7 +25,8 @@ def predict_windows(
 
     Args:
         windows: what `task.encode` made of `examples`.
-        batch_size: windows a forward pass; predictions do not depend on it.
+        batch_size: windows of 64 sub-words a forward pass: more of shorter ones, fewer of longer ones, as `bucketed`
+            has it; predictions do not depend on it.
     """
     parts: list[Any] = []
     with torch.inference_mode():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from badx_hub.errors import UsageError
@@ -20,6 +20,9 @@ IGNORED = -100
 
 _POOL = 64
 """Batches sorted by length together: enough to save padding, few enough to keep the order random."""
+
+_USUAL = 64
+"""Sub-words that prediction takes a window to have: it makes room for `batch_size` such windows in a batch."""
 
 
 class Window(Protocol):
@@ -132,17 +135,18 @@ AnyTask: TypeAlias = Task[Any, Any, Any, Any]
 
 def padded(windows: Sequence[Window], pad_id: int) -> dict[str, torch.Tensor]:
     """`input_ids` and `attention_mask` of windows: int64, windows x longest window."""
+    return {
+        "input_ids": filled([window.input_ids for window in windows], pad_id),
+        "attention_mask": filled([(1,) * len(window) for window in windows], 0),
+    }
+
+
+def filled(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+    """The rows as one tensor, the shorter ones filled up: int64, rows x longest row."""
     import torch
 
-    shape = (len(windows), max(len(window) for window in windows))
-    batch = {
-        "input_ids": torch.full(shape, pad_id, dtype=torch.int64),
-        "attention_mask": torch.zeros(shape, dtype=torch.int64),
-    }
-    for row, window in enumerate(windows):
-        batch["input_ids"][row, : len(window)] = torch.tensor(window.input_ids)
-        batch["attention_mask"][row, : len(window)] = 1
-    return batch
+    width = max(map(len, rows))
+    return torch.tensor([(*row, *(filler,) * (width - len(row))) for row in rows], dtype=torch.int64)
 
 
 def labelled_only(windows: Sequence[WindowT]) -> tuple[WindowT, ...]:
@@ -153,10 +157,11 @@ def labelled_only(windows: Sequence[WindowT]) -> tuple[WindowT, ...]:
 def bucketed(
     windows: Sequence[Sized], batch_size: int, seed: int | None = None, epoch: int = 0
 ) -> tuple[tuple[int, ...], ...]:
-    """Indices of `windows` in batches of like length; each index once, at most one batch smaller.
+    """Indices of `windows` in batches of like length; each index once.
 
-    Without a seed, for prediction: longest first, so that a batch too big for the memory fails at once. With a
-    seed, for training: in random order, a pure function of (lengths, batch size, seed, epoch).
+    With a seed, for training: `batch_size` windows a batch, but for the last one, in random order, a pure function of
+    (lengths, batch size, seed, epoch). Without one, for prediction: longest first, as many as have room where
+    `batch_size` windows of 64 sub-words have, so that all batches need much the same memory; see `_filled_up`.
     Raises UsageError for a batch size below 1.
     """
     if batch_size < 1:
@@ -165,7 +170,7 @@ def bucketed(
     order = list(range(len(lengths)))
     if seed is None:
         order.sort(key=lambda index: -lengths[index])
-        return _cut(order, batch_size)
+        return tuple(_filled_up(order, lengths, batch_size * _USUAL))
     # random.Random, seeded with text: the same numbers on every platform and library version.
     generator = random.Random(f"{seed}/{epoch}")
     generator.shuffle(order)
@@ -207,6 +212,24 @@ class EpochBatches:
             self._batches = bucketed(self._windows, self._batch_size, self._seed, epoch)
             self._epoch = epoch
         return self._batches[index]
+
+
+def _filled_up(order: Iterable[int], lengths: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:
+    """`order`, longest first, in batches of at most `room` sub-words, padding included, or of a single window.
+
+    A batch with an eighth of the room filled ends before a window a tenth shorter than its longest one: padding costs
+    as much as words do, and a batch of that size little more a word than a full one.
+    """
+    batch: list[int] = []
+    for index in order:
+        longest = lengths[batch[0]] if batch else 0
+        filled = longest * len(batch)
+        if filled + longest > room or (8 * filled >= room and 10 * lengths[index] <= 9 * longest):
+            yield tuple(batch)
+            batch = []
+        batch.append(index)
+    if batch:
+        yield tuple(batch)
 
 
 def _cut(indices: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from badx_hub.errors import DataError, UsageError
-from badx_hub.tasks.base import IGNORED, padded
+from badx_hub.tasks.base import IGNORED, filled, padded
 from badx_hub.tasks.conllu import Sentence
 from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
@@ -113,9 +113,7 @@ class NliTask:
 
         batch = padded(windows, pad_id)
         if any(any(window.token_type_ids) for window in windows):
-            batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
-            for row, window in enumerate(windows):
-                batch["token_type_ids"][row, : len(window)] = torch.tensor(window.token_type_ids)
+            batch["token_type_ids"] = filled([window.token_type_ids for window in windows], 0)
         if labels is not None:
             ids = {label: index for index, label in enumerate(labels)}
             gold = [IGNORED if window.gold is None else gold_id(window.gold, ids) for window in windows]

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from badx_hub.errors import IntegrityError
-from badx_hub.tasks.base import IGNORED, padded
+from badx_hub.tasks.base import IGNORED, filled, padded
 from badx_hub.tasks.conllu import Sentence
 from badx_hub.tasks.labels import best_ids, gold_id
 from badx_hub.tasks.relations import ROOT, universal
@@ -101,16 +101,15 @@ def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, p
     windows x most words; -100 wherever there is nothing. Raises DataError for a relation not among `labels`.
     """
     batch = padded(windows, pad_id)
-    words = max(len(window.heads) for window in windows)
-    batch["word_starts"] = _filled([window.stretch.starts for window in windows], words + 1)
+    batch["word_starts"] = filled([window.stretch.starts for window in windows], IGNORED)
     if labels is not None:
         ids = {label: index for index, label in enumerate(labels)}
-        batch["labels_arcs"] = _filled([window.heads for window in windows], words)
+        heads = [[IGNORED if head is None else head for head in window.heads] for window in windows]
         relations = [
-            [None if relation is None else gold_id(relation, ids) for relation in window.relations]
+            [IGNORED if relation is None else gold_id(relation, ids) for relation in window.relations]
             for window in windows
         ]
-        batch["labels_rels"] = _filled(relations, words)
+        batch["labels_arcs"], batch["labels_rels"] = filled(heads, IGNORED), filled(relations, IGNORED)
     return batch
 
 
@@ -164,15 +163,6 @@ def _node(span: Span, head: int | None) -> int | None:
     if head is None or head == 0:
         return head
     return head - span.start if span.start < head <= span.stop else None
-
-
-def _filled(rows: Sequence[Sequence[int | None]], width: int) -> torch.Tensor:
-    import torch
-
-    filled = torch.full((len(rows), width), IGNORED, dtype=torch.int64)
-    for index, row in enumerate(rows):
-        filled[index, : len(row)] = torch.tensor([IGNORED if value is None else value for value in row])
-    return filled
 
 
 def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence[str]) -> dict[int, Tree]:

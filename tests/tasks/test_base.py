@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,25 +15,38 @@ from badx_hub.tasks.tagging import WordWindow
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=300)
 sizes = st.integers(1, 40)
-seeds = st.none() | st.integers(0, 2**31)
 
 
 def windows(drawn: list[int]) -> list[range]:
     return [range(length) for length in drawn]
 
 
-@given(lengths, sizes, seeds)
-def test_batches_are_a_permutation_and_full_but_for_one(drawn: list[int], size: int, seed: int | None) -> None:
+@given(lengths, sizes, st.integers(0, 2**31))
+def test_training_batches_are_a_permutation_and_full_but_for_one(drawn: list[int], size: int, seed: int) -> None:
     batches = bucketed(windows(drawn), size, seed)
     assert sorted(index for batch in batches for index in batch) == list(range(len(drawn)))
     assert len(batches) == -(-len(drawn) // size)
     assert sorted(map(len, batches))[1:] == [size] * (len(batches) - 1)
 
 
-@given(lengths, sizes)
-def test_prediction_reads_the_longest_first(drawn: list[int], size: int) -> None:
-    order = [drawn[index] for batch in bucketed(windows(drawn), size) for index in batch]
-    assert order == sorted(drawn, reverse=True)
+@given(st.lists(st.integers(1, 400), max_size=300), sizes)
+def test_prediction_reads_the_longest_first_and_never_more_than_has_room(drawn: list[int], size: int) -> None:
+    batches = bucketed(windows(drawn), size)
+    order = [index for batch in batches for index in batch]
+    assert sorted(order) == list(range(len(drawn)))
+    assert [drawn[index] for index in order] == sorted(drawn, reverse=True)
+    assert all(len(batch) == 1 or len(batch) * drawn[batch[0]] <= 64 * size for batch in batches)
+
+
+@given(st.lists(st.integers(1, 64), min_size=1, max_size=300), sizes)
+def test_batches_for_prediction_are_few_and_pad_little(drawn: list[int], size: int) -> None:
+    """A batch ends when the next window has no room, or would be padded by a tenth in a batch that is large enough."""
+    batches = [[drawn[index] for index in batch] for batch in bucketed(windows(drawn), size)]
+    for batch, after in pairwise(batches):
+        full = (len(batch) + 1) * batch[0] > 64 * size
+        assert full or (len(batch) * batch[0] >= 8 * size and after[0] <= 0.9 * batch[0])
+        padding = len(batch) * batch[0] - sum(batch)
+        assert padding <= max(8 * size + batch[0], 0.1 * len(batch) * batch[0])
 
 
 @given(lengths, sizes, st.integers(0, 9), st.lists(st.integers(0, 900), max_size=8))
