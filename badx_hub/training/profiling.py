@@ -227,7 +227,7 @@ def _activities() -> Sequence[ProfilerActivity]:
 def _where() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return f"the processor, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"the processor, threads: {torch.get_num_threads()}, torch {torch.__version__}"
 
 
 def _alone(event: FunctionEventAvg) -> float:
