@@ -102,7 +102,8 @@ class _Dropout(torch.autograd.Function):
 class _Attention(torch.autograd.Function):
     """Scaled dot-product attention with dropout on its probabilities.
 
-    Saves the probabilities before dropout and the mask, a byte an element; those after it are made again.
+    Probabilities are as large as everything else a layer of 128 tokens keeps for the backward pass of its attention.
+    They are not kept, but made again; of dropout a byte an element is kept.
     """
 
     @staticmethod
@@ -118,25 +119,30 @@ class _Attention(torch.autograd.Function):
     ) -> Tensor:
         q, k, v = (part.flatten(0, -3) for part in (query, key, value))
         with torch.autocast(query.device.type, enabled=False):
-            scores = torch.bmm(q, k.transpose(1, 2)).mul_(factor)
-            if mask is not None:
-                scores.view(keep.shape).add_(mask)
-            probabilities = torch.softmax(scores, -1, out=scores)
-            keep = keep.view(scores.shape)
-            context = torch.bmm(probabilities * keep, v).mul_(kept)
-        ctx.save_for_backward(q, k, v, probabilities, keep)
+            chosen = _probabilities(q, k, mask, factor, keep.shape).mul_(keep.view(len(q), *keep.shape[-2:]))
+            context = torch.bmm(chosen, v).mul_(kept)
+        ctx.save_for_backward(q, k, v, mask, keep)
         ctx.factor, ctx.kept = factor, kept  # type: ignore[attr-defined]
         return context.view(query.shape[:-1] + value.shape[-1:])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, probabilities, keep = ctx.saved_tensors
-        heads = grad.shape[:-2]
-        g = grad.flatten(0, -3).mul(ctx.kept)
-        to_value = torch.bmm((probabilities * keep).transpose(1, 2), g)
+        q, k, v, mask, keep = ctx.saved_tensors
+        heads, g = grad.shape[:-2], grad.flatten(0, -3).mul(ctx.kept)
+        probabilities = _probabilities(q, k, mask, ctx.factor, keep.shape)
+        keep = keep.view(probabilities.shape)
         to_scores = torch.bmm(g, v.transpose(1, 2)).mul_(keep)
         to_scores = torch._softmax_backward_data(to_scores, probabilities, -1, probabilities.dtype).mul_(ctx.factor)
+        to_value = torch.bmm(probabilities.mul_(keep).transpose(1, 2), g)
         to_query, to_key = torch.bmm(to_scores, k), torch.bmm(to_scores.transpose(1, 2), q)
         grads = (part.view(*heads, *part.shape[1:]) for part in (to_query, to_key, to_value))
         return (*grads, None, None, None, None)
+
+
+def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None, factor: float, shape: torch.Size) -> Tensor:
+    """softmax(factor query key.T + mask): [heads of the batch, queries, keys]; `shape` is that before flattening."""
+    scores = torch.bmm(query, key.transpose(1, 2)).mul_(factor)
+    if mask is not None:
+        scores.view(shape).add_(mask)
+    return torch.softmax(scores, -1, out=scores)

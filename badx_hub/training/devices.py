@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import platform
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
@@ -14,20 +12,6 @@ from badx_hub.recipes import Precision
 
 _FUSED_SINCE = (2, 4)
 """The first torch that has the fused AdamW for the CPU."""
-
-
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
-_BIG_BLOCK = 2**22
-
-
-def give_back_big_blocks() -> None:
-    """Have glibc return blocks of 4 MB or more to the system once they are freed; elsewhere nothing.
-
-    Left alone it keeps blocks of up to 32 MB, and the holes between them made the peak memory of a step of 32 x 128
-    tokens at mBERT's size twice what the step needs.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _BIG_BLOCK)
 
 
 def pinned(inputs: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:

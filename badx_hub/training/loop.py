@@ -27,7 +27,7 @@ from badx_hub.modeling.dropout import cheap_dropout
 from badx_hub.recipes import Precision
 from badx_hub.training.ahead import Ahead
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
-from badx_hub.training.devices import Coming, adamw, give_back_big_blocks, mixed, moved, pinned, reads_late
+from badx_hub.training.devices import Coming, adamw, mixed, moved, pinned, reads_late
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
 Row = Mapping[str, float]
@@ -162,7 +162,6 @@ def train(
         TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
         TrainingDiverged: the loss is no longer a number.
     """
-    give_back_big_blocks()
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
         return _Run(objective, plan, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
 
