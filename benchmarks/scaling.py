@@ -4,8 +4,8 @@
 
 One thing varies at a time around a middle: batch 8, 128 tokens, 120,000 words, 4 layers, 768 wide, reduction 2. Each
 point is a training as users run it, in a process of its own, on the embedded text and a random base. Memory is the
-most that the process had during its steps; "above the base" leaves out what was there before the first one. Writes
-scaling.json beside this file and docs/scaling.svg.
+most that the process had during its steps; "above the base" is by how much it grew in them, weights read from disk
+left out. Writes scaling.json beside this file and docs/scaling.svg.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import Peak, machine, peak_memory, say
+from measuring import Peak, anonymous, machine, peak_memory, say
 from sized import place, write_base
 
 from badx_hub import train_language_adapter
@@ -49,7 +49,7 @@ class Point:
 
 AXES: Mapping[str, tuple[int, ...]] = {
     "batch": (2, 8, 16, 32),
-    "length": (32, 64, 128, 256, 512),
+    "length": (64, 128, 256, 512),
     "vocabulary": (30_000, 60_000, 120_000, 250_000),
     "layers": (2, 4, 8, 12),
 }
@@ -66,12 +66,13 @@ class Watch(Silent):
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.peak: Peak | None = None
+        self.whole, self.own = Peak(0, 0), Peak(0, 0)
         self._watching = ExitStack()
 
     def started(self, steps: int, done: int, unit: str) -> None:
         """Everything is loaded now."""
-        self.peak = self._watching.enter_context(peak_memory())
+        self.whole = self._watching.enter_context(peak_memory())
+        self.own = self._watching.enter_context(peak_memory(anonymous))
 
     def stepped(self, step: int, loss: float, units: int) -> None:
         """Note the time; the last step ends the watch, before the evaluation."""
@@ -93,7 +94,7 @@ def base_of(point: Point, folder: Path) -> Path:
 
 
 def measured(point: Point, folder: Path) -> dict[str, float]:
-    """One training in this process: tokens/s, and bytes before and at the most."""
+    """One training in this process: tokens/s, and the peak of its memory in bytes, in all and above the base."""
     sizes = {"batch_size": point.batch, "max_length": point.length}
     recipe = override(
         load_recipe("paper").language, {**sizes, "steps": STEPS, "eval_every": STEPS, "eval_blocks": 1, "save_every": 0}
@@ -107,10 +108,9 @@ def measured(point: Point, folder: Path) -> dict[str, float]:
         text={language: f"demo:text/{language}.txt.gz" for language in ("en", "wo")},
         reporter=watch,
     )
-    assert watch.peak is not None
     a_step = median(after - before for before, after in zip(watch.times, watch.times[1:], strict=False))
     speed = point.batch * point.length / a_step
-    return {"tokens_per_second": speed, "bytes_before": watch.peak.before, "bytes_most": watch.peak.most}
+    return {"tokens_per_second": round(speed, 1), "bytes": watch.whole.most, "bytes_above": watch.own.above}
 
 
 def in_own_process(point: Point, folder: Path) -> dict[str, float]:
@@ -128,8 +128,8 @@ def along(axis: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
     return sorted((row for row in rows if all(row[name] == value for name, value in others)), key=lambda row: row[axis])
 
 
-def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Speed above, memory below, a column an axis."""
+def plot(result: Mapping[str, Any], path: Path) -> None:
+    """Speed above, memory below, a column an axis; the machine stands over them."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -137,26 +137,25 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         figure = Figure(figsize=(9.6, 5.0), layout="constrained")
         grid = figure.subplots(2, len(AXES), sharey="row", sharex="col")
         for column, axis in enumerate(AXES):
-            _column(grid[0][column], grid[1][column], axis, along(axis, rows))
+            _column(grid[0][column], grid[1][column], axis, along(axis, result["points"]))
+        figure.suptitle(", ".join(f"{key} {value}" for key, value in result["machine"].items()), fontsize=8)
         grid[0][0].set_ylabel("tokens/s")
         grid[1][0].set_ylabel("peak memory, GB")
         grid[1][0].legend(fontsize=8)
+        for first in grid[:, 0]:  # Once all is drawn: a row has one scale.
+            first.set_ylim(bottom=0)
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _column(speed: Any, memory: Any, axis: str, rows: Sequence[Mapping[str, Any]]) -> None:
     values = [row[axis] for row in rows]
-    most = [row["bytes_most"] / 1e9 for row in rows]
-    above = [(row["bytes_most"] - row["bytes_before"]) / 1e9 for row in rows]
+    whole, above = ([row[key] / 1e9 for row in rows] for key in ("bytes", "bytes_above"))
     speed.plot(values, [row["tokens_per_second"] for row in rows], marker="o", color="#0072B2")
-    memory.plot(values, most, marker="s", color="#D55E00", label="in all")
+    memory.plot(values, whole, marker="s", color="#D55E00", label="in all")
     memory.plot(values, above, marker="D", linestyle="--", color="#009E73", label="above the base")
-    memory.set_xscale("log", base=2)
-    memory.set_xticks(values, [f"{value // 1000}k" if value >= 1000 else str(value) for value in values])
-    memory.minorticks_off()
+    memory.set_xticks(values, [f"{value // 1000}k" if value >= 1000 else str(value) for value in values], fontsize=8)
     memory.set_xlabel(TITLES[axis])
     for axes in (speed, memory):
-        axes.set_ylim(bottom=0)
         axes.grid(visible=True, alpha=0.3)
 
 
@@ -179,10 +178,10 @@ def main() -> None:
         with place() as folder:
             for point in points():
                 rows.append({**asdict(point), **in_own_process(point, folder)})
-                say(f"{point}: {rows[-1]['tokens_per_second']:.0f} tokens/s, {rows[-1]['bytes_most'] / 1e9:.2f} GB")
+                say(f"{point}: {rows[-1]['tokens_per_second']:.0f} tokens/s, {rows[-1]['bytes'] / 1e9:.2f} GB")
         result = {"machine": here, "seconds": round(time.perf_counter() - began, 1), "points": rows}
         RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    plot(json.loads(RESULT.read_text(encoding="utf-8"))["points"], PLOT)
+    plot(json.loads(RESULT.read_text(encoding="utf-8")), PLOT)
 
 
 if __name__ == "__main__":
