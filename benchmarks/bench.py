@@ -1,4 +1,4 @@
-"""Runs the timed benchmarks one after the other and puts what they found into results.json and README.md.
+"""Runs the timed benchmarks one after the other and puts what they found into results.json and both README.md.
 
     python benchmarks/bench.py [--only NAME ...]     # make bench
 
@@ -25,16 +25,18 @@ from typing import Any
 from measuring import Row, machine, say
 
 HERE = Path(__file__).resolve().parent
-RESULTS, PAGE = HERE / "results.json", HERE / "README.md"
+RESULTS, PAGE, FRONT_PAGE = HERE / "results.json", HERE / "README.md", HERE.parent / "README.md"
 SCRIPTS = ("ba_step", "ta", "predict", "dp_head", "first_step", "load", "command_line", "checkpoints")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 _KEPT_LINES = 30
 """Lines of a failed script's stderr that are shown again at the end."""
 
+_SHORT_HEADER = ("| | against | ratio | target |", "|---|---|---|---|")
+
 _HEADER = (
-    "| what | against | ours | peer's | ratio | target | | note |",
-    "|---|---|---|---|---|---|---|---|",
+    "| what | against | ours | peer's | ratio | target | note |",
+    "|---|---|---|---|---|---|---|",
 )
 
 
@@ -98,10 +100,16 @@ def table(results: Mapping[str, Measured]) -> str:
     return "\n".join(lines)
 
 
+def short_table(results: Mapping[str, Measured]) -> str:
+    """The Markdown between the markers of the front page: the ratios alone."""
+    rows = [row for measured in results.values() for row in measured.rows]
+    return "\n".join([*_SHORT_HEADER, *(_cells(row.what, row.against, ratio(row), target(row)) for row in rows)])
+
+
 def with_table(page: str, text: str) -> str:
     """`page` with `text` between its markers. Raises ValueError if the page lacks them."""
     if BEGIN not in page or END not in page:
-        raise ValueError(f"{PAGE.name} has no {BEGIN} and {END}; the table goes between them.")
+        raise ValueError(f"the page has no {BEGIN} and {END}; the table goes between them.")
     before, rest = page.split(BEGIN, 1)
     return f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}"
 
@@ -127,17 +135,30 @@ def load(path: Path) -> dict[str, Measured]:
 
 
 def save(results: Mapping[str, Measured]) -> None:
-    """Write results.json and the table in README.md."""
+    """Write results.json and the tables of the pages."""
     document = {name: asdict(measured) for name, measured in results.items()}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), table(results)), encoding="utf-8")
+    for page, text in ((PAGE, table(results)), (FRONT_PAGE, short_table(results))):
+        page.write_text(with_table(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def ratio(row: Row) -> str:
+    """Two digits behind the point, or three that count."""
+    return f"{row.ratio:.2f}" if row.ratio < 100 else f"{row.ratio:,.0f}"
+
+
+def target(row: Row) -> str:
+    """Such as "at least 2.6", with whether it is met."""
+    return f"at {row.at} {row.target:g}" + ("" if row.met else ", **missed**")
 
 
 def _line(row: Row) -> str:
-    target = f"at {row.at} {row.target:g}"
     sides = (amount(row.ours, row.unit), amount(row.peer, row.unit))
-    cells = (row.what, row.against, *sides, f"{row.ratio:.2f}", target, "met" if row.met else "**missed**", row.note)
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    return _cells(row.what, row.against, *sides, ratio(row), target(row), row.note)
+
+
+def _cells(*texts: str) -> str:
+    return f"| {' | '.join(text.replace('|', '&#124;') for text in texts)} |"
 
 
 def _met(rows: Sequence[Row]) -> str:
