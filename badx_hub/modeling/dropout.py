@@ -121,7 +121,7 @@ class _Attention(torch.autograd.Function):
         with torch.autocast(query.device.type, enabled=False):
             chosen = _probabilities(q, k, mask, factor, keep.shape).mul_(keep.view(len(q), *keep.shape[-2:]))
             context = torch.bmm(chosen, v).mul_(kept)
-        ctx.save_for_backward(q, k, v, mask, keep)
+        ctx.save_for_backward(q, k, v, mask, keep)  # type: ignore[arg-type]
         ctx.factor, ctx.kept = factor, kept  # type: ignore[attr-defined]
         return context.view(query.shape[:-1] + value.shape[-1:])
 
