@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
 from badx_hub.tasks import TASKS, task_named
-from badx_hub.tasks.base import EpochBatches, bucketed, labelled_only
+from badx_hub.tasks.base import EpochBatches, bucketed, filled, labelled_only, padded
 from badx_hub.tasks.tagging import WordWindow
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=300)
@@ -86,6 +86,15 @@ def test_refusals(size: int) -> None:
         EpochBatches([], 8, seed=1)
     with pytest.raises(IndexError):
         EpochBatches([range(1)], 8, seed=1)[-1]
+
+
+def test_shorter_rows_are_filled_up_and_hidden() -> None:
+    assert filled([(1, 2, 3), (), (4,)], -100).tolist() == [[1, 2, 3], [-100] * 3, [4, -100, -100]]
+    words = [WordWindow(ids, 0, (0,), (1,), (None,)) for ids in ((1, 0, 2), (1, 5, 6, 2))]
+    batch = padded(words, pad_id=0)
+    assert batch["input_ids"].tolist() == [[1, 0, 2, 0], [1, 5, 6, 2]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+    assert {tensor.dtype for tensor in batch.values()} == {batch["input_ids"].long().dtype}
 
 
 def test_a_window_without_gold_is_not_trained_on() -> None:

@@ -92,5 +92,14 @@ def test_greedy_takes_what_a_tree_may_not() -> None:
     assert best_heads(scores, "tree").tolist() == [0, 1]  # 5 + 2, against 4 + 1.
 
 
+@pytest.mark.parametrize("first", [3.0, 5.0])
+def test_the_best_of_all_trees_is_kept_only_where_it_has_one_root_word(first: float) -> None:
+    """Two words on the root are worth 6 + 4; the best trees with one are 6 + 2 and `first` + 4."""
+    scores = np.array([[6.0, MISSING, first], [4.0, 2.0, MISSING]])
+    assert best_tree(scores).tolist() == ([0, 1] if first == 3.0 else [2, 0])
+    scores[0, 0] = -9.0
+    assert best_tree(scores).tolist() == [2, 0]
+
+
 def test_no_words_no_heads() -> None:
     assert best_heads(np.empty((0, 1)), "tree").tolist() == best_heads(np.empty((0, 1)), "greedy").tolist() == []
