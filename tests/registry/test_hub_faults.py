@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.utils import tqdm as hub_tqdm
+from tqdm import tqdm
 
 from badx_hub.errors import BadxError, HubError, IntegrityError, UsageError
 from badx_hub.registry import Entry, LocalRegistry, copy
@@ -386,8 +389,15 @@ def _timed(act: Any) -> float:
     return time.perf_counter() - started
 
 
+def _apart(act: Any) -> None:
+    """`act`, with locks of its own: those of tqdm are shared with forks, and who is killed never gives one back."""
+    for kind in (tqdm, hub_tqdm):
+        kind.set_lock(threading.RLock())
+    act()
+
+
 def _killed(act: Any, after: float) -> None:
-    process = fork.Process(target=act)
+    process = fork.Process(target=_apart, args=(act,))
     process.start()
     time.sleep(after)
     with suppress(ProcessLookupError):
