@@ -1,6 +1,6 @@
 """The training step of a bilingual adapter at mBERT's size: our loop against `AdapterTrainer` with whole logits.
 
-    python benchmarks/ba_step.py [--batches 8 32] [--rounds 2]
+    python benchmarks/ba_step.py [--batches 8 32]
 
 Each run is a process of its own, and the sides take turns. Both train an adapter of reduction 2 on blocks of 128 tokens
 of the embedded English and Wolof text, on a base of mBERT's size with random weights; the peer is what run_mlm.py
@@ -29,8 +29,8 @@ from measuring import Row, anonymous, at_most, peak_memory, report, say, seconds
 from sized import place, write_base
 
 LENGTH, MASKED, RATE = 128, 0.15, 1e-4
-STEPS = {8: 4, 32: 3}
-"""Steps of a run by batch size, the first one included; of other sizes as many as of the largest."""
+STEPS, ROUNDS = {8: 4, 32: 2}, {8: 3, 32: 2}
+"""Steps of a run, the first one included, and runs a side, by batch size; of other sizes as of the largest."""
 
 PEER = "AdapterTrainer, whole logits"
 
@@ -199,7 +199,7 @@ def product_flops() -> float:
 
 def run(side: str, base: Path, batch: int) -> Run:
     """One run in a process of its own."""
-    steps = STEPS.get(batch, min(STEPS.values()))
+    steps = STEPS.get(batch, STEPS[32])
     command = [sys.executable, __file__, "--side", side, "--base", str(base), "--batch", str(batch)]
     done = subprocess.run([*command, "--steps", str(steps)], stdout=subprocess.PIPE, text=True, check=True)
     result = Run(**json.loads(done.stdout))
@@ -207,10 +207,10 @@ def run(side: str, base: Path, batch: int) -> Run:
     return result
 
 
-def measured(base: Path, batch: int, rounds: int) -> list[Row]:
+def measured(base: Path, batch: int) -> list[Row]:
     """The rows of one batch size: speed, memory, efficiency."""
     runs: dict[str, list[Run]] = {"ours": [], "peer": []}
-    for _ in range(rounds):
+    for _ in range(ROUNDS.get(batch, ROUNDS[32])):
         for side, done in runs.items():
             done.append(run(side, base, batch))
     mine, theirs = runs["ours"], runs["peer"]
@@ -228,7 +228,6 @@ def arguments() -> argparse.Namespace:
     """`--side` and what follows it are for the processes that this script starts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
-    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--side", choices=["ours", "peer"])
     parser.add_argument("--base", type=Path)
     parser.add_argument("--batch", type=int)
@@ -245,7 +244,7 @@ def main(options: argparse.Namespace) -> None:
         return
     with place() as folder:
         base = write_base(folder / "mbert-size")
-        found: Sequence[list[Row]] = [measured(base, batch, options.rounds) for batch in options.batches]
+        found: Sequence[list[Row]] = [measured(base, batch) for batch in options.batches]
     report(*(row for rows in found for row in rows))
 
 
