@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from math import inf
 from typing import Literal
 
@@ -91,12 +91,12 @@ class Mixture:
         if len(self.parts) == 1 and self.weights != (1,):
             raise UsageError(f"A ratio needs two languages or more: write {self.source} alone.")
 
-    @property
+    @cached_property
     def languages(self) -> tuple[str, ...]:
         """The tags, the source first."""
         return tuple(tag for tag, _ in self.parts)
 
-    @property
+    @cached_property
     def weights(self) -> tuple[int, ...]:
         """Consecutive batches of each language in one cycle."""
         return tuple(weight for _, weight in self.parts)
@@ -142,12 +142,7 @@ class Mixture:
         Between languages stands "-" (two of them) or "+" (two or more), so a tag writes its own subtags with
         "_": "en-zh_Hant". Raises UsageError with the legal spellings.
         """
-        text = text.strip()
-        body, at, ratio = text.partition("@")
-        if not at and (":" in text or "," in text):
-            return _parse_weighted(text)
-        mixture = cls(tuple((tag, 1) for tag in _split_languages(body)))
-        return mixture.with_ratio(ratio) if at else mixture
+        return _parse_mixture(text.strip())
 
     def __str__(self) -> str:
         joint = "-" if len(self.parts) == 2 else "+"
@@ -160,6 +155,15 @@ class Mixture:
 def pair(source: str, target: str, ratio: str | None = None) -> Mixture:
     """The mixture of a source and a target language, 1:1 unless a ratio such as "5:1" is given."""
     return Mixture(((normalise(source), 1), (normalise(target), 1))).with_ratio(ratio)
+
+
+@lru_cache(maxsize=4096)
+def _parse_mixture(text: str) -> Mixture:
+    body, at, ratio = text.partition("@")
+    if not at and (":" in text or "," in text):
+        return _parse_weighted(text)
+    mixture = Mixture(tuple((tag, 1) for tag in _split_languages(body)))
+    return mixture.with_ratio(ratio) if at else mixture
 
 
 def _check_part(tag: str, weight: int) -> None:

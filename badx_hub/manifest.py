@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +61,7 @@ _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
 Kind = Literal["language", "bilingual", "multilingual", "task", "model"]
 
 
+@lru_cache(maxsize=4096)
 def is_allowed_file(name: str) -> bool:
     """Whether `name` may stand in a manifest: weights, README.md, or a plain *.png / *.csv name."""
     return name == CARD_FILE or name in WEIGHT_FILES or _EXTRA_FILE.fullmatch(name) is not None
@@ -96,7 +97,10 @@ def _is_base_name(name: str) -> str:
 
 
 def _is_time(text: str) -> str:
-    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    try:
+        datetime.fromisoformat(text.removesuffix("Z"))  # The shape is checked before, and strptime is slow.
+    except ValueError:
+        raise ValueError(f"time data {text!r} does not match format '%Y-%m-%dT%H:%M:%SZ'") from None
     return text
 
 
@@ -121,7 +125,8 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    # Schemas are built when they are first needed: most commands need only that of the whole manifest.
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class BaseRef(_Frozen):

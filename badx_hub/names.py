@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import cached_property, lru_cache, total_ordering
 from typing import Literal
 
 from badx_hub.errors import UsageError
@@ -95,7 +95,7 @@ class AdapterName:
             text += f"#{self.label}"
         return text
 
-    @property
+    @cached_property
     def repo_name(self) -> str:
         """The name of a repository on the Hub (without its owner) and of a folder in a local registry."""
         fields = [self.base, _languages_field(self.mixture)]
@@ -119,14 +119,7 @@ class AdapterName:
     @classmethod
     def parse(cls, text: str) -> AdapterName:
         """Read the form for people, "mbert/en-wo@5:1/pos#seed2"; languages may be spelled in any known way."""
-        body, hash_sign, label = text.strip().partition("#")
-        fields = body.split("/")
-        if len(fields) not in (2, 3) or (hash_sign and not label):
-            raise _malformed(text, "an adapter name", _LEGAL_TEXT)
-        task, at, setup = fields[2].partition("@") if len(fields) == 3 else (None, "", "")
-        if at and not setup:
-            raise _malformed(text, "an adapter name", _LEGAL_TEXT)
-        return cls(fields[0], Mixture.parse(fields[1]), task, setup or None, label or None)
+        return _parse(text)
 
     @classmethod
     def from_repo_name(cls, text: str) -> AdapterName:
@@ -180,6 +173,18 @@ class AdapterName:
                 f"{setup} trains on the source language alone, not on {self.mixture}: "
                 f"write {self.base}/{self.mixture.source.replace('-', '_')}/{self.task}@{setup}."
             )
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> AdapterName:
+    body, hash_sign, label = text.strip().partition("#")
+    fields = body.split("/")
+    if len(fields) not in (2, 3) or (hash_sign and not label):
+        raise _malformed(text, "an adapter name", _LEGAL_TEXT)
+    task, at, setup = fields[2].partition("@") if len(fields) == 3 else (None, "", "")
+    if at and not setup:
+        raise _malformed(text, "an adapter name", _LEGAL_TEXT)
+    return AdapterName(fields[0], Mixture.parse(fields[1]), task, setup or None, label or None)
 
 
 def base_slug(base: str) -> str:

@@ -9,62 +9,38 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from badx_hub.cli import (
-    _output,
-    compare,
-    demo,
-    evaluate,
-    foreign,
-    lock,
-    predict,
-    recipes,
-    registry,
-    search,
-    share,
-    study,
-    train,
-)
+from badx_hub.cli import _output
 from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
 
 PROGRAM = "badx-hub"
 DEBUG_VARIABLE = "BADX_HUB_DEBUG"
 INTERRUPTED = 130
 
+# Name, module and function, example. A command's module is imported when the command is: none pays for the others.
 _COMMANDS = (
-    ("train", train.train, "train en-wo --base demo --text en=en.txt --text wo=wo.txt"),
-    ("evaluate", evaluate.evaluate, "evaluate en-wo --task pos --data ud:UD_Wolof-WTB"),
-    ("compare", compare.compare, "compare en-wo --task pos --setups bad-x,mad-x --data ud:UD_Wolof-WTB"),
-    ("predict", predict.predict, 'predict en-wo --task pos "Nanga def?"'),
-    ("list", registry.list_adapters, "list en-wo --format json"),
-    ("info", registry.info, "info en-wo --task pos"),
-    ("verify", registry.verify, "verify"),
-    ("remove", registry.remove, "remove mbert/en-wo/pos"),
-    ("push", share.push, "push en-wo --task pos --to ORG"),
-    ("pull", share.pull, "pull en-wo --task pos --from ORG"),
-    ("search", search.search, "search --source en --target wo --task pos"),
-    ("lock", lock.lock, "lock en-wo --task pos"),
-    ("import", foreign.import_adapter, "import ./la-wo --language wo --base xlm-roberta-base"),
-    ("convert", foreign.convert, "convert ./old-adapter"),
-    ("recipes", recipes.recipes, "recipes paper > my.yaml"),
-    ("demo", demo.demo, "demo"),
+    ("train", "train:train", "train en-wo --base demo --text en=en.txt --text wo=wo.txt"),
+    ("evaluate", "evaluate:evaluate", "evaluate en-wo --task pos --data ud:UD_Wolof-WTB"),
+    ("compare", "compare:compare", "compare en-wo --task pos --setups bad-x,mad-x --data ud:UD_Wolof-WTB"),
+    ("predict", "predict:predict", 'predict en-wo --task pos "Nanga def?"'),
+    ("list", "registry:list_adapters", "list en-wo --format json"),
+    ("info", "registry:info", "info en-wo --task pos"),
+    ("verify", "registry:verify", "verify"),
+    ("remove", "registry:remove", "remove mbert/en-wo/pos"),
+    ("push", "share:push", "push en-wo --task pos --to ORG"),
+    ("pull", "share:pull", "pull en-wo --task pos --from ORG"),
+    ("search", "search:search", "search --source en --target wo --task pos"),
+    ("lock", "lock:lock", "lock en-wo --task pos"),
+    ("import", "foreign:import_adapter", "import ./la-wo --language wo --base xlm-roberta-base"),
+    ("convert", "foreign:convert", "convert ./old-adapter"),
+    ("recipes", "recipes:recipes", "recipes paper > my.yaml"),
+    ("demo", "demo:demo", "demo"),
 )
-
-app = typer.Typer(
-    name=PROGRAM,
-    no_args_is_help=True,
-    # Plain help: it keeps to 80 columns, and `--help` need not load rich.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"Start with: {PROGRAM} demo. Every command has its own --help with an example.",
-)
-for _name, _function, _example in _COMMANDS:
-    app.command(_name, epilog=f"Example: {PROGRAM} {_example}")(_function)
-app.add_typer(study.app, name="study", epilog=f"Example: {PROGRAM} study plan studies/small.yaml")
+_GROUPS = (("study", "study:app", "study plan studies/small.yaml"),)
 
 
 def _print_version(asked: bool) -> None:
@@ -75,7 +51,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
@@ -85,6 +60,39 @@ def _root(
 
     PAIR is source-target, as in en-wo; wo and en+bm+wo (LA, MA) will do too.
     """
+
+
+def application(word: str | None = None) -> typer.Typer:
+    """The command line; with the name of a command in `word`, that command's part of it."""
+    app = typer.Typer(
+        name=PROGRAM,
+        no_args_is_help=True,
+        # Plain help: it keeps to 80 columns, and `--help` need not load rich.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=f"Start with: {PROGRAM} demo. Every command has its own --help with an example.",
+    )
+    app.callback()(_root)
+    known = word in [name for name, _, _ in (*_COMMANDS, *_GROUPS)]
+    for name, place, example in _COMMANDS:
+        if name == word or not known:
+            app.command(name, epilog=f"Example: {PROGRAM} {example}")(_at(place))
+    for name, place, example in _GROUPS:
+        if name == word or not known:
+            app.add_typer(_at(place), name=name, epilog=f"Example: {PROGRAM} {example}")
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return application()
+
+
+def _at(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 
 def main() -> None:
@@ -98,7 +106,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        app(prog_name=PROGRAM)
+        application(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name=PROGRAM)
     except BadxError as error:
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from io import TextIOWrapper
+from typing import Any
 
 from badx_hub.errors import StorageError
 
+_BETWEEN = "   "
+_RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _UNWRITABLE = "The output cannot be written ({}). Send it to another file or disk."
 
 
@@ -81,6 +85,8 @@ def error(message: str) -> None:
 
 def printable(text: str) -> str:
     """The text with control characters escaped: what others wrote must not steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in text
     )
@@ -99,6 +105,8 @@ def hush_libraries() -> None:
     """Keep the libraries' hints to programmers off stderr; their errors are raised anyway."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    # No command has a use for them, and to look for them pydantic opens every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -149,16 +157,60 @@ def _data_out() -> Iterator[None]:
 
 
 def _write_tables(tables: Iterable[Table]) -> None:
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     with _data_out():
         for index, table in enumerate(tables):
             if index:
-                console.print()
+                sys.stdout.write("\n")
             if table.title:
-                console.print(printable(table.title), soft_wrap=True)
-            console.print(_rich(table))
+                sys.stdout.write(f"{printable(table.title)}\n")
+            _write_table(table)
+
+
+def _write_table(table: Table) -> None:
+    # Without a terminal this is 80, and rich may know better: what fits into 80 looks the same anyway.
+    lines = _fitting(table, shutil.get_terminal_size().columns)
+    if lines is None:
+        _print(_rich(table))
+        return
+    if sys.stdout.isatty():
+        _print(lines.pop(0), style="bold", soft_wrap=True)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _print(what: object, **options: Any) -> None:
+    from rich.console import Console
+
+    Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(what, **options)
+
+
+def _fitting(table: Table, width: int) -> list[str] | None:
+    """The lines that rich draws of a table without folds: it takes longer over 1,000 rows than reading them does.
+
+    None if the table is wider than `width`, or a cell has lines of its own.
+    """
+    from rich.cells import cell_len
+
+    columns = [list(map(printable, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    if any("\n" in cell for column in columns for cell in column):
+        return None
+    widths = [max(map(cell_len, column)) for column in columns]
+    total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
+    if total > width:
+        return None
+    right = [name in table.numbers for name in table.columns]
+    aligned = [
+        [_aligned(cell, wide - cell_len(cell), to_the_right) for cell in column]
+        for column, wide, to_the_right in zip(columns, widths, right, strict=True)
+    ]
+    head, *rows = (_BETWEEN.join(cells) for cells in zip(*aligned, strict=True))
+    return [head, _RULE * total, *rows]
+
+
+def _aligned(cell: str, missing: int, right: bool) -> str:
+    if not right:
+        return cell + " " * missing
+    end = cell.rstrip()
+    return " " * (missing + len(cell) - len(end)) + end
 
 
 def _rich(table: Table) -> object:
@@ -169,7 +221,7 @@ def _rich(table: Table) -> object:
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in table.columns:
         drawn.add_column(
-            Text(column),
+            Text(printable(column)),
             justify="right" if column in table.numbers else "left",
             no_wrap=column not in table.folding,
             overflow="fold",

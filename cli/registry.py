@@ -47,8 +47,9 @@ def list_adapters(
     from badx_hub.registry import open_registry
 
     found = open_registry(registry)
-    entries = tuple(entry for entry in found.list() if pair is None or _is_of(entry.name, pair))
-    for problem in found.problems():
+    everything, problems = found.contents()
+    entries = tuple(entry for entry in everything if pair is None or _is_of(entry.name, pair))
+    for problem in problems:
         _output.warning(problem.reason)
     if not entries:
         of_pair = f" for {pair}" if pair else ""
@@ -185,7 +186,7 @@ def _is_of(name: AdapterName, text: str) -> bool:
 
 def _named(registry: Registry, texts: list[str]) -> tuple[list[Entry], list[Problem]]:
     """The entries and problems of the names and pairs, each once; of the whole registry if there are none."""
-    entries, problems = registry.list(), registry.problems()
+    entries, problems = registry.contents()
     if not texts:
         return list(entries), list(problems)
     names = [entry.name for entry in entries] + [one.name for one in problems if one.name is not None]
@@ -206,7 +207,8 @@ def _matches(name: AdapterName, text: str) -> bool:
 
 def _versions(registry: Registry, name: AdapterName) -> list[Entry | Problem]:
     """Every version of the adapter, unreadable ones too, newest first."""
-    everything: list[Entry | Problem] = [*registry.list(), *registry.problems()]
+    entries, problems = registry.contents()
+    everything: list[Entry | Problem] = [*entries, *problems]
     found = [one for one in everything if one.name == name]
     return sorted(found, key=lambda one: one.version, reverse=True)
 

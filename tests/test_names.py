@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from huggingface_hub.utils._validators import validate_repo_id
@@ -108,7 +109,7 @@ def test_a_shorter_name_is_never_a_prefix_of_a_longer_one(name: AdapterName) -> 
     for field in ("label", "setup", "task"):
         if field == "task" and name.setup:
             continue
-        relative = AdapterName(**{**vars(name), field: None})
+        relative = replace(name, **{field: None})
         if relative != name:
             assert not name.module_name.startswith(relative.module_name)
             assert not relative.module_name.startswith(name.module_name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from badx_hub.errors import NotFoundError
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry, Wanted
-from badx_hub.registry.protocol import Problem, Report, newest
+from badx_hub.registry.protocol import Contents, Problem, Report, newest
 
 
 class Pinned:
@@ -34,6 +34,10 @@ class Pinned:
     def problems(self) -> tuple[Problem, ...]:
         """Those of the registry that are not about what is pinned."""
         return tuple(problem for problem in self.registry.problems() if problem.name not in self.versions)
+
+    def contents(self) -> Contents:
+        """What `list` and `problems` give."""
+        return Contents(self.list(), self.problems())
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given version, else the pinned or newest one. Raises NotFoundError also for one that is left out."""

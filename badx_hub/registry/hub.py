@@ -24,7 +24,7 @@ from badx_hub.registry.hub_query import Query as Query
 from badx_hub.registry.hub_query import is_beside
 from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
 from badx_hub.registry.hub_trust import Place, checked_owner
-from badx_hub.registry.protocol import HUB, Entry, FileCheck, Problem, Report
+from badx_hub.registry.protocol import HUB, Contents, Entry, FileCheck, Problem, Report
 from badx_hub.registry.resolve import Wanted, is_exactly, relation
 from badx_hub.storage import atomic_folder
 
@@ -102,6 +102,10 @@ class HubRegistry:
         if self._problems is None and not self.offline:
             self.list()
         return tuple(sorted((self._problems or {}).values(), key=lambda problem: problem.location))
+
+    def contents(self) -> Contents:
+        """What `list` and `problems` give."""
+        return Contents(self.list(), self.problems())
 
     def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
         """The adapters that share a language with what is wanted, for its task or as a carrier.

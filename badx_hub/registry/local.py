@@ -21,7 +21,7 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError,
 from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
-from badx_hub.registry.protocol import Entry, FileCheck, Problem, Report, version_of
+from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, Report, version_of
 from badx_hub.storage import STAGING, atomic_folder, storage_errors
 
 if TYPE_CHECKING:
@@ -45,13 +45,21 @@ class LocalRegistry:
 
     def list(self) -> tuple[Entry, ...]:
         """Every readable entry, sorted by name, then oldest version first."""
-        entries = (found for found in self._scan() if isinstance(found, Entry))
-        return tuple(sorted(entries, key=lambda entry: (str(entry.name), entry.version)))
+        return self.contents().entries
 
     def problems(self) -> tuple[Problem, ...]:
         """The version folders whose badx.json is missing, malformed, too new or changed."""
-        found = (found for found in self._scan() if isinstance(found, Problem))
-        return tuple(sorted(found, key=lambda problem: problem.location))
+        return self.contents().problems
+
+    def contents(self) -> Contents:
+        """Every readable entry and every problem, sorted as `list` and `problems` say."""
+        found = list(self._scan())
+        entries = (one for one in found if isinstance(one, Entry))
+        problems = (one for one in found if isinstance(one, Problem))
+        return Contents(
+            tuple(sorted(entries, key=lambda entry: (entry.manifest.name, entry.version))),
+            tuple(sorted(problems, key=lambda problem: problem.location)),
+        )
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version of `name`.
@@ -218,7 +226,7 @@ def _folders(parent: Path) -> list[Path]:
     with storage_errors(parent):
         try:
             with os.scandir(parent) as found:
-                return [Path(entry.path) for entry in found if entry.is_dir()]
+                return [parent / entry.name for entry in found if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
-from badx_hub.registry.protocol import HUB, Entry, Problem, Registry, Report
+from badx_hub.registry.protocol import HUB, Contents, Entry, Problem, Registry, Report
 from badx_hub.registry.resolve import Offer, Resolution, Wanted, resolve_in_order, target_of
 from badx_hub.setups import Carrier
 
@@ -105,6 +105,10 @@ class Places:
     def problems(self) -> tuple[Problem, ...]:
         """Those of every registry."""
         return tuple(problem for registry in self.registries for problem in registry.problems())
+
+    def contents(self) -> Contents:
+        """What `list` and `problems` give."""
+        return Contents(self.list(), self.problems())
 
     def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
         """Those of every registry, each version once."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from badx_hub.manifest import Manifest, ParentRef
 from badx_hub.names import AdapterName
@@ -80,6 +80,13 @@ class Report:
         return tuple(check for check in self.files if check.state not in ("ok", "edited"))
 
 
+class Contents(NamedTuple):
+    """All that a registry holds, from one reading of it."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
 class Registry(Protocol):
     """The one interface behind `list`, `info`, `verify`, `remove`, `push`, `pull` and the loader.
 
@@ -96,6 +103,9 @@ class Registry(Protocol):
 
     def problems(self) -> tuple[Problem, ...]:
         """What `list` leaves out because it cannot be read."""
+
+    def contents(self) -> Contents:
+        """What `list` and `problems` give, for whoever needs both: a large registry is read but once."""
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version. Raises NotFoundError, and IntegrityError if that one is unreadable."""

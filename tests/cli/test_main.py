@@ -96,7 +96,7 @@ def test_interrupt_is_one_line_and_130(run: Run, monkeypatch: pytest.MonkeyPatch
     def interrupted(_: LocalRegistry) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LocalRegistry, "list", interrupted)
+    monkeypatch.setattr(LocalRegistry, "contents", interrupted)
     result = run("list")
     assert (result.code, result.out) == (130, "")
     assert "Interrupted" in result.err

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from badx_hub.cli import _output
 
@@ -17,3 +21,29 @@ def test_records_are_one_document_with_a_line_each(records: list[object], capsys
 
 def test_printable_escapes_what_steers_a_terminal() -> None:
     assert _output.printable("\x1b[2J w\u00f6rd \u202e\n") == "\\x1b[2J w\u00f6rd \\u202e\n"
+
+
+_CELLS = st.text(max_size=12)
+
+
+@st.composite
+def _tables(draw: st.DrawFn) -> _output.Table:
+    columns = tuple(f"{draw(_CELLS)}{number}" for number in range(draw(st.integers(1, 4))))
+    rows = draw(st.lists(st.tuples(*(_CELLS for _ in columns)), min_size=1, max_size=4))
+    numbers, folding = (tuple(draw(st.sets(st.sampled_from(columns)))) for _ in range(2))
+    return _output.Table(columns, tuple(rows), numbers, folding)
+
+
+@given(_tables(), st.integers(20, 90))
+def test_a_table_that_fits_looks_as_rich_draws_it(table: _output.Table, width: int) -> None:
+    drawn = StringIO()
+    Console(file=drawn, width=width, highlight=False, markup=False, emoji=False).print(_output._rich(table))
+    lines = _output._fitting(table, width)
+    assert lines is None or drawn.getvalue() == "".join(f"{line}\n" for line in lines)
+
+
+def test_what_does_not_fit_is_left_to_rich() -> None:
+    table = _output.Table(("name",), (("mbert/en-wo",),), folding=("name",))
+    assert _output._fitting(table, 11) is not None
+    assert _output._fitting(table, 10) is None
+    assert _output._fitting(_output.Table(("name",), (("two\nlines",),)), 80) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from badx_hub.errors import BadxError, HubError, NotFoundError
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Problem, Report, Wanted
-from badx_hub.registry.protocol import newest
+from badx_hub.registry.protocol import Contents, newest
 
 
 class Double:
@@ -31,6 +31,9 @@ class Double:
 
     def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
         return self.list()
+
+    def contents(self) -> Contents:
+        return Contents(self.list(), self.problems())
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         found = [one for one in self.list() if str(one.name) == str(name) and version in (None, one.version)]
