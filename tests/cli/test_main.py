@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from badx_hub.cli import _COMMANDS, app
+from badx_hub.cli import _COMMANDS, app, application
 from badx_hub.cli._options import Fallback, Setup, Split
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.setups import FALLBACKS, SETUPS
@@ -52,6 +52,25 @@ def test_help_fits_80_columns_and_has_an_example(name: str | None) -> None:
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert (f"badx-hub {name}" if name else "badx-hub demo") in result.stdout.rpartition("\n\n")[2]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "study"])
+def test_a_command_alone_is_the_command_among_all(name: str) -> None:
+    alone, among = (
+        CliRunner().invoke(one, [name, "--help"], env={"COLUMNS": "80"}) for one in (application(name), app)
+    )
+    assert (alone.exit_code, alone.stdout) == (0, among.stdout)
+
+
+@pytest.mark.parametrize("word", [None, "--help", "nonsense"])
+def test_without_a_command_all_are_there(word: str | None) -> None:
+    assert CliRunner().invoke(application(word), ["-h"]).stdout == CliRunner().invoke(app, ["-h"]).stdout
+
+
+def test_a_command_does_not_import_the_others() -> None:
+    modules = imported_by(["list", "--registry", "demo"])
+    assert "badx_hub.cli.registry" in modules
+    assert not {"badx_hub.cli.train", "badx_hub.cli.study", "rich.console"} & modules
 
 
 def test_help_lists_every_command() -> None:
