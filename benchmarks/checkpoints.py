@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--saves", type=int, default=3)
     saves = parser.parse_args().saves
-    with place() as root:
+    with place() as root, redirect_stdout(sys.stderr):  # AdapterTrainer prints its log.
         base = write_base(root / "mbert-size")
         own = ours(base, root, saves)
         say(f"ours: {own}")
