@@ -1,6 +1,6 @@
 """How many sentences a second the training of a task adapter reads: our loop against `AdapterTrainer`.
 
-    python benchmarks/ta.py [--sentences 192] [--rounds 2] [--tasks pos dp]
+    python benchmarks/ta.py [--sentences 128] [--rounds 2] [--tasks pos dp]
 
 Both train a task adapter on a bilingual one at mBERT's size (random weights) for one epoch of the same English
 sentences, in batches of 8, in turn; what counts is the time from the start of the first step to the end of the last.
@@ -188,7 +188,7 @@ def measured(world: World, task: str, rounds: int) -> Row:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sentences", type=int, default=192)
+    parser.add_argument("--sentences", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tasks", nargs="+", choices=sorted(PEERS), default=["pos", "dp"])
     options = parser.parse_args()
