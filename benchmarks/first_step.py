@@ -6,8 +6,8 @@ Ours is `train_language_adapter` on the whole file at mBERT size (8 blocks of 12
 process to the end of the first optimizer step: imports, the text's and the base's digests, packing, loading and the
 step are all in it. The peer is what run_mlm.py of transformers does before its first batch is there: `load_dataset`
 with 5 % split off for validation, `map` that tokenises and `map` that groups, and a batch of the data loader; no model
-is loaded and no step is made. On 1 GB that takes longer than all other benchmarks may, so the peer runs on parts of the same file, and its figure is
-the line through these points, put to 1 GB; the row's note has the points.
+is loaded and no step is made. On 1 GB that takes longer than all other benchmarks may, so the peer runs on parts of the
+same file, and its figure is the line through these points, put to 1 GB; the row's note has the points.
 
 The text is the embedded English one, each line followed by another, so that no two lines are the same. Every run has
 empty caches of its own; the file itself is in the page cache for both sides, as it has just been written.
