@@ -1,6 +1,6 @@
 """How long a stack takes to load, with all of its checks, against the same adapters loaded by hand.
 
-    python benchmarks/load.py [--rounds 5]
+    python benchmarks/load.py [--rounds 3]
 
 Base of mBERT's size, BA and POS TA; random weights, files in the page cache. Each load is in a process of its own
 that has imported everything before the clock starts. By hand is plain `adapters`: `BertAdapterModel.from_pretrained`,
@@ -128,7 +128,7 @@ def rows(loads: Mapping[str, Sequence[Load]]) -> list[Row]:
 def main() -> None:
     """Prepare, measure either side in turn, report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=SIDES)
     parser.add_argument("--root", type=Path)
     options = parser.parse_args()
