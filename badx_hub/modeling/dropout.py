@@ -65,7 +65,8 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    if query.device.type != "cpu" or not dropout_p or is_causal or enable_gqa:
+    learnt_mask = attn_mask is not None and attn_mask.requires_grad  # Ours has no gradient for a mask.
+    if query.device.type != "cpu" or not dropout_p or is_causal or enable_gqa or learnt_mask:
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )

@@ -72,8 +72,8 @@ def _transform(model: Any) -> Callable[[Tensor], Tensor]:
     if hasattr(model, "cls"):  # BERT
         transform: Callable[[Tensor], Tensor] = model.cls.predictions.transform
         return transform
-    if hasattr(model, "lm_head"):  # RoBERTa and XLM-RoBERTa
-        head = model.lm_head
+    head = getattr(model, "lm_head", None)
+    if hasattr(head, "dense") and hasattr(head, "layer_norm"):  # RoBERTa and XLM-RoBERTa
         return lambda states: head.layer_norm(gelu(head.dense(states)))
     raise UsageError(
         f"Bases of type {model.config.model_type!r} are not supported for training on text. "

@@ -117,3 +117,10 @@ def test_attention_without_dropout_is_left_to_torch() -> None:
     with cheap_dropout(CPU):
         found = functional.scaled_dot_product_attention(*inputs)
     assert torch.equal(found, functional.scaled_dot_product_attention(*inputs))
+
+
+def test_a_mask_that_is_learnt_gets_its_gradient() -> None:
+    mask = torch.zeros(2, 3, 5, 7, dtype=torch.float64, requires_grad=True)
+    with cheap_dropout(CPU):
+        functional.scaled_dot_product_attention(*attention_inputs(), attn_mask=mask, dropout_p=0.4).sum().backward()
+    assert mask.grad is not None and mask.grad.abs().sum() > 0

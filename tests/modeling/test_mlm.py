@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForMaskedLM,
     RobertaConfig,
@@ -18,6 +20,7 @@ from transformers import (
     XLMRobertaForMaskedLM,
 )
 
+from badx_hub.errors import UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.mlm import MaskedLanguageModel
 from badx_hub.modeling.models import freeze
@@ -100,3 +103,10 @@ def test_the_last_layer_works_on_masked_positions_alone() -> None:
     ids, positions = torch.randint(5, 150, (4, 24)), torch.tensor([3, 30, 31])
     MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions])
     assert seen == [(1, 3, 32)]
+
+
+def test_a_head_of_another_build_is_named() -> None:
+    sizes = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads", "ffn_dim")}
+    model = BartForConditionalGeneration(BartConfig(vocab_size=20, d_model=8, **sizes))
+    with pytest.raises(UsageError, match="'bart' are not supported"):
+        MaskedLanguageModel(model)
