@@ -168,7 +168,7 @@ class AdapterName:
         if self.task is None:
             raise UsageError(f"The setup {setup} needs a task: write for example {self.base}/en/pos@{setup}.")
         known = SETUPS.get(setup)
-        if known is not None and known.marked and known.mixture(self.mixture) != self.mixture:
+        if known is not None and known.in_name and known.mixture(self.mixture) != self.mixture:
             raise UsageError(
                 f"{setup} trains on the source language alone, not on {self.mixture}: "
                 f"write {self.base}/{self.mixture.source.replace('-', '_')}/{self.task}@{setup}."

@@ -27,7 +27,7 @@ class Carrier(str, Enum):
     """The LAs of all the languages of the mixture, one a step, in the mixture's cycle order."""
 
 
-class Reach(str, Enum):
+class TargetCoverage(str, Enum):
     """Of which mixtures a task adapter serves a pair."""
 
     EXACT = "exact"
@@ -42,7 +42,7 @@ class Reach(str, Enum):
 class Setup:
     """One way to carry a task adapter.
 
-    `training` and `inference` None: the bare base. `marked`: the name of the task adapter says the setup, because the
+    `training` and `inference` None: the bare base. `in_name`: the name of the task adapter says the setup, because the
     adapter of the name's mixture is not what carried it (`mbert/en-wo/pos@tlr`). `trains_base`: no task adapter is
     trained but the whole base, with a head.
     """
@@ -51,8 +51,8 @@ class Setup:
     title: str
     training: Carrier | None
     inference: Carrier | None
-    reach: Reach = Reach.EXACT
-    marked: bool = False
+    coverage: TargetCoverage = TargetCoverage.EXACT
+    in_name: bool = False
     trains_base: bool = False
 
     def mixture(self, mixture: Mixture) -> Mixture:
@@ -72,25 +72,25 @@ class Setup:
     def serves(self, trained: Mixture, wanted: Mixture) -> bool:
         """Whether a task adapter of the mixture `trained` is one for who asks for `wanted`."""
         exact = trained == self.mixture(wanted)
-        if self.reach is Reach.EXACT:
+        if self.coverage is TargetCoverage.EXACT:
             return exact
-        return (exact and self.reach is Reach.BOTH) or _holds(trained, wanted)
+        return (exact and self.coverage is TargetCoverage.BOTH) or _holds(trained, wanted)
 
     @property
     def mark(self) -> str | None:
         """The setup's field in the name of its task adapter."""
-        return self.name if self.marked else None
+        return self.name if self.in_name else None
 
 
 _ALL = (
     # Parović et al., NAACL 2022, and the setups it compares.
     Setup("bad-x", "BAD-X", Carrier.MIXTURE, Carrier.MIXTURE),
     Setup("mad-x", "MAD-X", Carrier.SOURCE, Carrier.TARGET),
-    Setup("ma", "MA", Carrier.MIXTURE, Carrier.MIXTURE, reach=Reach.WIDER),
+    Setup("ma", "MA", Carrier.MIXTURE, Carrier.MIXTURE, coverage=TargetCoverage.WIDER),
     # Target language-ready task adapters (the same authors, Findings of ACL 2023).
-    Setup("tlr", "TLR", Carrier.EACH, Carrier.TARGET, reach=Reach.BOTH, marked=True),
-    Setup("ta-only", "TA only", None, None, marked=True),
-    Setup("full", "Full fine-tuning", None, None, marked=True, trains_base=True),
+    Setup("tlr", "TLR", Carrier.EACH, Carrier.TARGET, coverage=TargetCoverage.BOTH, in_name=True),
+    Setup("ta-only", "TA only", None, None, in_name=True),
+    Setup("full", "Full fine-tuning", None, None, in_name=True, trains_base=True),
 )
 
 SETUPS: Mapping[str, Setup] = MappingProxyType({setup.name: setup for setup in _ALL})

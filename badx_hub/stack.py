@@ -17,9 +17,9 @@ from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Registry, Wanted
+from badx_hub.registry import AdapterQuery, Entry, Registry
+from badx_hub.registry.chain import Where
 from badx_hub.registry.lock import resolved
-from badx_hub.registry.places import Where
 from badx_hub.setups import DEFAULT, SETUPS, Carrier, Setup, setup_named
 from badx_hub.tasks import AnyTask, task_named
 
@@ -134,11 +134,11 @@ def load_bilingual_stack(
         IntegrityError: another base, another BA, a missing or changed file, missing weights, not what is locked.
         HubError: a registry on the Hub, named as the first one, cannot be read.
     """
-    wanted = Wanted(pair(source, target, ratio), task, base=base, setup=setup, label=label)
-    places, resolution = resolved(wanted, registry, lock=lock, fallback=fallback, offline=offline)
+    query = AdapterQuery(pair(source, target, ratio), task, base=base, setup=setup, label=label)
+    chain, resolution = resolved(query, registry, lock=lock, fallback=fallback, offline=offline)
     return load_entries(
         resolution.entries,
-        places,
+        chain,
         base=base,
         setup=resolution.setup,
         device=device,
@@ -176,7 +176,7 @@ def load_entries(
     trained_with = last.recipe.get("options")
     task = task_named(str(last.task), {**(trained_with if isinstance(trained_with, dict) else {}), **(options or {})})
     model = _model(found, entries, folders, dtype or torch.float32)
-    task.adopt_head(model, entries[-1].name.module_name)
+    task.patch_head(model, entries[-1].name.module_name)
     return BilingualStack(
         model=model.to(device or default_device()),
         tokenizer=load_tokenizer(found),
@@ -208,10 +208,10 @@ def _check_chain(entries: Sequence[Entry]) -> None:
     expected = [last.parent.digest] if last.parent else []
     found = [entry.manifest.digest for entry in entries[:-1]]
     if expected != found:
-        wanted = expected[0][:12] if expected else "no adapter"
+        query = expected[0][:12] if expected else "no adapter"
         given = found[0][:12] if found else "none"
         raise IntegrityError(
-            f"{entries[-1].name} was trained on {wanted} and would stand on {given}. "
+            f"{entries[-1].name} was trained on {query} and would stand on {given}. "
             "Load the adapter it was trained on, or train it anew on this one."
         )
 

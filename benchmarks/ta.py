@@ -29,13 +29,13 @@ from plain import PARSER_LENGTH, encoded_for_parsing, encoded_for_tagging, fille
 from sized import place, publish_ba, write_base
 from transformers import DataCollatorForTokenClassification, TrainerCallback, TrainingArguments
 
+from badx_hub.data.conllu import Sentence, to_conllu
 from badx_hub.languages import pair
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.models import load_tokenizer
 from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.tasks import task_named
-from badx_hub.tasks.conllu import Sentence, to_conllu
 from badx_hub.tasks.pos import UPOS
 from badx_hub.tasks.relations import UNIVERSAL
 from badx_hub.training.loop import Silent

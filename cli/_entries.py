@@ -9,13 +9,13 @@ from badx_hub.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
-    from badx_hub.registry import Entry, Registry, Resolution, Wanted
+    from badx_hub.registry import AdapterQuery, Entry, Registry, Resolution
 
 COLUMNS = ("name", "kind", "metric", "created", "version")
 _HASH_SHOWN = 7
 
 
-def wanted(
+def query(
     pair: str,
     *,
     task: str | None = None,
@@ -23,26 +23,26 @@ def wanted(
     base: str | None = None,
     ratio: str | None = None,
     label: str | None = None,
-) -> Wanted:
+) -> AdapterQuery:
     """What the pair and its options ask for. Raises UsageError."""
     from badx_hub.languages import Mixture
-    from badx_hub.registry import Wanted
+    from badx_hub.registry import AdapterQuery
 
-    return Wanted(Mixture.parse(pair).with_ratio(ratio), task, base=base, setup=setup, label=label)
+    return AdapterQuery(Mixture.parse(pair).with_ratio(ratio), task, base=base, setup=setup, label=label)
 
 
-def find(registry: Registry, asked: Wanted) -> Resolution:
+def find(registry: Registry, asked: AdapterQuery) -> Resolution:
     """The newest entry that is asked for, with the one under it."""
-    from badx_hub.registry import places
+    from badx_hub.registry import chain
 
-    return places.find(places.Places([registry]), asked)
+    return chain.find(chain.RegistryChain([registry]), asked)
 
 
 def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName:
     """The adapter that a full name, or a pair with options, means in this registry."""
     if "/" not in text:
         given = {key: value for key, value in options.items() if value is not None}
-        return find(registry, wanted(text, **given)).entry.name
+        return find(registry, query(text, **given)).entry.name
     from badx_hub.names import AdapterName
 
     if any(value is not None for value in options.values()):

@@ -11,8 +11,8 @@ from badx_hub.errors import UsageError
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
     from badx_hub.registry import Registry
-    from badx_hub.registry.hub import HubRegistry
-    from badx_hub.registry.hub_push import PushOptions
+    from badx_hub.registry.hub.publish import PushOptions
+    from badx_hub.registry.hub.registry import HubRegistry
 
 PREFIX = "hf:"
 
@@ -26,7 +26,7 @@ def open_hub(
     owner: str | None, *, revision: str | None = None, offline: bool = False, options: PushOptions | None = None
 ) -> HubRegistry:
     """The namespace on the Hub; notes go to stderr."""
-    from badx_hub.registry.hub import HubRegistry
+    from badx_hub.registry.hub.registry import HubRegistry
 
     return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_output.note)
 

@@ -13,7 +13,7 @@ from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 
 
-class Setup(str, Enum):
+class SetupName(str, Enum):
     """What carries the task adapter; the values are those of `badx_hub.setups.SETUPS`."""
 
     BAD_X = "bad-x"
@@ -49,7 +49,7 @@ NameArgument = Annotated[
 TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 RequiredTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 SetupOption = Annotated[
-    Setup, typer.Option("--setup", help="Which adapters a task adapter stands on, in training and at inference.")
+    SetupName, typer.Option("--setup", help="Which adapters a task adapter stands on, in training and at inference.")
 ]
 BaseOption = Annotated[
     str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")

@@ -10,26 +10,26 @@ from badx_hub.cli import _output
 
 if TYPE_CHECKING:
     from badx_hub.cli._options import Fallback
-    from badx_hub.registry import Resolution, Wanted
-    from badx_hub.registry.places import Places
+    from badx_hub.registry import AdapterQuery, Resolution
+    from badx_hub.registry.chain import RegistryChain
     from badx_hub.stack import BilingualStack
 
 
 def open_and_find(
     registry: str | None,
-    asked: Wanted,
+    asked: AdapterQuery,
     *,
     lock: Path | None = None,
     fallback: Fallback | None = None,
     offline: bool = False,
-) -> tuple[Places, Resolution]:
+) -> tuple[RegistryChain, Resolution]:
     """The registries, and what is asked for in them; nothing heavy is loaded yet.
 
     What serves in place of the pair's own adapter, and what comes from the Hub, is said on stderr.
     """
     from badx_hub.registry.lock import resolved
 
-    places, resolution = resolved(
+    chain, resolution = resolved(
         asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
     )
     if resolution.setup != asked.setup and resolution.carrier is not None:
@@ -41,11 +41,11 @@ def open_and_find(
     for entry in resolution.entries:
         if entry.location.startswith("hf:"):
             _output.note(f"using {entry.location}")
-    return places, resolution
+    return chain, resolution
 
 
 def load(
-    places: Places,
+    chain: RegistryChain,
     resolution: Resolution,
     base: str | None,
     *,
@@ -56,7 +56,7 @@ def load(
     from badx_hub.stack import load_entries
 
     return load_entries(
-        resolution.entries, places, base=folder_of(base), setup=resolution.setup, offline=offline, options=options
+        resolution.entries, chain, base=folder_of(base), setup=resolution.setup, offline=offline, options=options
     )
 
 

@@ -24,7 +24,7 @@ from badx_hub.cli._options import (
 from badx_hub.cli._output import Format, Table
 
 if TYPE_CHECKING:
-    from badx_hub.evaluation.compare import Average, Compared, Comparison, Missing, Run
+    from badx_hub.evaluation.compare import Average, Compared, Comparison, Missing, SystemRun
 
 _NONE = "-"
 
@@ -84,7 +84,7 @@ def compare(
     _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
 
 
-def _announce(run: Run) -> None:
+def _announce(run: SystemRun) -> None:
     _output.note(f"evaluating {run.name}, seed {run.seed}")
 
 

@@ -19,7 +19,7 @@ from badx_hub.cli._options import (
     RatioOption,
     RegistryOption,
     RequiredTaskOption,
-    Setup,
+    SetupName,
     SetupOption,
     Split,
     TaskOptionsOption,
@@ -31,8 +31,8 @@ from badx_hub.errors import UsageError
 if TYPE_CHECKING:
     from badx_hub.cli._options import Fallback
     from badx_hub.evaluation import Evaluation
-    from badx_hub.registry import Entry, Wanted
-    from badx_hub.registry.places import Places
+    from badx_hub.registry import AdapterQuery, Entry
+    from badx_hub.registry.chain import RegistryChain
 
 
 def evaluate(
@@ -43,7 +43,7 @@ def evaluate(
         typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
     ],
     split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = Split.TEST,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     base: BaseOption = None,
     ratio: RatioOption = None,
     label: LabelOption = None,
@@ -66,7 +66,7 @@ def evaluate(
     All of the data counts. --format quiet prints one metric a line, as a fraction. With --record the scores stand in
     the manifest and on the card of a new version, which is what push publishes.
     """
-    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     from badx_hub.tasks import task_named
 
     options = task_options(option)
@@ -99,7 +99,9 @@ def evaluate(
     )
 
 
-def _recorded_language(language: str | None, asked: Wanted, registry: str | None, fallback: Fallback | None) -> str:
+def _recorded_language(
+    language: str | None, asked: AdapterQuery, registry: str | None, fallback: Fallback | None
+) -> str:
     """The language whose scores are recorded; what cannot be recorded is refused before anything is computed."""
     from badx_hub.languages import normalise
 
@@ -114,10 +116,10 @@ def _recorded_language(language: str | None, asked: Wanted, registry: str | None
     return asked.mixture.targets[0]
 
 
-def _record(done: Evaluation, places: Places, language: str) -> Entry:
+def _record(done: Evaluation, chain: RegistryChain, language: str) -> Entry:
     from badx_hub.evaluation.record import record
 
-    recorded = record(done, places, language=language)
+    recorded = record(done, chain, language=language)
     if recorded.already:
         _output.note(f"These very scores are in {recorded.entry.name} {recorded.entry.version} already.")
     else:

@@ -18,7 +18,7 @@ from badx_hub.cli._options import (
     RatioOption,
     RegistryOption,
     RequiredTaskOption,
-    Setup,
+    SetupName,
     SetupOption,
 )
 from badx_hub.cli._output import Format, Table
@@ -30,7 +30,7 @@ def lock(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The lock file; other stacks in it stay.")
     ] = Path("badx.lock"),
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     base: BaseOption = None,
     ratio: RatioOption = None,
     label: LabelOption = None,
@@ -45,9 +45,9 @@ def lock(
     """
     from badx_hub.registry.lock import lock_stack, write_lock
 
-    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    places, resolution = _stack.open_and_find(registry, asked, fallback=fallback, offline=offline)
-    stack = lock_stack(asked, resolution, places, registry=registry)
+    asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    chain, resolution = _stack.open_and_find(registry, asked, fallback=fallback, offline=offline)
+    stack = lock_stack(asked, resolution, chain, registry=registry)
     write_lock(output, stack)
     rows = [(one.name, one.version, one.digest[:12]) for one in stack.adapters]
     _output.show(

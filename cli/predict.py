@@ -24,7 +24,7 @@ from badx_hub.cli._options import (
     RatioOption,
     RegistryOption,
     RequiredTaskOption,
-    Setup,
+    SetupName,
     SetupOption,
     TaskOptionsOption,
     task_options,
@@ -59,7 +59,7 @@ def predict(
     output: Annotated[
         Output, typer.Option("--output", help="tsv: a word and its label a line; for nli, a pair and its label.")
     ] = Output.TSV,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     base: BaseOption = None,
     ratio: RatioOption = None,
     label: LabelOption = None,
@@ -76,7 +76,7 @@ def predict(
     """
     from badx_hub.tasks import task_named
 
-    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     options = task_options(option)
     chosen = task_named(task, options)
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
@@ -108,7 +108,7 @@ def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) 
             if task.reads_conllu:  # a row a word
                 _output.write("")
         elif (sentence := task.sentence(example, prediction)) is not None:
-            from badx_hub.tasks.conllu import to_conllu
+            from badx_hub.data.conllu import to_conllu
 
             _output.write(to_conllu(sentence).removesuffix("\n"))
 
@@ -117,7 +117,7 @@ def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, 
     if text is not None and file is not None:
         raise UsageError("TEXT and --file are both given. Leave one out.")
     if file is not None and file.name.endswith((".conllu", ".conllu.gz")):
-        from badx_hub.tasks.conllu import read_conllu
+        from badx_hub.data.conllu import read_conllu
 
         if not task.reads_conllu:
             raise UsageError(f"{task.name} reads no CoNLL-U. Give lines with a premise, a tab and a hypothesis.")

@@ -19,7 +19,7 @@ from badx_hub.cli._options import (
     RatioOption,
     RegistryOption,
     RevisionOption,
-    Setup,
+    SetupName,
     SetupOption,
     TaskOption,
     VersionOption,
@@ -29,7 +29,7 @@ from badx_hub.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
-    from badx_hub.registry import Entry, Problem, Registry, Report
+    from badx_hub.registry import Entry, Problem, Registry, VerificationReport
 
 
 def list_adapters(
@@ -68,7 +68,7 @@ def info(
     task: TaskOption = None,
     base: BaseOption = None,
     ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     label: LabelOption = None,
     version: VersionOption = None,
     registry: RegistryOption = None,
@@ -138,7 +138,7 @@ def remove(
     task: TaskOption = None,
     base: BaseOption = None,
     ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     label: LabelOption = None,
     version: VersionOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -167,10 +167,10 @@ def remove(
 
 
 def options(
-    task: str | None, base: str | None, ratio: str | None, setup: Setup, label: str | None
+    task: str | None, base: str | None, ratio: str | None, setup: SetupName, label: str | None
 ) -> dict[str, str | None]:
     """The options as given, for `_entries.name_of`: the default setup counts as none."""
-    given = None if setup is Setup.BAD_X else setup.value
+    given = None if setup is SetupName.BAD_X else setup.value
     return {"task": task, "base": base, "ratio": ratio, "setup": given, "label": label}
 
 
@@ -219,7 +219,7 @@ def _version(registry: Registry, name: AdapterName, version: str | None) -> str 
     return _entries.version_named(tuple(one.version for one in found), name, version)
 
 
-def _checked(report: Report) -> dict[str, Any]:
+def _checked(report: VerificationReport) -> dict[str, Any]:
     faults = [f"{fault.name} is {fault.state}" for fault in report.faults]
     faults += [f"{ref.name} ({ref.digest[:12]}), on which it stands, is not here" for ref in report.missing]
     return {

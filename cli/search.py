@@ -33,9 +33,9 @@ def search(
     """
     from badx_hub.languages import normalise
     from badx_hub.registry import open_registry
-    from badx_hub.registry.hub import Query
+    from badx_hub.registry.hub.registry import RepoFilter
 
-    query = Query(normalise(source) if source else None, normalise(target) if target else None, task, base)
+    query = RepoFilter(normalise(source) if source else None, normalise(target) if target else None, task, base)
     hub = _hub.open_hub(org, offline=offline)
     own = open_registry(registry)
     first = (page - 1) * limit

@@ -17,7 +17,7 @@ from badx_hub.cli._options import (
     RatioOption,
     RegistryOption,
     RevisionOption,
-    Setup,
+    SetupName,
     SetupOption,
     TaskOption,
 )
@@ -27,8 +27,8 @@ from badx_hub.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
-    from badx_hub.registry.hub import HubRegistry
-    from badx_hub.registry.hub_push import Plan
+    from badx_hub.registry.hub.publish import PushPlan
+    from badx_hub.registry.hub.registry import HubRegistry
 
 
 def push(
@@ -37,7 +37,7 @@ def push(
     task: TaskOption = None,
     base: BaseOption = None,
     ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     label: LabelOption = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     revision: RevisionOption = None,
@@ -64,7 +64,7 @@ def push(
     if owner is None:
         _transfer(entry, source, open_registry(to), format)
         return
-    from badx_hub.registry.hub_push import PushOptions
+    from badx_hub.registry.hub.publish import PushOptions
 
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
@@ -88,7 +88,7 @@ def pull(
     task: TaskOption = None,
     base: BaseOption = None,
     ratio: RatioOption = None,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     label: LabelOption = None,
     revision: RevisionOption = None,
     offline: OfflineOption = False,
@@ -141,7 +141,7 @@ def _itself(done: Transferred, entry: Entry) -> Entry:
     return next(one for one in (*done.copied, *done.already) if one.name == entry.name)
 
 
-def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[Plan]:
+def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[PushPlan]:
     """What a push would do, first the adapters that it was trained on, as far as the Hub lacks them."""
     from badx_hub.registry.transfer import carrier_of
 
@@ -150,7 +150,7 @@ def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[Plan]:
     return [hub.plan(source.fetch(one)) for one in (*under, entry)]
 
 
-def _show_plans(plans: list[Plan], format: Format) -> None:
+def _show_plans(plans: list[PushPlan], format: Format) -> None:
     rows = [(plan.repo, one.name, f"{one.size:,}") for plan in plans if not plan.already for one in plan.uploads]
     rows += [(plan.repo, name, "deleted") for plan in plans if not plan.already for name in plan.deletes]
     for plan in plans:
@@ -163,7 +163,7 @@ def _show_plans(plans: list[Plan], format: Format) -> None:
     )
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: PushPlan) -> str:
     if plan.already:
         return f"{plan.repo}: this version is there already; nothing to do."
     made = "would be created" if plan.creates else "is there"
@@ -171,7 +171,7 @@ def _summary(plan: Plan) -> str:
     return f"{plan.repo}@{plan.revision} {made}{kept}. Nothing was changed (--dry-run)."
 
 
-def _plan_document(plan: Plan) -> dict[str, Any]:
+def _plan_document(plan: PushPlan) -> dict[str, Any]:
     return {
         "repo": plan.repo,
         "revision": plan.revision,

@@ -19,10 +19,10 @@ from badx_hub.cli._output import Format, Table
 from badx_hub.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from badx_hub.grid.costs import Cost
+    from badx_hub.grid.costs import StepEstimate
     from badx_hub.grid.plan import Step
-    from badx_hub.grid.run import Outcome
-    from badx_hub.grid.work import Seen, Workplace
+    from badx_hub.grid.run import StepOutcome
+    from badx_hub.grid.runner import StepStatus, StudyRunner
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Many runs from one file: plan, run, report.")
 
@@ -54,7 +54,7 @@ def plan(
     from badx_hub.grid.costs import cost_of, rates_of
 
     place = _workplace(file, registry, results)
-    found = place.look_at_all()
+    found = place.statuses()
     base = place.base()
     rates = rates_of(place.entries(), base.ref.digest) if base else {}
     costs = {seen.step.name: cost_of(seen, place.study, rates) for seen in found}
@@ -119,7 +119,7 @@ def report(
     from badx_hub.grid.report import write_report
 
     place = _workplace(file, registry, results)
-    found = place.look_at_all()
+    found = place.statuses()
     scores = [seen.result for seen in found if seen.result is not None]
     missing = [seen.step.name for seen in found if seen.step.kind == "evaluate" and seen.result is None]
     if not scores:
@@ -153,7 +153,7 @@ class _Lines:
         """Say which step begins."""
         _output.note(f"[{self.number + 1}/{self.steps}] {step.kind.value} {step.name}")
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: StepOutcome) -> None:
         """Say how it ended."""
         self.number += 1
         reason = f": {outcome.reason}" if outcome.reason else ""
@@ -163,14 +163,14 @@ class _Lines:
             traceback.print_exception(outcome.error)
 
 
-def _workplace(file: Path, registry: str | None, results: Path | None) -> Workplace:
+def _workplace(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
     from badx_hub.grid.study import load_study
     from badx_hub.registry import open_registry
 
     study, found = load_study(file), open_registry(registry)
-    from badx_hub.grid.work import Workplace
+    from badx_hub.grid.runner import StudyRunner
 
-    return Workplace(study, found, results)
+    return StudyRunner(study, found, results)
 
 
 def _reporter(format: Format) -> Any:
@@ -181,7 +181,7 @@ def _reporter(format: Format) -> Any:
     return reporter()
 
 
-def _tree(place: Workplace, found: Sequence[Seen], costs: dict[str, Cost | None]) -> Table:
+def _tree(place: StudyRunner, found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> Table:
     seen_by_name = {seen.step.name: seen for seen in found}
     rows = []
     for mark, step, above in _branches(place.steps):
@@ -210,13 +210,13 @@ def _branches(
     return rows
 
 
-def _progress(seen: Seen, cost: Cost | None) -> str:
+def _progress(seen: StepStatus, cost: StepEstimate | None) -> str:
     if cost is None:
         return ""
     return f"{seen.resumed:,}/{cost.steps:,}" if seen.resumed else f"{cost.steps:,}"
 
 
-def _remark(seen: Seen, above: tuple[str, ...]) -> str:
+def _remark(seen: StepStatus, above: tuple[str, ...]) -> str:
     """The score of an evaluation that is done; what another step needs besides those it stands under."""
     if seen.result is not None:
         return f"{seen.result.metric} {_entries.figure(seen.result.metric, seen.result.metrics[seen.result.metric])}"
@@ -224,7 +224,7 @@ def _remark(seen: Seen, above: tuple[str, ...]) -> str:
     return f"and {', '.join(more)}" if more and not _is_done(seen) else ""
 
 
-def _totals(found: Sequence[Seen], costs: dict[str, Cost | None]) -> Table:
+def _totals(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> Table:
     rows = []
     for total in _sums(found, costs):
         unknown = f"{total['unknown']} unknown" if total["unknown"] else ""
@@ -235,7 +235,7 @@ def _totals(found: Sequence[Seen], costs: dict[str, Cost | None]) -> Table:
     return Table(columns, tuple(rows), numbers=columns[1:])
 
 
-def _sums(found: Sequence[Seen], costs: dict[str, Cost | None]) -> list[dict[str, Any]]:
+def _sums(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> list[dict[str, Any]]:
     sums = []
     for kind in dict.fromkeys(seen.step.kind for seen in found):
         ours = [seen for seen in found if seen.step.kind is kind]
@@ -254,7 +254,7 @@ def _sums(found: Sequence[Seen], costs: dict[str, Cost | None]) -> list[dict[str
     return sums
 
 
-def _document(place: Workplace, found: Sequence[Seen], costs: dict[str, Cost | None]) -> dict[str, Any]:
+def _document(place: StudyRunner, found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> dict[str, Any]:
     return {
         "study": place.study.name,
         "base": place.study.base,
@@ -265,7 +265,7 @@ def _document(place: Workplace, found: Sequence[Seen], costs: dict[str, Cost | N
     }
 
 
-def _record(seen: Seen, cost: Cost | None) -> dict[str, Any]:
+def _record(seen: StepStatus, cost: StepEstimate | None) -> dict[str, Any]:
     return {
         "name": seen.step.name,
         "kind": seen.step.kind.value,
@@ -280,7 +280,7 @@ def _record(seen: Seen, cost: Cost | None) -> dict[str, Any]:
     }
 
 
-def _tell_reasons(found: Sequence[Seen]) -> None:
+def _tell_reasons(found: Sequence[StepStatus]) -> None:
     """Why steps are blocked, and what is not here yet; each reason once."""
     told: dict[str, list[str]] = {}
     for seen in found:
@@ -290,12 +290,12 @@ def _tell_reasons(found: Sequence[Seen]) -> None:
         _output.warning(f"{_some(names)}: {reason}")
 
 
-def _ends(outcomes: Sequence[Outcome]) -> Table:
+def _ends(outcomes: Sequence[StepOutcome]) -> Table:
     rows = tuple((outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes)
     return Table(("step", "end", "time"), rows, numbers=("time",))
 
 
-def _ended(outcome: Outcome) -> dict[str, Any]:
+def _ended(outcome: StepOutcome) -> dict[str, Any]:
     return {
         "name": outcome.step.name,
         "kind": outcome.step.kind.value,
@@ -305,7 +305,7 @@ def _ended(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _is_done(seen: Seen) -> bool:
+def _is_done(seen: StepStatus) -> bool:
     return seen.state.value == "done"
 
 

@@ -18,7 +18,7 @@ from badx_hub.cli._options import (
     PairArgument,
     RatioOption,
     RegistryOption,
-    Setup,
+    SetupName,
     SetupOption,
     TaskOptionsOption,
     task_options,
@@ -42,7 +42,7 @@ def train(
     task: Annotated[
         str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")
     ] = None,
-    setup: SetupOption = Setup.BAD_X,
+    setup: SetupOption = SetupName.BAD_X,
     base: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +107,7 @@ def train(
     from badx_hub.recipes import load_recipe
     from badx_hub.registry import open_registry
 
-    asked = _entries.wanted(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     mixture = asked.mixture
     texts = _texts(text or [], mixture)
     _check_flags(task, texts, data, option)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from badx_hub.data.pairs import LABELS as CLASSES
 from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry
-from badx_hub.tasks.pairs import LABELS as CLASSES
 from badx_hub.tasks.pos import UPOS
 from badx_hub.tasks.relations import UNIVERSAL
 

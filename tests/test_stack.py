@@ -10,7 +10,7 @@ import pytest
 from badx_hub import load_bilingual_stack
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import pair
-from badx_hub.registry import Entry, LocalRegistry, Wanted
+from badx_hub.registry import AdapterQuery, Entry, LocalRegistry
 from badx_hub.registry.lock import lock_stack, resolved, write_lock
 from badx_hub.stack import BilingualStack, load_entries
 from tests.made import made
@@ -136,9 +136,9 @@ def test_a_lock_loads_the_old_version_and_nothing_else(adapters: Adapters, tmp_p
     own, lock = LocalRegistry(tmp_path / "own"), tmp_path / "badx.lock"
     ba = made(own, adapters.base, "tiny/en-wo", seed=5)
     old = made(own, adapters.base, "tiny/en-wo/pos", seed=6, on=ba)
-    wanted = Wanted(pair("en", "wo"), "pos")
-    places, resolution = resolved(wanted, own)
-    write_lock(lock, lock_stack(wanted, resolution, places))
+    query = AdapterQuery(pair("en", "wo"), "pos")
+    chain, resolution = resolved(query, own)
+    write_lock(lock, lock_stack(query, resolution, chain))
     before = load(adapters, "wo", registry=own, lock=lock).predict(SENTENCES)
     newer = made(own, adapters.base, "tiny/en-wo/pos", seed=7, on=ba, day=2)
     assert load(adapters, "wo", registry=own).entries[-1] == newer

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Keys = NDArray[np.uint64]
 
 
-class Seen:
+class SeenLines:
     """The lines met so far, as 64-bit fingerprints in sorted runs: 8 bytes a line instead of a set's 80."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def fingerprints(texts: Sequence[str]) -> Keys:
     return np.frombuffer(data, dtype=np.uint64)
 
 
-def clean(lines: Sequence[str], counts: Counter[str], seen: Seen) -> list[str]:
+def clean(lines: Sequence[str], counts: Counter[str], seen: SeenLines) -> list[str]:
     """Strip ``lines`` and drop the empty ones and those that ``seen`` knows already.
 
     Adds to ``counts``: ``lines`` (read), ``nul`` (NUL characters removed), ``empty`` and ``duplicates``

@@ -71,10 +71,10 @@ def mask_tokens(
         chosen.view(-1)[draws.argmin()] = True
     positions = chosen.flatten().nonzero().squeeze(1)
     labels = ids.flatten()[positions]
-    fate = torch.rand(positions.shape, generator=generator, device=ids.device)
+    draw = torch.rand(positions.shape, generator=generator, device=ids.device)
     random_ids = _random_ordinary_ids(positions.numel(), specials, vocab_size, generator).to(ids)
-    seen = torch.where(fate < REPLACED_BY_MASK, mask_id, labels)
-    seen = torch.where(fate >= 1 - REPLACED_BY_RANDOM, random_ids, seen)
+    seen = torch.where(draw < REPLACED_BY_MASK, mask_id, labels)
+    seen = torch.where(draw >= 1 - REPLACED_BY_RANDOM, random_ids, seen)
     input_ids = ids.flatten().clone()
     input_ids[positions] = seen
     return MaskedBatch(input_ids.view(ids.shape), positions, labels)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from badx_hub.corpora.cleaning import Keys, Seen, clean, fingerprints
+from badx_hub.corpora.cleaning import Keys, SeenLines, clean, fingerprints
 from badx_hub.corpora.sources import Source
 from badx_hub.errors import DataError, UsageError
 from badx_hub.storage import atomic_folder, canonical_json, digest_of, home
@@ -295,7 +295,7 @@ class _Packer:
         self._shard_blocks = shard_blocks
         self._lines = source.lines()
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
-        self._seen = Seen()
+        self._seen = SeenLines()
         self._train = _Stream(rules.first, length)
         self._held = _Stream(rules.first, length)
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from badx_hub import languages
-from badx_hub.corpora.rows import HUB_PREFIX as HUB_PREFIX
-from badx_hub.corpora.rows import first_line, open_rows, parsed
+from badx_hub.data.rows import HUB_PREFIX as HUB_PREFIX
+from badx_hub.data.rows import first_line, open_rows, parsed
 from badx_hub.demo import embedded
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
@@ -251,7 +251,7 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 
 def _conllu_lines(path: Path) -> Iterator[str]:
-    from badx_hub.tasks.conllu import read_conllu
+    from badx_hub.data.conllu import read_conllu
 
     for sentence in read_conllu(path):
         yield sentence.text or " ".join(sentence.words)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.metrics import Scores
 
 
@@ -16,7 +16,7 @@ class Evaluation:
     """Scores of a stack on one split.
 
     `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
-    predictions. `tallies` has the (gains, stakes) of each example (`Task.tally`), for tests of significance.
+    predictions. `tallies` has the (gains, stakes) of each example (`Task.counts`), for tests of significance.
     `carrier` is the language-side adapter under the task adapter.
     """
 
@@ -56,5 +56,5 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         references=references,
         setup=stack.setup,
         carrier=stack.carrier,
-        tallies=tuple(stack.task.tally(*pair) for pair in zip(examples, predictions, strict=True)),
+        tallies=tuple(stack.task.counts(*pair) for pair in zip(examples, predictions, strict=True)),
     )

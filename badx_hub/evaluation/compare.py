@@ -9,17 +9,17 @@ from itertools import chain
 from statistics import fmean, stdev
 from typing import Any
 
+from badx_hub.data.splits import Split
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Cost, Result, result_of
-from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_tallies, pooled
+from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, pooled
 from badx_hub.languages import Mixture
-from badx_hub.registry import Resolution, Wanted
-from badx_hub.registry.places import Places, Where, find, open_places
+from badx_hub.registry import AdapterQuery, Resolution
+from badx_hub.registry.chain import RegistryChain, Where, find, open_chain
 from badx_hub.registry.resolve import training_commands
-from badx_hub.setups import Reach, setup_named
+from badx_hub.setups import TargetCoverage, setup_named
 from badx_hub.stack import load_entries
-from badx_hub.tasks.files import Split
 from badx_hub.training.runs import seed_label
 
 
@@ -75,19 +75,19 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Run:
+class SystemRun:
     """One run to compare: what to look for, and its seed."""
 
-    wanted: Wanted
+    query: AdapterQuery
     seed: int
 
     @property
     def name(self) -> str:
         """The setup with its ratio: "bad-x@5:1"."""
-        return contender(self.wanted.setup, self.wanted.mixture)
+        return system_name(self.query.setup, self.query.mixture)
 
 
-def contender(setup: str, mixture: Mixture) -> str:
+def system_name(setup: str, mixture: Mixture) -> str:
     """What a setup at the ratio of `mixture` is called in comparisons: "bad-x" if 1:1, else "bad-x@5:1"."""
     _, at, ratio = str(mixture).partition("@")
     return f"{setup}{at}{ratio}"
@@ -95,7 +95,7 @@ def contender(setup: str, mixture: Mixture) -> str:
 
 def runs_of(
     mixture: Mixture, task: str, setups: Iterable[str], *, seeds: int = 1, base: str | None = None
-) -> tuple[Run, ...]:
+) -> tuple[SystemRun, ...]:
     """Seeds 1 to `seeds` of each setup, each run once.
 
     Args:
@@ -109,14 +109,14 @@ def runs_of(
     if not chosen:
         raise UsageError("There is nothing to compare. Name setups, such as bad-x,mad-x,ta-only.")
     return tuple(
-        Run(Wanted(one, task, base=base, setup=setup, label=seed_label(seed)), seed)
+        SystemRun(AdapterQuery(one, task, base=base, setup=setup, label=seed_label(seed)), seed)
         for setup, one in chosen
         for seed in range(1, seeds + 1)
     )
 
 
 def compare(
-    runs: Sequence[Run],
+    runs: Sequence[SystemRun],
     data: str,
     *,
     baseline: str | None = None,
@@ -126,7 +126,7 @@ def compare(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 32,
-    before: Callable[[Run], None] | None = None,
+    before: Callable[[SystemRun], None] | None = None,
 ) -> Comparison:
     """Evaluate the runs that are there, one after the other, and summarise them; what is missing stops nobody.
 
@@ -144,18 +144,18 @@ def compare(
     """
     target = _target(runs)
     named = baseline_named(runs, baseline)
-    places = open_places(registry, offline=offline)
-    found, missing = _located(runs, places)
+    chain = open_chain(registry, offline=offline)
+    found, missing = _located(runs, chain)
     results = []
     for run, resolution in found:
         if before:
             before(run)
         stack = load_entries(
-            resolution.entries, places, base=base, setup=resolution.setup, offline=offline, options=options
+            resolution.entries, chain, base=base, setup=resolution.setup, offline=offline, options=options
         )
         done = evaluate(stack, data, split=split, batch_size=batch_size)
-        metric, mixture = stack.task.selection_metric, str(run.wanted.mixture)
-        results.append(result_of(done, stack.entries, places, mixture=mixture, target=target, metric=metric))
+        metric, mixture = stack.task.selection_metric, str(run.query.mixture)
+        results.append(result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric))
         # A model refers to itself: without a collection the next one would be loaded beside it.
         del stack
         gc.collect()
@@ -194,14 +194,14 @@ def summarise(
     )
 
 
-def baseline_named(runs: Sequence[Run], baseline: str | None) -> str:
-    """The baseline asked for, as `contender` writes it; default that of the first run. Raises UsageError."""
+def baseline_named(runs: Sequence[SystemRun], baseline: str | None) -> str:
+    """The baseline asked for, as `system_name` writes it; default that of the first run. Raises UsageError."""
     names = dict.fromkeys(run.name for run in runs)
     if baseline is None:
         return next(iter(names))
     setup, at, ratio = baseline.partition("@")
-    mixture = runs[0].wanted.mixture
-    name = contender(setup, mixture.with_ratio(ratio)) if at else baseline
+    mixture = runs[0].query.mixture
+    name = system_name(setup, mixture.with_ratio(ratio)) if at else baseline
     if name not in names:
         raise UsageError(f"The baseline {baseline!r} is not among what is compared. Choose one of: {', '.join(names)}.")
     return name
@@ -212,7 +212,7 @@ def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
     name, at, ratio = text.strip().partition("@")
     setup, plain = setup_named(name), Mixture(tuple((language, 1) for language in mixture.languages))
     asked = mixture.with_ratio(ratio) if at else mixture
-    is_other_mixtures = setup.reach is Reach.WIDER and mixture.kind != "multilingual"
+    is_other_mixtures = setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual"
     if setup.mixture(asked) == asked and not is_other_mixtures:
         return name, asked
     if at:
@@ -220,22 +220,24 @@ def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
     return name, plain
 
 
-def _target(runs: Sequence[Run]) -> str:
-    targets = {target for run in runs for target in run.wanted.mixture.targets}
+def _target(runs: Sequence[SystemRun]) -> str:
+    targets = {target for run in runs for target in run.query.mixture.targets}
     if len(targets) != 1:
         raise UsageError(f"A comparison is about one target, got {', '.join(sorted(targets)) or 'none'}. Name a pair.")
     return targets.pop()
 
 
-def _located(runs: Sequence[Run], places: Places) -> tuple[list[tuple[Run, Resolution]], tuple[Missing, ...]]:
+def _located(
+    runs: Sequence[SystemRun], chain: RegistryChain
+) -> tuple[list[tuple[SystemRun, Resolution]], tuple[Missing, ...]]:
     """The runs that are there with what they are made of, and the others. Raises NotFoundError if there are none."""
     found, missing = [], []
     for run in runs:
         try:
-            found.append((run, find(places, run.wanted)))
+            found.append((run, find(chain, run.query)))
         except NotFoundError as error:
-            pool = [entry for offer in places.read(run.wanted) for entry in offer.entries]
-            missing.append(Missing(run.name, run.seed, str(error), training_commands(pool, run.wanted)))
+            pool = [entry for offer in chain.read(run.query) for entry in offer.entries]
+            missing.append(Missing(run.name, run.seed, str(error), training_commands(pool, run.query)))
     if not found:
         names = ", ".join(dict.fromkeys(run.name for run in runs))
         commands = ", then ".join(f"`{command}`" for command in commands_of(missing))
@@ -252,7 +254,7 @@ def _grouped(results: Sequence[Result]) -> dict[str, tuple[Result, ...]]:
     _refuse_unlike(results)
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(contender(result.setup, Mixture.parse(result.mixture)), []).append(result)
+        groups.setdefault(system_name(result.setup, Mixture.parse(result.mixture)), []).append(result)
     for name, group in groups.items():
         if len({result.mixture for result in group}) > 1:
             raise UsageError(f"{name} is there for several sets of languages. Compare those of one.")
@@ -279,7 +281,7 @@ def _averages(group: Sequence[Result]) -> dict[str, Average]:
 
 
 def _difference(ours: Sequence[Result], theirs: Sequence[Result], resamples: int) -> Difference:
-    return compare_tallies(
+    return compare_counts(
         pooled([result.tallies for result in ours], times=len(theirs)),
         pooled([result.tallies for result in theirs], times=len(ours)),
         resamples=resamples,

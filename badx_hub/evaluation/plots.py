@@ -14,7 +14,7 @@ from itertools import cycle
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.evaluation.board import Board, metric_title, parts_of, share_of_source, task_title, titles
+from badx_hub.evaluation.result_table import ResultTable, metric_title, parts_of, share_of_source, task_title, titles
 from badx_hub.evaluation.tables import POINTS
 from badx_hub.languages import Mixture, name_of
 from badx_hub.names import AdapterName
@@ -56,7 +56,7 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
-def ratio_figure(boards: Iterable[Board]) -> Figure | None:
+def ratio_figure(boards: Iterable[ResultTable]) -> Figure | None:
     """Each task's main metric by ratio, from target-heavy to source-heavy, averaged over languages.
 
     As the gain over the baseline, if every task has it. None unless some language has a setup at two ratios or more.
@@ -82,25 +82,25 @@ def ratio_figure(boards: Iterable[Board]) -> Figure | None:
     return _laid_out(figure)
 
 
-def gains_figure(board: Board) -> Figure | None:
+def gains_figure(board: ResultTable) -> Figure | None:
     """A heat map of the main metric's gain over the baseline: a row a language, a column a setup.
 
     None below two cells.
     """
-    gains = {
+    numerator = {
         (target, name): POINTS * gain
-        for name in board.rivals
+        for name in board.systems_compared
         for target in board.common([name, board.baseline])
         if (gain := board.gain(name, board.metric, [target])) is not None
     }
-    if len(gains) < 2:
+    if len(numerator) < 2:
         return None
-    targets = [target for target in board.targets if any(cell[0] == target for cell in gains)]
-    names = [name for name in board.rivals if any(cell[1] == name for cell in gains)]
+    targets = [target for target in board.targets if any(cell[0] == target for cell in numerator)]
+    names = [name for name in board.systems_compared if any(cell[1] == name for cell in numerator)]
     called = titles(board.names)
     width, height = 1.6 + 0.8 * len(names), 0.9 + 0.34 * len(targets)
     figure, (axes,) = _figure(1, height=height, width=width)
-    _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
+    _heat(axes, [[numerator.get((target, name)) for name in names] for target in targets])
     axes.set_xticks(range(len(names)), [called[name].replace(" ", "\n", 1) for name in names])
     axes.set_yticks(range(len(targets)), [name_of(target) for target in targets])
     return _laid_out(figure)
@@ -179,7 +179,7 @@ def _laid_out(figure: Figure) -> Figure:
     return figure
 
 
-def _swept(board: Board) -> Mapping[str, tuple[str, ...]]:
+def _swept(board: ResultTable) -> Mapping[str, tuple[str, ...]]:
     """The names of each setup that was run at several ratios of two languages, for one language at least."""
     found: dict[str, list[str]] = {}
     for name in board.names:
@@ -189,7 +189,7 @@ def _swept(board: Board) -> Mapping[str, tuple[str, ...]]:
     return {setup: tuple(names) for setup, names in found.items() if len(names) > 1 and board.common(names)}
 
 
-def _by_ratio(board: Board, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
+def _by_ratio(board: ResultTable, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
     """In points; averages over the languages that have all ratios, and the baseline if it is needed."""
     targets = board.common([*names, board.baseline] if relative else names)
     below = board.average(board.baseline, board.metric, targets) if relative else None

@@ -14,7 +14,7 @@ from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
 from badx_hub.manifest import CARD_FILE, EvaluationRef, Manifest, ManifestDraft, utc_now
 from badx_hub.registry import Entry, Registry
-from badx_hub.registry.places import Places
+from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import newest
 
@@ -49,7 +49,7 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
             f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
             "than its own. Leave --record out, or train the pair's own adapter."
         )
-    target = next(registry.registries) if isinstance(registry, Places) else registry
+    target = next(registry.registries) if isinstance(registry, RegistryChain) else registry
     known = _newest_of(evaluation.entry, target)
     draft = _with_scores(known.manifest, evaluation, normalise(language))
     if (draft.metrics, draft.evaluations) == (known.manifest.metrics, known.manifest.evaluations):

@@ -15,9 +15,9 @@ from badx_hub.errors import HubError
 from badx_hub.evaluation import Evaluation
 from badx_hub.manifest import IMPORTED, ParentRef
 from badx_hub.registry import Entry, Registry
-from badx_hub.registry.places import Places
+from badx_hub.registry.chain import RegistryChain
 
-Tally = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+CountPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 _TOLERANCE = 1e-6
 
@@ -62,15 +62,15 @@ class Result(_Frozen):
     split: str
     metric: str
     metrics: dict[str, float]
-    tallies: tuple[Tally, ...]
+    tallies: tuple[CountPair, ...]
     cost: Cost
 
     @model_validator(mode="after")
-    def _tallies_give_the_metric(self) -> Self:
+    def _counts_give_the_metric(self) -> Self:
         if self.metric not in self.metrics:
             raise ValueError(f"there is no {self.metric} among the metrics {', '.join(self.metrics)}")
-        stakes = sum(stakes for _, stakes in self.tallies)
-        told = sum(gains for gains, _ in self.tallies) / stakes if stakes else 0.0
+        denominator = sum(denominator for _, denominator in self.tallies)
+        told = sum(numerator for numerator, _ in self.tallies) / denominator if denominator else 0.0
         if not isclose(told, self.metrics[self.metric], abs_tol=_TOLERANCE):
             raise ValueError(f"{self.metric} is {self.metrics[self.metric]}, but {told} by the tallies")
         return self
@@ -132,7 +132,7 @@ def _found(ref: ParentRef, registry: Registry) -> Entry | None:
 
 
 def _places(registry: Registry) -> Iterator[Registry]:
-    return registry.registries if isinstance(registry, Places) else iter((registry,))
+    return registry.registries if isinstance(registry, RegistryChain) else iter((registry,))
 
 
 def _weights(folder: Path) -> int:

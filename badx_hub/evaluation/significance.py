@@ -1,6 +1,6 @@
 """Whether one system is better than another on the same examples, or only luckier in them. Pure.
 
-A system is its tallies: the (gains, stakes) of each example (`Task.tally`), and its metric the sum of gains over the
+A system is its tallies: the (gains, stakes) of each example (`Task.counts`), and its metric the sum of gains over the
 sum of stakes. Both are kept because the stakes of two systems may differ (in F1 they count what was predicted).
 """
 
@@ -19,7 +19,7 @@ from badx_hub.errors import UsageError
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
-Tallies: TypeAlias = Sequence[tuple[int, int]]
+Counts: TypeAlias = Sequence[tuple[int, int]]
 
 _Counts: TypeAlias = npt.NDArray[np.int64]
 _Metrics: TypeAlias = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ class Difference:
     resamples: int
 
 
-def compare_tallies(ours: Tallies, theirs: Tallies, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
+def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
     """The difference of two systems' metrics. The same arguments give the same figures.
 
     Args:
@@ -65,7 +65,7 @@ def compare_tallies(ours: Tallies, theirs: Tallies, *, resamples: int = RESAMPLE
     return Difference(delta=float(_delta(*columns)), low=low, high=high, p=p, resamples=resamples)
 
 
-def pooled(runs: Sequence[Tallies], *, times: int = 1) -> Tallies:
+def pooled(runs: Sequence[Counts], *, times: int = 1) -> Counts:
     """One system out of several runs (seeds) of it: the tallies of each example, summed over the runs, `times` over.
 
     Where stakes are the same in every run, its metric is the mean of theirs; else it is close to that. Two systems
@@ -75,24 +75,28 @@ def pooled(runs: Sequence[Tallies], *, times: int = 1) -> Tallies:
     if len({len(run) for run in runs}) > 1:
         raise UsageError(f"Runs are pooled on the same examples; got {', '.join(str(len(run)) for run in runs)}.")
     return [
-        (times * sum(gains for gains, _ in example), times * sum(stakes for _, stakes in example))
+        (times * sum(numerator for numerator, _ in example), times * sum(denominator for _, denominator in example))
         for example in zip(*runs, strict=True)
     ]
 
 
-def _columns(tallies: Tallies) -> tuple[_Counts, _Counts]:
+def _columns(tallies: Counts) -> tuple[_Counts, _Counts]:
     table = np.asarray(tallies, dtype=np.int64)
     return table[:, 0], table[:, 1]
 
 
-def _metric(gains: Any, stakes: Any) -> _Metrics:
+def _metric(numerator: Any, denominator: Any) -> _Metrics:
     """Gains over stakes; as in every score, a ratio without cases is 0."""
-    metric: _Metrics = np.divide(gains, stakes, out=np.zeros(np.shape(gains)), where=np.asarray(stakes) > 0)
+    metric: _Metrics = np.divide(
+        numerator, denominator, out=np.zeros(np.shape(numerator)), where=np.asarray(denominator) > 0
+    )
     return metric
 
 
-def _delta(ours: _Counts, our_stakes: _Counts, theirs: _Counts, their_stakes: _Counts, axis: int = -1) -> _Metrics:
-    return _metric(ours.sum(axis), our_stakes.sum(axis)) - _metric(theirs.sum(axis), their_stakes.sum(axis))
+def _delta(
+    ours: _Counts, our_denominator: _Counts, theirs: _Counts, their_denominator: _Counts, axis: int = -1
+) -> _Metrics:
+    return _metric(ours.sum(axis), our_denominator.sum(axis)) - _metric(theirs.sum(axis), their_denominator.sum(axis))
 
 
 def _interval(columns: Sequence[_Counts], resamples: int, seed: int) -> tuple[float, float]:
@@ -113,13 +117,13 @@ def _interval(columns: Sequence[_Counts], resamples: int, seed: int) -> tuple[fl
 
 def _p_value(columns: Sequence[_Counts], resamples: int, seed: int) -> float:
     """Two-sided p of swapping the systems' tallies example by example."""
-    gains, stakes = np.stack(columns[0::2]), np.stack(columns[1::2])
-    differs = np.flatnonzero((gains[0] != gains[1]) | (stakes[0] != stakes[1]))
+    numerator, denominator = np.stack(columns[0::2]), np.stack(columns[1::2])
+    differs = np.flatnonzero((numerator[0] != numerator[1]) | (denominator[0] != denominator[1]))
     if differs.size < 2:  # to swap a single one turns the difference around and leaves it as large
         return 1.0
     # To swap what is equal changes nothing: those examples are summed once.
-    rest_gains, rest_stakes = (np.delete(part, differs, axis=1).sum(axis=1) for part in (gains, stakes))
-    some_gains, some_stakes = gains[:, differs].ravel(), stakes[:, differs].ravel()
+    rest_gains, rest_stakes = (np.delete(part, differs, axis=1).sum(axis=1) for part in (numerator, denominator))
+    some_gains, some_stakes = numerator[:, differs].ravel(), denominator[:, differs].ravel()
 
     def delta(ours: _Counts, theirs: _Counts, axis: int = -1) -> _Metrics:
         chosen = [

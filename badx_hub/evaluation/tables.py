@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from badx_hub.evaluation.board import Board, metric_title, parts_of, task_title, titles
 from badx_hub.evaluation.compare import Average
 from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
+from badx_hub.evaluation.result_table import ResultTable, metric_title, parts_of, task_title, titles
 from badx_hub.languages import name_of
 from badx_hub.registry.cards import as_markdown
 from badx_hub.setups import setup_named
@@ -54,7 +54,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def score_table(board: Board, metric: str) -> Table:
+def score_table(board: ResultTable, metric: str) -> Table:
     """A row for each of what is compared, a column a target; then averages, gains and what is published."""
     shared, called = board.common(board.names), titles(board.names)
     columns = [[_score(board.score(name, target, metric)) for name in board.names] for target in board.targets]
@@ -77,7 +77,7 @@ def score_table(board: Board, metric: str) -> Table:
     )
 
 
-def cost_table(board: Board) -> Table:
+def cost_table(board: ResultTable) -> Table:
     """What one run of each setup took, on average over the targets it was run for."""
     called = titles(board.names)
     costs = [board.costs(name) for name in board.names]
@@ -97,7 +97,7 @@ def cost_table(board: Board) -> Table:
     )
 
 
-def significance_table(board: Board) -> Table | None:
+def significance_table(board: ResultTable) -> Table | None:
     """Each setup's gain over the baseline, target by target; None where there is nothing to compare."""
     called = titles({*board.names, board.baseline})
     baseline = called[board.baseline]
@@ -111,7 +111,7 @@ def significance_table(board: Board) -> Table | None:
             Cell(f"{difference.p:.4f}", round(difference.p, 6)),
         )
         for target in board.targets
-        for name in board.rivals
+        for name in board.systems_compared
         if (one := board.compared[target].get(name)) and (difference := one.difference)
     ]
     if not rows:
@@ -129,7 +129,7 @@ def significance_table(board: Board) -> Table | None:
     )
 
 
-def published_table(boards: Iterable[Board]) -> Table | None:
+def published_table(boards: Iterable[ResultTable]) -> Table | None:
     """Published gains beside ours, for the tasks of `boards`; None where the paper has nothing on them."""
     by_task = {board.task: board for board in boards}
     figures = [figure for figure in PUBLISHED if figure.task in by_task]
@@ -145,7 +145,7 @@ def published_table(boards: Iterable[Board]) -> Table | None:
     )
 
 
-def data_table(boards: Iterable[Board]) -> Table:
+def data_table(boards: Iterable[ResultTable]) -> Table:
     """The files that each task was judged on."""
     rows = {
         (_word(task_title(board.task)), _word(_language(target)), _word(name), _word(digest[:12]))
@@ -208,7 +208,7 @@ def _rows(*columns: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
     return tuple(zip(*columns, strict=True))
 
 
-def _score_notes(board: Board, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
+def _score_notes(board: ResultTable, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
     notes = [f"Zero-shot from {name_of(board.source)} on the {board.split} split, base {board.base}."]
     if not shared:
         notes.append("No language has all setups, so there is no average.")
@@ -224,7 +224,7 @@ def _score_notes(board: Board, shared: Sequence[str], found: Sequence[Published 
     return (*notes, *(f"† {one.remark}" for one in found if one and one.remark))
 
 
-def _beside(figure: Published, board: Board) -> tuple[Cell, ...]:
+def _beside(figure: Published, board: ResultTable) -> tuple[Cell, ...]:
     setup, ratio = parts_of(figure.name)
     there = board.common([figure.name, figure.baseline])
     targets = [target for target in there if figure.target in (None, target)]
@@ -239,7 +239,7 @@ def _beside(figure: Published, board: Board) -> tuple[Cell, ...]:
     )
 
 
-def _difference(board: Board, figure: Published, targets: Sequence[str]) -> float | None:
+def _difference(board: ResultTable, figure: Published, targets: Sequence[str]) -> float | None:
     return replace(board, baseline=figure.baseline).gain(figure.name, figure.metric, targets)
 
 
@@ -249,7 +249,7 @@ def _published(figure: Published | None) -> Cell:
     return Cell(f"{figure.delta:+.2f}{' †' if figure.remark else ''}", figure.delta)
 
 
-def _gain(board: Board, name: str, metric: str, targets: Sequence[str]) -> Cell:
+def _gain(board: ResultTable, name: str, metric: str, targets: Sequence[str]) -> Cell:
     gain = None if name == board.baseline else board.gain(name, metric, targets)
     return MISSING if gain is None else _signed(gain)
 

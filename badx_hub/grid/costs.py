@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from badx_hub.grid.plan import Evaluate, TrainLanguage, TrainTask
+from badx_hub.grid.runner import State, StepStatus
 from badx_hub.grid.study import Study
-from badx_hub.grid.work import Seen, State
 from badx_hub.manifest import TRAINED
 from badx_hub.registry import Entry
 
@@ -17,7 +17,7 @@ Sort = tuple[str | None, bool]
 
 
 @dataclass(frozen=True)
-class Cost:
+class StepEstimate:
     """Of one step: optimizer steps in all, units (tokens or sentences) still to read, seconds for them.
 
     `seconds` is None where nothing like it was measured.
@@ -39,7 +39,7 @@ def rates_of(entries: Iterable[Entry], base: str) -> Mapping[Sort, float]:
     return {sort: units[sort] / seconds[sort] for sort in units if units[sort]}
 
 
-def cost_of(seen: Seen, study: Study, rates: Mapping[Sort, float]) -> Cost | None:
+def cost_of(seen: StepStatus, study: Study, rates: Mapping[Sort, float]) -> StepEstimate | None:
     """What is left to do of a training step; None for an evaluation, which takes a moment and is not measured."""
     step = seen.step
     if isinstance(step, Evaluate):
@@ -47,7 +47,7 @@ def cost_of(seen: Seen, study: Study, rates: Mapping[Sort, float]) -> Cost | Non
     steps, a_step, sort = _training(step, study)
     left = 0 if seen.state is State.DONE else (steps - seen.resumed) * a_step
     rate = rates.get(sort)
-    return Cost(steps, left, left / rate if rate else None if left else 0.0)
+    return StepEstimate(steps, left, left / rate if rate else None if left else 0.0)
 
 
 def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, Sort]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from badx_hub.errors import NotFoundError
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Registry, Wanted
-from badx_hub.registry.protocol import Contents, Problem, Report, newest
+from badx_hub.registry import AdapterQuery, Entry, Registry
+from badx_hub.registry.protocol import Contents, Problem, VerificationReport, newest
 
 
 class Pinned:
@@ -50,9 +50,9 @@ class Pinned:
             return newest(known)
         return self.registry.get(name)
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         """Those of the registry, other versions of what is pinned left out."""
-        return self._seen(self.registry.candidates(wanted))
+        return self._seen(self.registry.candidates(query))
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
         """Those of the registry: a digest means one adapter anyway."""
@@ -74,7 +74,7 @@ class Pinned:
         """From the registry."""
         return self.registry.fetch(entry)
 
-    def verify(self, entry: Entry) -> Report:
+    def verify(self, entry: Entry) -> VerificationReport:
         """By the registry."""
         return self.registry.verify(entry)
 

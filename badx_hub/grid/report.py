@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from badx_hub.evaluation.board import Board, boards_of, metric_title, task_title, titles
 from badx_hub.evaluation.plots import (
     Curves,
     gains_figure,
@@ -23,6 +22,7 @@ from badx_hub.evaluation.plots import (
     to_svg,
 )
 from badx_hub.evaluation.published import ADDRESS, CITATION
+from badx_hub.evaluation.result_table import ResultTable, metric_title, result_tables, task_title, titles
 from badx_hub.evaluation.results import Result
 from badx_hub.evaluation.tables import (
     Table,
@@ -82,7 +82,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Report:
+class StudyReport:
     """All that is told, in its order; nothing is written yet. The texts of the introduction are paragraphs."""
 
     title: str
@@ -121,7 +121,7 @@ def write_report(
         note: paragraphs in plain text for the beginning.
 
     Raises:
-        UsageError: nothing to report, or not in one report (see `boards_of`); a name in `curves` that is none.
+        UsageError: nothing to report, or not in one report (see `result_tables`); a name in `curves` that is none.
         StorageError: the file system refuses.
     """
     report = report_of(results, title=title, baseline=baseline, curves=curves, note=note)
@@ -143,9 +143,9 @@ def report_of(
     baseline: str = "mad-x",
     curves: Curves | None = None,
     note: str | None = None,
-) -> Report:
+) -> StudyReport:
     """The report of `write_report`, before it is written."""
-    boards = boards_of(results, baseline)
+    boards = result_tables(results, baseline)
     sections = (
         _published_section(boards),
         *(_task_section(board) for board in boards),
@@ -153,14 +153,14 @@ def report_of(
         _curves_section(boards, curves or {}),
         Section("data", "Data", (data_table(boards),)),
     )
-    return Report(
+    return StudyReport(
         title=title,
         introduction=(_summary(boards), *_paragraphs(note or "")),
         sections=tuple(section for section in sections if section),
     )
 
 
-def to_html(report: Report) -> str:
+def to_html(report: StudyReport) -> str:
     """One page that needs nothing else: no script, no font, no file and no network."""
     environment = Environment(
         loader=PackageLoader("badx_hub.cards", ""),
@@ -179,7 +179,7 @@ def to_html(report: Report) -> str:
     )
 
 
-def to_readme(report: Report) -> str:
+def to_readme(report: StudyReport) -> str:
     """The report in Markdown, with links to the files of its figures."""
     blocks = [f"# {as_markdown(report.title)}", *map(as_markdown, report.introduction)]
     blocks.append(f"Compared with the paper: [{CITATION}]({ADDRESS}). `{PAGE}` is this report as one page.")
@@ -197,7 +197,7 @@ def _block(part: Part) -> str:
     return as_markdown(part)
 
 
-def _files(report: Report) -> Iterator[tuple[str, bytes]]:
+def _files(report: StudyReport) -> Iterator[tuple[str, bytes]]:
     for table in report.tables:
         for kind, text in (("md", to_markdown(table)), ("csv", to_csv(table)), ("tex", to_latex(table))):
             yield f"tables/{table.name}.{kind}", text.encode()
@@ -212,7 +212,7 @@ def _results_json(results: Sequence[Result]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _summary(boards: Sequence[Board]) -> str:
+def _summary(boards: Sequence[ResultTable]) -> str:
     called = titles({name for board in boards for name in board.names})
     ordered = dict.fromkeys(called[name] for board in boards for name in board.names)
     tasks = ", ".join(task_title(board.task) for board in boards)
@@ -228,34 +228,34 @@ def _paragraphs(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip())
 
 
-def _published_section(boards: Sequence[Board]) -> Section | None:
+def _published_section(boards: Sequence[ResultTable]) -> Section | None:
     table = published_table(boards)
     return Section("published", "Beside the paper", (table,)) if table else None
 
 
-def _task_section(board: Board) -> Section:
+def _task_section(board: ResultTable) -> Section:
     baseline = titles([board.baseline])[board.baseline]
     metric = metric_title(board.metric)
-    gains = _picture(
+    numerator = _picture(
         f"gains-{board.task}",
         f"{task_title(board.task)}: gain in {metric} over {baseline}, by language and setup, in points.",
         gains_figure(board),
     )
     parts: list[Part] = [score_table(board, name) for name in board.metrics]
-    parts.append(gains or f"No map of gains: it takes {baseline} and two other results for the same languages.")
+    parts.append(numerator or f"No map of gains: it takes {baseline} and two other results for the same languages.")
     parts.append(significance_table(board) or f"No test of significance: there is nothing to compare with {baseline}.")
     parts.append(cost_table(board))
     return Section(board.task, task_title(board.task), tuple(parts))
 
 
-def _ratio_section(boards: Sequence[Board]) -> Section:
+def _ratio_section(boards: Sequence[ResultTable]) -> Section:
     title = "Average by the ratio of source to target batches, over the languages that have every ratio."
     picture = _picture("ratios", title, ratio_figure(boards))
     left_out = "No figure of ratios: no setup was run at two ratios for the same language."
     return Section("ratios", "Ratios", (picture or left_out,))
 
 
-def _curves_section(boards: Sequence[Board], curves: Curves) -> Section:
+def _curves_section(boards: Sequence[ResultTable], curves: Curves) -> Section:
     title = (
         "Perplexity on held-out text of each language while language-side adapters were trained. "
         "LA, BA, MA: adapters of one language, of a pair, of many."

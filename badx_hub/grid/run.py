@@ -1,7 +1,7 @@
 """Running steps: what an engine is, and the one that runs them here, one after the other.
 
 The boundary for other engines: a plan is data (`badx_hub.grid.plan.Step`), and one step is done by a callable that
-needs nothing but the step. `Workplace.do` is such a callable. It finds what the step stands on by content, in a
+needs nothing but the step. `StudyRunner.do` is such a callable. It finds what the step stands on by content, in a
 registry and a folder of results, and publishes what it made there by one rename; so steps may run in other processes
 and on other machines, at the same time, if these reach the same registry, and a step that ran twice did no harm. An
 engine decides when and where, and starts no step before those it needs have ended well.
@@ -32,7 +32,7 @@ class End(str, Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """How a step ended: in how many seconds, and why it failed or (`error` None) was skipped."""
 
     step: Step
@@ -47,13 +47,13 @@ class Watcher(Protocol):
 
     def started(self, step: Step) -> None: ...
 
-    def ended(self, outcome: Outcome) -> None: ...
+    def ended(self, outcome: StepOutcome) -> None: ...
 
 
 class Executor(Protocol):
     """An engine for steps."""
 
-    def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[Outcome, ...]:
+    def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
         """`work` on each of `steps`, which stand in an order in which they can be done; one outcome a step.
 
         A step that needs one that failed or was skipped is skipped; the others run on. What `steps` does not have is
@@ -64,15 +64,15 @@ class Executor(Protocol):
 class Sequential:
     """Runs steps in this process, in their order."""
 
-    def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[Outcome, ...]:
+    def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
         """See `Executor.run`."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, StepOutcome] = {}
         for step in steps:
             broken = [
                 need for need in step.needs if need in outcomes and outcomes[need].end in (End.FAILED, End.SKIPPED)
             ]
             if broken:
-                outcome = Outcome(step, End.SKIPPED, reason=f"{broken[0]} is not there")
+                outcome = StepOutcome(step, End.SKIPPED, reason=f"{broken[0]} is not there")
             else:
                 watcher.started(step)
                 outcome = _attempt(step, work)
@@ -81,7 +81,7 @@ class Sequential:
         return tuple(outcomes.values())
 
 
-def _attempt(step: Step, work: Work) -> Outcome:
+def _attempt(step: Step, work: Work) -> StepOutcome:
     began = time.perf_counter()
     try:
         already = work(step)
@@ -89,5 +89,5 @@ def _attempt(step: Step, work: Work) -> Outcome:
         raise
     except Exception as error:  # of any kind: a night's run is not lost to one step, and the outcome tells of it
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Outcome(step, End.FAILED, time.perf_counter() - began, reason, error)
-    return Outcome(step, End.ALREADY if already else End.RAN, time.perf_counter() - began)
+        return StepOutcome(step, End.FAILED, time.perf_counter() - began, reason, error)
+    return StepOutcome(step, End.ALREADY if already else End.RAN, time.perf_counter() - began)

@@ -22,6 +22,8 @@ from pydantic import (
 )
 
 from badx_hub.corpora.sources import HUB_PREFIX
+from badx_hub.data.splits import Split
+from badx_hub.data.treebanks import INDEX
 from badx_hub.demo import PREFIX as DEMO_PREFIX
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, normalise, pair
@@ -29,10 +31,8 @@ from badx_hub.modeling.base import DEMO
 from badx_hub.names import base_slug
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import expanded, parsed, validated
-from badx_hub.setups import Carrier, Reach, Setup, setup_named
+from badx_hub.setups import Carrier, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
-from badx_hub.tasks.files import Split
-from badx_hub.tasks.treebanks import INDEX
 
 _NO_PATHS = (HUB_PREFIX, DEMO_PREFIX, INDEX)
 
@@ -51,7 +51,7 @@ class Variant:
         setup = setup_named(name)
         if not at:
             return cls(setup)
-        if setup.reach is Reach.WIDER or setup.training not in (Carrier.MIXTURE, Carrier.EACH):
+        if setup.coverage is TargetCoverage.WIDER or setup.training not in (Carrier.MIXTURE, Carrier.EACH):
             raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
         weights = pair("en", "wo", ratio).weights  # any pair: it is the numbers that are checked
         return cls(setup, None if weights == (1, 1) else ":".join(map(str, weights)))
@@ -175,7 +175,7 @@ class Study(_Strict):
 
     def mixture(self, variant: Variant, target: str) -> Mixture:
         """The mixture of the language-side adapter that a setup is about, for this target."""
-        if variant.setup.reach is Reach.WIDER and self.multilingual is not None:
+        if variant.setup.coverage is TargetCoverage.WIDER and self.multilingual is not None:
             return self.multilingual
         return pair(self.source, target, variant.ratio)
 
@@ -205,7 +205,7 @@ class Study(_Strict):
         setups = {variant for block in self.blocks for variant in block.setups}
         if self.baseline not in setups:
             yield f"the baseline {self.baseline} is in no block; choose one of {', '.join(sorted(map(str, setups)))}"
-        if any(variant.setup.reach is Reach.WIDER for variant in setups):
+        if any(variant.setup.coverage is TargetCoverage.WIDER for variant in setups):
             yield from self._mixture_problems()
 
     def _task_problems(self, task: str, targets: tuple[str, ...]) -> Iterator[str]:
@@ -223,7 +223,9 @@ class Study(_Strict):
                 yield f"test has no data for the task {task} in {target}"
 
     def _mixture_problems(self) -> Iterator[str]:
-        wider = [block for block in self.blocks if any(one.setup.reach is Reach.WIDER for one in block.setups)]
+        wider = [
+            block for block in self.blocks if any(one.setup.coverage is TargetCoverage.WIDER for one in block.setups)
+        ]
         needed = [self.source, *(target for block in wider for target in block.targets)]
         if self.multilingual is None:
             yield f"multilingual is missing; write for example [{', '.join(dict.fromkeys(needed))}]"

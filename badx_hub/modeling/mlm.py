@@ -11,7 +11,7 @@ from torch.nn.functional import gelu
 from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
 from badx_hub.errors import UsageError
-from badx_hub.modeling.decoder_loss import decoder_loss
+from badx_hub.modeling.fast.decoder_loss import decoder_loss
 
 _ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
 """Encoders of the same build, whose last layer can be taken apart."""
@@ -72,7 +72,7 @@ def _transform(model: Any) -> Callable[[Tensor], Tensor]:
     if hasattr(model, "cls"):  # BERT
         transform: Callable[[Tensor], Tensor] = model.cls.predictions.transform
         return transform
-    head = getattr(model, "lm_head", None)
+    head: Any = getattr(model, "lm_head", None)
     if hasattr(head, "dense") and hasattr(head, "layer_norm"):  # RoBERTa and XLM-RoBERTa
         return lambda states: head.layer_norm(gelu(head.dense(states)))
     raise UsageError(

@@ -6,10 +6,10 @@ from badx_hub.registry.protocol import Entry as Entry
 from badx_hub.registry.protocol import FileCheck as FileCheck
 from badx_hub.registry.protocol import Problem as Problem
 from badx_hub.registry.protocol import Registry as Registry
-from badx_hub.registry.protocol import Report as Report
-from badx_hub.registry.resolve import Offer as Offer
+from badx_hub.registry.protocol import VerificationReport as VerificationReport
+from badx_hub.registry.resolve import AdapterQuery as AdapterQuery
+from badx_hub.registry.resolve import RegistrySnapshot as RegistrySnapshot
 from badx_hub.registry.resolve import Resolution as Resolution
-from badx_hub.registry.resolve import Wanted as Wanted
 from badx_hub.registry.resolve import resolve as resolve
 from badx_hub.registry.resolve import resolve_in_order as resolve_in_order
 from badx_hub.registry.transfer import Transferred as Transferred

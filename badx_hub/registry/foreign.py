@@ -145,11 +145,11 @@ def _take(place: str, target: Path) -> str:
 
 
 def _download(repo: str, revision: str | None, target: Path) -> str:
-    from badx_hub.registry.hub_client import Patience, attempt, client, download, is_offline, refuse_if_offline
+    from badx_hub.registry.hub.client import RetryPolicy, attempt, client, download, is_offline, refuse_if_offline
 
     refuse_if_offline(is_offline(), f"Importing {repo}")
-    api, patience = client(), Patience()
-    info = attempt(lambda: api.model_info(repo, revision=revision, files_metadata=True), f"Reading {repo}", patience)
+    api, retries = client(), RetryPolicy()
+    info = attempt(lambda: api.model_info(repo, revision=revision, files_metadata=True), f"Reading {repo}", retries)
     listed = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     commit = str(info.sha)
     for name, limit in _LIMITS.items():
@@ -157,7 +157,7 @@ def _download(repo: str, revision: str | None, target: Path) -> str:
             raise _missing(name, set(listed), repo)
         if (size := file.size or 0) > limit:
             raise IntegrityError(f"{name} of {repo} has {size:,} bytes, more than the {limit:,} it may have.")
-        download(api, repo, name, commit, target / name, limit=limit, patience=patience)
+        download(api, repo, name, commit, target / name, limit=limit, retries=retries)
         if file.lfs is not None and file.lfs.sha256 != sha256_file(target / name):
             raise IntegrityError(f"{name} of {repo} is not what the Hub says it has (its sha256 differs). Try again.")
     return commit

@@ -21,11 +21,11 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError,
 from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
-from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, Report, version_of
+from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
 from badx_hub.storage import STAGING, atomic_folder, storage_errors
 
 if TYPE_CHECKING:
-    from badx_hub.registry.resolve import Wanted
+    from badx_hub.registry.resolve import AdapterQuery
 
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
@@ -75,7 +75,7 @@ class LocalRegistry:
             raise NotFoundError(f"{name} has no version {version} in {self.root}. It has {', '.join(versions)}.")
         return self._read(self.root / name.repo_name / (version or versions[-1]))
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         """All entries: reading them is quick."""
         return self.list()
 
@@ -132,13 +132,13 @@ class LocalRegistry:
             raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}. See `badx-hub list`.")
         return folder
 
-    def verify(self, entry: Entry) -> Report:
+    def verify(self, entry: Entry) -> VerificationReport:
         """Re-hashes every file, badx.json included. Raises NotFoundError if the entry has gone."""
         folder = self.fetch(entry)
         missing = tuple(ref for ref in entry.manifest.carriers if not self._holds(ref))
         checks = check_folder(folder, entry)
         self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
-        return Report(entry, checks, missing)
+        return VerificationReport(entry, checks, missing)
 
     def _scan(self) -> Iterator[Entry | Problem]:
         for repo in _folders(self.root):
@@ -179,7 +179,7 @@ class LocalRegistry:
     def _already(self, folder: Path) -> Entry | None:
         try:
             entry = self._read(folder)
-            fault = next(iter(Report(entry, check_folder(folder, entry)).faults), None)
+            fault = next(iter(VerificationReport(entry, check_folder(folder, entry)).faults), None)
         except NotFoundError:
             entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
         if not folder.is_dir():  # never there, or removed while it was being checked

@@ -17,9 +17,9 @@ from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, 
 from badx_hub.languages import Mixture
 from badx_hub.manifest import Digest, Text, Word, read_manifest_text
 from badx_hub.names import AdapterName
-from badx_hub.registry.places import HUB_CACHE, Places, Where, find, open_places
+from badx_hub.registry.chain import HUB_CACHE, RegistryChain, Where, find, open_chain
 from badx_hub.registry.protocol import Entry
-from badx_hub.registry.resolve import Resolution, Wanted, is_base
+from badx_hub.registry.resolve import AdapterQuery, Resolution, is_base
 from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
 
@@ -92,11 +92,11 @@ class LockedStack(_Frozen):
         """The task adapter's name."""
         return AdapterName.parse(self.adapters[-1].name)
 
-    def serves(self, wanted: Wanted) -> bool:
-        """Whether this is a stack for `wanted`; a lock on the fallback serves who asks for the pair."""
-        asked = (str(wanted.mixture), wanted.task, wanted.setup, wanted.label)
+    def serves(self, query: AdapterQuery) -> bool:
+        """Whether this is a stack for `query`; a lock on the fallback serves who asks for the pair."""
+        asked = (str(query.mixture), query.task, query.setup, query.label)
         is_meant = asked == (self.pair, self.task, self.asked or self.setup, self.name.label)
-        return is_meant and is_base(self.name.base, self.base.digest, wanted.base)
+        return is_meant and is_base(self.name.base, self.base.digest, query.base)
 
 
 class Lock(_Frozen):
@@ -145,18 +145,18 @@ class Lock(_Frozen):
         kept = [one for one in self.stacks if _key(one) != _key(stack)]
         return Lock(stacks=tuple(sorted([*kept, stack], key=_key)))
 
-    def find(self, wanted: Wanted, where: str) -> LockedStack:
-        """The one stack for `wanted`. Raises NotFoundError, and UsageError if it is locked on several bases."""
-        found = [stack for stack in self.stacks if stack.serves(wanted)]
+    def find(self, query: AdapterQuery, where: str) -> LockedStack:
+        """The one stack for `query`. Raises NotFoundError, and UsageError if it is locked on several bases."""
+        found = [stack for stack in self.stacks if stack.serves(query)]
         if not found:
             there = ", ".join(f"{stack.name} for {stack.pair}" for stack in self.stacks) or "nothing"
             raise NotFoundError(
-                f"{where} locks {there}, but no {wanted.task} stack for {wanted.mixture}. "
-                f"Add it with `badx-hub lock {wanted.mixture} --task {wanted.task} --output {where}`."
+                f"{where} locks {there}, but no {query.task} stack for {query.mixture}. "
+                f"Add it with `badx-hub lock {query.mixture} --task {query.task} --output {where}`."
             )
         if len(found) > 1:
             bases = " or ".join(f"`--base {stack.base.name}`" for stack in found)
-            raise UsageError(f"{where} locks {wanted.mixture} on {len(found)} bases. Choose one: {bases}.")
+            raise UsageError(f"{where} locks {query.mixture} on {len(found)} bases. Choose one: {bases}.")
         return found[0]
 
     def to_toml(self) -> str:
@@ -170,7 +170,9 @@ class Lock(_Frozen):
         return "\n".join(lines) + "\n"
 
 
-def lock_stack(wanted: Wanted, resolution: Resolution, places: Places, *, registry: str | None = None) -> LockedStack:
+def lock_stack(
+    query: AdapterQuery, resolution: Resolution, chain: RegistryChain, *, registry: str | None = None
+) -> LockedStack:
     """What a lock file says of a resolution; every file is fetched and verified first.
 
     `registry`: the registry that was named, if one was; adapters found on the Hub name their namespace themselves.
@@ -178,12 +180,12 @@ def lock_stack(wanted: Wanted, resolution: Resolution, places: Places, *, regist
     """
     base = resolution.entry.manifest.base
     return LockedStack(
-        pair=str(wanted.mixture),
-        task=str(wanted.task),
+        pair=str(query.mixture),
+        task=str(query.task),
         setup=resolution.setup,
-        asked=None if resolution.setup == wanted.setup else wanted.setup,
+        asked=None if resolution.setup == query.setup else query.setup,
         base=LockedBase(name=base.name, digest=base.digest),
-        adapters=tuple(_locked(entry, places, registry) for entry in resolution.entries),
+        adapters=tuple(_locked(entry, chain, registry) for entry in resolution.entries),
     )
 
 
@@ -196,9 +198,9 @@ def write_lock(path: Path, stack: LockedStack) -> Lock:
 
 
 def locked(
-    path: str | Path, wanted: Wanted, where: Where = None, *, offline: bool = False
-) -> tuple[Places, Resolution]:
-    """Exactly what the lock file says for `wanted`, and the registries that have it.
+    path: str | Path, query: AdapterQuery, where: Where = None, *, offline: bool = False
+) -> tuple[RegistryChain, Resolution]:
+    """Exactly what the lock file says for `query`, and the registries that have it.
 
     Each adapter is looked for in `where`, if given, else in the registry that the lock names, the user's own before it;
     wherever it is found, version, digests and base have to be those of the lock.
@@ -206,28 +208,28 @@ def locked(
     Raises NotFoundError (not locked, or nowhere to be found), IntegrityError (something else under that version),
     and what `Lock.read` raises.
     """
-    stack = Lock.read(path).find(wanted, str(path))
-    places = open_places(_registries(stack) if where is None else where, offline=offline)
-    entries = tuple(_exactly(adapter, stack, places, str(path)) for adapter in stack.adapters)
-    return places, Resolution(entries[-1], entries[0] if len(entries) > 1 else None, stack.setup)
+    stack = Lock.read(path).find(query, str(path))
+    chain = open_chain(_registries(stack) if where is None else where, offline=offline)
+    entries = tuple(_exactly(adapter, stack, chain, str(path)) for adapter in stack.adapters)
+    return chain, Resolution(entries[-1], entries[0] if len(entries) > 1 else None, stack.setup)
 
 
 def resolved(
-    wanted: Wanted,
+    query: AdapterQuery,
     where: Where = None,
     *,
     lock: str | Path | None = None,
     fallback: str | None = None,
     offline: bool = False,
-) -> tuple[Places, Resolution]:
+) -> tuple[RegistryChain, Resolution]:
     """What `load_bilingual_stack` would load, and the registries that have it; nothing is loaded yet.
 
     Arguments (`where` is its `registry`) and errors are its.
     """
     if lock is not None:
-        return locked(lock, wanted, where, offline=offline)
-    places = open_places(where, offline=offline)
-    return places, find(places, wanted, fallback=fallback)
+        return locked(lock, query, where, offline=offline)
+    chain = open_chain(where, offline=offline)
+    return chain, find(chain, query, fallback=fallback)
 
 
 def _key(stack: LockedStack) -> tuple[str, str, str, str, str]:
@@ -243,10 +245,10 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _locked(entry: Entry, places: Places, registry: str | None) -> LockedAdapter:
+def _locked(entry: Entry, chain: RegistryChain, registry: str | None) -> LockedAdapter:
     on_hub = _HUB_PLACE.fullmatch(entry.location)
-    manifest = _manifest_digest(entry, places)
-    if faults := places.verify(entry).faults:
+    manifest = _manifest_digest(entry, chain)
+    if faults := chain.verify(entry).faults:
         raise IntegrityError(
             f"{entry.name} {entry.version} is damaged ({faults[0].name}: {faults[0].state}). "
             "Remove it and pull or train it again."
@@ -261,8 +263,8 @@ def _locked(entry: Entry, places: Places, registry: str | None) -> LockedAdapter
     )
 
 
-def _manifest_digest(entry: Entry, places: Places) -> str:
-    return hashlib.sha256(read_manifest_text(places.fetch(entry)).encode()).hexdigest()
+def _manifest_digest(entry: Entry, chain: RegistryChain) -> str:
+    return hashlib.sha256(read_manifest_text(chain.fetch(entry)).encode()).hexdigest()
 
 
 def _registries(stack: LockedStack) -> list[str | None]:
@@ -270,9 +272,9 @@ def _registries(stack: LockedStack) -> list[str | None]:
     return list(dict.fromkeys([None, HUB_CACHE, *(adapter.registry for adapter in stack.adapters)]))
 
 
-def _exactly(adapter: LockedAdapter, stack: LockedStack, places: Places, where: str) -> Entry:
-    entry = _get(adapter, places, where)
-    if entry.manifest.digest != adapter.digest or _manifest_digest(entry, places) != adapter.manifest:
+def _exactly(adapter: LockedAdapter, stack: LockedStack, chain: RegistryChain, where: str) -> Entry:
+    entry = _get(adapter, chain, where)
+    if entry.manifest.digest != adapter.digest or _manifest_digest(entry, chain) != adapter.manifest:
         raise IntegrityError(
             f"{where} locks {adapter.name} {adapter.version} with weights {adapter.digest[:12]}, but {entry.location} "
             f"has another adapter under that version ({entry.manifest.digest[:12]}). Get the locked one again."
@@ -285,15 +287,15 @@ def _exactly(adapter: LockedAdapter, stack: LockedStack, places: Places, where: 
     return entry
 
 
-def _get(adapter: LockedAdapter, places: Places, where: str) -> Entry:
+def _get(adapter: LockedAdapter, chain: RegistryChain, where: str) -> Entry:
     """By version; and by commit where a Hub no longer lists so old a version, or lists none."""
     try:
         try:
-            return places.get(adapter.name, adapter.version)
+            return chain.get(adapter.name, adapter.version)
         except NotFoundError:
             if adapter.commit is None:
                 raise
-            return places.get(adapter.name, adapter.commit)
+            return chain.get(adapter.name, adapter.commit)
     except (NotFoundError, HubError) as error:
         raise NotFoundError(_not_to_be_had(adapter, where, str(error))) from error
 

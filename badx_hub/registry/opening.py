@@ -28,7 +28,7 @@ def open_registry(where: str | Path | None = None) -> Registry:
             raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
         return LocalRegistry(embedded, read_only=True)
     if isinstance(where, str) and where.startswith(HUB):
-        from badx_hub.registry.hub import HubRegistry
+        from badx_hub.registry.hub.registry import HubRegistry
 
         return HubRegistry(where.removeprefix(HUB) or None)
     root = Path(where).expanduser()

@@ -12,7 +12,7 @@ from badx_hub.manifest import Manifest, ParentRef
 from badx_hub.names import AdapterName
 
 if TYPE_CHECKING:
-    from badx_hub.registry.resolve import Wanted
+    from badx_hub.registry.resolve import AdapterQuery
 
 HUB = "hf:"
 """What the location of a registry on a Hub, and of what is in it, begins with."""
@@ -55,7 +55,7 @@ class FileCheck:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """What `verify` found: the state of each file, and which of the adapters that it was trained on are `missing`."""
 
     entry: Entry
@@ -110,8 +110,8 @@ class Registry(Protocol):
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version. Raises NotFoundError, and IntegrityError if that one is unreadable."""
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
-        """The entries that `resolve` needs for `wanted`: all there are, or (on the Hub) those that could matter."""
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
+        """The entries that `resolve` needs for `query`: all there are, or (on the Hub) those that could matter."""
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
         """The entries whose weights have this digest, oldest first (a TA finds its BA so).
@@ -131,7 +131,7 @@ class Registry(Protocol):
     def fetch(self, entry: Entry) -> Path:
         """A local folder with the entry's files. Raises NotFoundError if the entry has gone."""
 
-    def verify(self, entry: Entry) -> Report:
+    def verify(self, entry: Entry) -> VerificationReport:
         """Re-hashes every file."""
 
 

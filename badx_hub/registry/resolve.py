@@ -5,7 +5,8 @@ order, in which nothing is ever taken in place of what was asked for:
 
 1. the first place that has the exact mixture (its ratio too: 1:1 unless asked), task, setup and label (none unless
    asked); a place farther away is not even read then, so that what was pulled stays what is used; a setup whose
-   adapters serve all the languages they were trained on (`Reach`) takes one with more languages, if there is one only;
+   adapters serve all the languages they were trained on (`TargetCoverage`) takes one with more languages, if there is
+   one only;
 2. there, on the one base that has it, or on the base asked for, and of the one namespace that publishes it;
    several and none asked is an error;
 3. the newest version;
@@ -27,7 +28,7 @@ from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import ParentRef
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.protocol import HUB, Entry, Problem, newest
-from badx_hub.setups import DEFAULT, FALLBACKS, Carrier, Reach, Setup, setup_named
+from badx_hub.setups import DEFAULT, FALLBACKS, Carrier, Setup, TargetCoverage, setup_named
 
 _SHOWN = 3
 _HUB_OWNER = re.compile(rf"{HUB}(?P<owner>[^/@]+)/.+")
@@ -36,7 +37,7 @@ _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AdapterQuery:
     """What is asked for.
 
     `task` None: the language-side adapter itself. `base`: a slug, a Hub id, a folder or the first 8 or more
@@ -78,7 +79,7 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Offer:
+class RegistrySnapshot:
     """What one registry offers: entries, and what stands there and cannot be read.
 
     `unread` says, in a clause, why the registry as a whole could not be read.
@@ -90,7 +91,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Near:
+class Suggestion:
     """Something close to what was asked for: the entry, how it differs, and what to type to get it."""
 
     entry: Entry
@@ -99,46 +100,48 @@ class Near:
 
 
 def resolve(
-    candidates: Sequence[Entry], wanted: Wanted, *, broken: Sequence[Problem] = (), fallback: str | None = None
+    candidates: Sequence[Entry], query: AdapterQuery, *, broken: Sequence[Problem] = (), fallback: str | None = None
 ) -> Resolution:
     """`resolve_in_order` with a single place."""
-    return resolve_in_order([Offer(tuple(candidates), tuple(broken))], wanted, fallback=fallback)
+    return resolve_in_order([RegistrySnapshot(tuple(candidates), tuple(broken))], query, fallback=fallback)
 
 
-def resolve_in_order(places: Iterable[Offer], wanted: Wanted, *, fallback: str | None = None) -> Resolution:
-    """The entry that `wanted` means and the adapter under it, from the first of `places` that has it.
+def resolve_in_order(
+    chain: Iterable[RegistrySnapshot], query: AdapterQuery, *, fallback: str | None = None
+) -> Resolution:
+    """The entry that `query` means and the adapter under it, from the first of `chain` that has it.
 
-    `places` may be lazy: none is drawn beyond those needed. A place's problems count where the adapter is looked
+    `chain` may be lazy: none is drawn beyond those needed. A place's problems count where the adapter is looked
     for: a newer version that cannot be read is an error, not a reason to take an older one. Those on a Hub stop
     nobody (anybody can publish a broken one under any name) and are told of where nothing fits.
 
     Raises NotFoundError (with the nearest there are and what to train), UsageError (several bases or publishers,
     a fallback for what has none) and IntegrityError (unreadable newest version, parent on another base).
     """
-    _check_fallback(fallback, wanted)
-    seen: list[Offer] = []
+    _check_fallback(fallback, query)
+    seen: list[RegistrySnapshot] = []
     entry: Entry | None = None
     reason = ""
-    for place in places:
+    for place in chain:
         seen.append(place)
         if place.unread is not None:
             break
-        entry = entry or _choose(place, wanted)
+        entry = entry or _choose(place, query)
         if entry is None:
             continue
-        if (under := _under(entry, wanted)) is None:
-            return Resolution(entry, None, wanted.setup)
+        if (under := _under(entry, query)) is None:
+            return Resolution(entry, None, query.setup)
         if (carrier := _carrier(entry, under, seen)) is not None:
-            return Resolution(entry, carrier, wanted.setup)
+            return Resolution(entry, carrier, query.setup)
         reason = _no_carrier(entry, under)
     pool = [one for place in seen for one in place.entries]
-    reason = reason or _nothing_fits(pool, wanted)
+    reason = reason or _nothing_fits(pool, query)
     if fallback is not None:
-        return _fall_back(seen, replace(wanted, setup=fallback), reason)
-    raise NotFoundError(reason + _unread(seen, wanted))
+        return _fall_back(seen, replace(query, setup=fallback), reason)
+    raise NotFoundError(reason + _unread(seen, query))
 
 
-def nearest(candidates: Sequence[Entry], wanted: Wanted) -> tuple[Near, ...]:
+def nearest(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[Suggestion, ...]:
     """What comes closest, best first: another ratio, another label, another base, other languages.
 
     Other languages: another source for the same target, more languages, a target that is related to the wanted one
@@ -146,50 +149,50 @@ def nearest(candidates: Sequence[Entry], wanted: Wanted) -> tuple[Near, ...]:
 
     The newest version of each name; same task (or both language-side) and same setup only.
     """
-    ranked: dict[AdapterName, tuple[float, Near]] = {}
+    ranked: dict[AdapterName, tuple[float, Suggestion]] = {}
     for entry in sorted(candidates, key=lambda entry: entry.version):
-        if (found := _difference(entry, wanted)) is not None:
+        if (found := _difference(entry, query)) is not None:
             ranked[entry.name] = found
     order = sorted(ranked, key=lambda name: (ranked[name][0], str(name)))
     return tuple(ranked[name][1] for name in order)
 
 
-def relation(name: AdapterName, wanted: Wanted) -> float | None:
+def relation(name: AdapterName, query: AdapterQuery) -> float | None:
     """How near other languages than the wanted ones are, lower is nearer; None if they are not worth naming."""
-    mixture, setup = _key(wanted)
-    if (name.task, name.setup) != (wanted.task, setup) or (found := _relation(name.mixture, mixture)) is None:
+    mixture, setup = _key(query)
+    if (name.task, name.setup) != (query.task, setup) or (found := _relation(name.mixture, mixture)) is None:
         return None
     return found[0]
 
 
-def train_command(wanted: Wanted) -> str:
+def train_command(query: AdapterQuery) -> str:
     """The command that trains what is wanted, "badx-hub train en-wo --ratio 5:1 --task pos"."""
-    plain = Mixture(tuple((language, 1) for language in wanted.mixture.languages))
+    plain = Mixture(tuple((language, 1) for language in query.mixture.languages))
     parts = ["badx-hub", "train", str(plain)]
-    if wanted.mixture != plain and wanted.how.mixture(wanted.mixture) == wanted.mixture:
-        parts += ["--ratio", ":".join(str(weight) for weight in wanted.mixture.weights)]
-    if wanted.task is not None:
-        parts += ["--task", wanted.task]
-    if wanted.setup != DEFAULT:
-        parts += ["--setup", wanted.setup]
-    if wanted.base is not None:
-        parts += ["--base", wanted.base]
-    if wanted.label is not None:
+    if query.mixture != plain and query.how.mixture(query.mixture) == query.mixture:
+        parts += ["--ratio", ":".join(str(weight) for weight in query.mixture.weights)]
+    if query.task is not None:
+        parts += ["--task", query.task]
+    if query.setup != DEFAULT:
+        parts += ["--setup", query.setup]
+    if query.base is not None:
+        parts += ["--base", query.base]
+    if query.label is not None:
         # A seed that is not the default makes the label; the label alone would not make the seed.
-        seed = _SEED_LABEL.fullmatch(wanted.label)
-        parts += ["--seed", seed["seed"]] if seed else ["--label", wanted.label]
+        seed = _SEED_LABEL.fullmatch(query.label)
+        parts += ["--seed", seed["seed"]] if seed else ["--label", query.label]
     return shlex.join(parts)
 
 
-def _key(wanted: Wanted) -> tuple[Mixture, str | None]:
+def _key(query: AdapterQuery) -> tuple[Mixture, str | None]:
     """The mixture and the setup as names write them."""
-    return wanted.how.mixture(wanted.mixture), wanted.how.mark
+    return query.how.mixture(query.mixture), query.how.mark
 
 
-def is_exactly(name: AdapterName, wanted: Wanted) -> bool:
-    """Whether `wanted` means the adapter of that name, whatever its base."""
-    alike = (name.task, name.setup, name.label) == (wanted.task, wanted.how.mark, wanted.label)
-    return alike and wanted.how.serves(name.mixture, wanted.mixture)
+def is_exactly(name: AdapterName, query: AdapterQuery) -> bool:
+    """Whether `query` means the adapter of that name, whatever its base."""
+    alike = (name.task, name.setup, name.label) == (query.task, query.how.mark, query.label)
+    return alike and query.how.serves(name.mixture, query.mixture)
 
 
 def is_base(slug: str, digest: str, asked: str | None) -> bool:
@@ -203,13 +206,13 @@ def _on_base(entry: Entry, base: str | None) -> bool:
     return is_base(entry.name.base, entry.manifest.base.digest, base)
 
 
-def _refuse_broken(matching: Sequence[Entry], wanted: Wanted, broken: Sequence[Problem]) -> None:
+def _refuse_broken(matching: Sequence[Entry], query: AdapterQuery, broken: Sequence[Problem]) -> None:
     readable = {entry.name: entry.version for entry in sorted(matching, key=lambda entry: entry.version)}
     for problem in broken:
         name = problem.name
-        if name is None or not is_exactly(name, wanted) or _owner(problem.location) is not None:
+        if name is None or not is_exactly(name, query) or _owner(problem.location) is not None:
             continue
-        if wanted.base is not None and name.base != base_slug(wanted.base):
+        if query.base is not None and name.base != base_slug(query.base):
             continue
         if not matching or problem.version > readable.get(name, problem.version):
             raise IntegrityError(
@@ -218,54 +221,54 @@ def _refuse_broken(matching: Sequence[Entry], wanted: Wanted, broken: Sequence[P
             )
 
 
-def _check_fallback(fallback: str | None, wanted: Wanted) -> None:
+def _check_fallback(fallback: str | None, query: AdapterQuery) -> None:
     if fallback is None:
         return
     if fallback not in FALLBACKS:
         raise UsageError(f"There is no fallback {fallback!r}. Known: {', '.join(FALLBACKS)}.")
-    if wanted.task is None or wanted.setup != DEFAULT or wanted.mixture.kind != "bilingual":
+    if query.task is None or query.setup != DEFAULT or query.mixture.kind != "bilingual":
         raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
 
 
-def _choose(place: Offer, wanted: Wanted) -> Entry | None:
+def _choose(place: RegistrySnapshot, query: AdapterQuery) -> Entry | None:
     """The newest entry of `place` that is exactly what is wanted."""
-    matching = [one for one in place.entries if is_exactly(one.name, wanted) and _on_base(one, wanted.base)]
-    _refuse_broken(matching, wanted, place.problems)
+    matching = [one for one in place.entries if is_exactly(one.name, query) and _on_base(one, query.base)]
+    _refuse_broken(matching, query, place.problems)
     if not matching:
         return None
-    exact = [one for one in matching if one.name.mixture == _key(wanted)[0]]
+    exact = [one for one in matching if one.name.mixture == _key(query)[0]]
     matching = exact or matching
-    _refuse_several_mixtures(matching, wanted)
-    _refuse_several_bases(matching, wanted)
-    _refuse_several_owners(matching, wanted)
+    _refuse_several_mixtures(matching, query)
+    _refuse_several_bases(matching, query)
+    _refuse_several_owners(matching, query)
     return newest(matching)
 
 
-def _first(places: Sequence[Offer], wanted: Wanted) -> Entry | None:
-    return next((found for place in places if (found := _choose(place, wanted)) is not None), None)
+def _first(chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> Entry | None:
+    return next((found for place in chain if (found := _choose(place, query)) is not None), None)
 
 
-def _fall_back(places: Sequence[Offer], wanted: Wanted, reason: str) -> Resolution:
+def _fall_back(chain: Sequence[RegistrySnapshot], query: AdapterQuery, reason: str) -> Resolution:
     """What the fallback's setup gives. Raises NotFoundError that says all that is missing."""
     try:
-        return resolve_in_order(places, wanted)
+        return resolve_in_order(chain, query)
     except NotFoundError as error:
-        entry = _first(places, wanted)
+        entry = _first(chain, query)
         base = entry.manifest.base if entry else None
-        pool = [one for place in places for one in place.entries]
-        missing = _missing(pool, replace(wanted, base=base.digest if base else wanted.base))
-        commands = [train_command(replace(one, base=base.name if base else wanted.base)) for one in missing]
+        pool = [one for place in chain for one in place.entries]
+        missing = _missing(pool, replace(query, base=base.digest if base else query.base))
+        commands = [train_command(replace(one, base=base.name if base else query.base)) for one in missing]
         raise NotFoundError(
-            f"{reason} The fallback {wanted.setup} lacks adapters too: "
-            f"{', then '.join(f'`{command}`' for command in commands)}.{_unread(places, wanted)}"
+            f"{reason} The fallback {query.setup} lacks adapters too: "
+            f"{', then '.join(f'`{command}`' for command in commands)}.{_unread(chain, query)}"
         ) from error
 
 
-def _unread(places: Sequence[Offer], wanted: Wanted) -> str:
+def _unread(chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> str:
     """What to add to an error where not everything could be looked into."""
-    problems = [one for place in places for one in place.problems if one.name and is_exactly(one.name, wanted)]
+    problems = [one for place in chain for one in place.problems if one.name and is_exactly(one.name, query)]
     broken = [f" Not readable: {problem.reason}" for problem in problems[:_SHOWN]]
-    return "".join([*broken, *(f" Not looked into: {place.unread}" for place in places if place.unread is not None)])
+    return "".join([*broken, *(f" Not looked into: {place.unread}" for place in chain if place.unread is not None)])
 
 
 def _owner(location: str) -> str | None:
@@ -274,44 +277,44 @@ def _owner(location: str) -> str | None:
     return found["owner"] if found else None
 
 
-def _refuse_several_owners(matching: Sequence[Entry], wanted: Wanted) -> None:
+def _refuse_several_owners(matching: Sequence[Entry], query: AdapterQuery) -> None:
     """Anybody can publish under a name: whose adapter it is to be is never guessed."""
     owners = sorted({owner for entry in matching if (owner := _owner(entry.location)) is not None})
     if len(owners) > 1:
         choices = " or ".join(f"`hf:{owner}`" for owner in owners[:_SHOWN])
         raise UsageError(
-            f"{_title(wanted)} is published by {len(owners)} namespaces. "
+            f"{_title(query)} is published by {len(owners)} namespaces. "
             f"Say whose, as the registry: {choices} (`--registry`, or registry= in Python)."
         )
 
 
-def _refuse_several_bases(matching: Sequence[Entry], wanted: Wanted) -> None:
+def _refuse_several_bases(matching: Sequence[Entry], query: AdapterQuery) -> None:
     bases = {entry.manifest.base.digest: entry for entry in matching}
     if len(bases) < 2:
         return
     names = {entry.name.base: entry.manifest.base.name for entry in bases.values()}
     choices = sorted(names.values()) if len(names) == len(bases) else sorted(digest[:12] for digest in bases)
     flags = " or ".join(f"`--base {shlex.quote(choice)}`" for choice in choices)
-    raise UsageError(f"{_title(wanted)} is there on {len(bases)} bases. Choose one: {flags}.")
+    raise UsageError(f"{_title(query)} is there on {len(bases)} bases. Choose one: {flags}.")
 
 
-def _under(entry: Entry, wanted: Wanted) -> ParentRef | Wanted | None:
+def _under(entry: Entry, query: AdapterQuery) -> ParentRef | AdapterQuery | None:
     """What carries `entry` at inference: an adapter it was trained on, or the LA of the target; None: nothing."""
-    if wanted.how.inference is not Carrier.TARGET:
+    if query.how.inference is not Carrier.TARGET:
         return entry.manifest.parent
-    target = target_of(wanted)
+    target = target_of(query)
     trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.carriers}
-    return trained_on.get(target) or Wanted(target, base=entry.manifest.base.digest, label=wanted.label)
+    return trained_on.get(target) or AdapterQuery(target, base=entry.manifest.base.digest, label=query.label)
 
 
-def target_of(wanted: Wanted) -> Mixture:
+def target_of(query: AdapterQuery) -> Mixture:
     """The one target of what is wanted, as the mixture of its LA. Raises UsageError if there are several."""
-    if len(wanted.mixture.targets) > 1:
+    if len(query.mixture.targets) > 1:
         raise UsageError(
-            f"The setup {wanted.setup} puts the adapter of one target under the task adapter, and {wanted.mixture} "
-            f"has {len(wanted.mixture.targets)}. Name a pair, such as {pair_of(wanted.mixture)}."
+            f"The setup {query.setup} puts the adapter of one target under the task adapter, and {query.mixture} "
+            f"has {len(query.mixture.targets)}. Name a pair, such as {pair_of(query.mixture)}."
         )
-    return Mixture(((wanted.mixture.targets[0], 1),))
+    return Mixture(((query.mixture.targets[0], 1),))
 
 
 def pair_of(mixture: Mixture) -> Mixture:
@@ -319,10 +322,10 @@ def pair_of(mixture: Mixture) -> Mixture:
     return Mixture(tuple((language, 1) for language in mixture.languages[:2]))
 
 
-def _carrier(entry: Entry, under: ParentRef | Wanted, places: Sequence[Offer]) -> Entry | None:
-    if isinstance(under, Wanted):
-        return _first(places, under)
-    for place in places:
+def _carrier(entry: Entry, under: ParentRef | AdapterQuery, chain: Sequence[RegistrySnapshot]) -> Entry | None:
+    if isinstance(under, AdapterQuery):
+        return _first(chain, under)
+    for place in chain:
         same = [one for one in place.entries if one.manifest.digest == under.digest and one.name.task is None]
         if same:
             return _on_same_base(newest(same), entry)
@@ -338,12 +341,12 @@ def _on_same_base(carrier: Entry, entry: Entry) -> Entry:
     return carrier
 
 
-def _no_carrier(entry: Entry, under: ParentRef | Wanted) -> str:
-    if isinstance(under, Wanted):
+def _no_carrier(entry: Entry, under: ParentRef | AdapterQuery) -> str:
+    if isinstance(under, AdapterQuery):
         train = train_command(replace(under, base=entry.manifest.base.name))
         return f"{_title(under)}, on which {entry.name} would stand, is not here. To train it: `{train}`."
     name = AdapterName.parse(under.name)
-    train = train_command(Wanted(name.mixture, base=entry.manifest.base.name, label=name.label))
+    train = train_command(AdapterQuery(name.mixture, base=entry.manifest.base.name, label=name.label))
     return (
         f"{entry.name} stands on {under.name} with digest {under.digest[:12]}, which is not here. "
         f"Get that very adapter (`badx-hub pull '{under.name}' --from ORG`, or --from ./DIR), "
@@ -351,10 +354,10 @@ def _no_carrier(entry: Entry, under: ParentRef | Wanted) -> str:
     )
 
 
-def _difference(entry: Entry, wanted: Wanted) -> tuple[float, Near] | None:
+def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] | None:
     name = entry.name
-    mixture, setup = _key(wanted)
-    if (name.task, name.setup) != (wanted.task, setup):
+    mixture, setup = _key(query)
+    if (name.task, name.setup) != (query.task, setup):
         return None
     flags: list[str] = []
     said: list[str] = []
@@ -368,17 +371,17 @@ def _difference(entry: Entry, wanted: Wanted) -> tuple[float, Near] | None:
         rank += 1
         said.append("another ratio")
         flags.append("--ratio " + ":".join(str(weight) for weight in name.mixture.weights))
-    if name.label != wanted.label:
+    if name.label != query.label:
         rank += 2
         said.append("another label" if name.label else "no label")
         flags += [f"--label {name.label}"] if name.label else []
-    if not _on_base(entry, wanted.base):
+    if not _on_base(entry, query.base):
         rank += 4
         said.append("another base")
         flags.append(f"--base {shlex.quote(entry.manifest.base.name)}")
     if not said:
         return None
-    return rank, Near(entry, ", ".join(said), " ".join(flags) or str(name.mixture))
+    return rank, Suggestion(entry, ", ".join(said), " ".join(flags) or str(name.mixture))
 
 
 def _relation(other: Mixture, mixture: Mixture) -> tuple[float, str] | None:
@@ -401,66 +404,66 @@ def _target_distance(other: Mixture, mixture: Mixture) -> int:
     return distance(mixture.targets[0], other.targets[0])
 
 
-def _nothing_fits(candidates: Sequence[Entry], wanted: Wanted) -> str:
-    base = f" on {wanted.base}" if wanted.base else ""
-    near = nearest(candidates, wanted)[:_SHOWN]
+def _nothing_fits(candidates: Sequence[Entry], query: AdapterQuery) -> str:
+    base = f" on {query.base}" if query.base else ""
+    near = nearest(candidates, query)[:_SHOWN]
     hint = ""
     if near:
         found = "; ".join(f"{one.entry.name} ({one.difference}: `{one.advice}`)" for one in near)
         hint = f" Nearest: {found}."
-    return f"{_title(wanted)}{base} is not here.{hint} To train it: {_to_train(candidates, wanted)}."
+    return f"{_title(query)}{base} is not here.{hint} To train it: {_to_train(candidates, query)}."
 
 
-def _to_train(candidates: Sequence[Entry], wanted: Wanted) -> str:
-    return ", then ".join(f"`{command}`" for command in training_commands(candidates, wanted))
+def _to_train(candidates: Sequence[Entry], query: AdapterQuery) -> str:
+    return ", then ".join(f"`{command}`" for command in training_commands(candidates, query))
 
 
-def training_commands(candidates: Sequence[Entry], wanted: Wanted) -> tuple[str, ...]:
+def training_commands(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[str, ...]:
     """What to type, in order, to get what is wanted: first the carriers, of training and of inference, not yet there.
 
     An MA is written with `LANG` for the languages that a pair does not say.
     """
-    if wanted.task is not None and wanted.how.reach is Reach.WIDER and wanted.mixture.kind != "multilingual":
-        return tuple(_with_more_languages(train_command(one), wanted) for one in (_language_side(wanted), wanted))
-    return tuple(train_command(one) for one in _missing(candidates, wanted))
+    if query.task is not None and query.how.coverage is TargetCoverage.WIDER and query.mixture.kind != "multilingual":
+        return tuple(_with_more_languages(train_command(one), query) for one in (_language_side(query), query))
+    return tuple(train_command(one) for one in _missing(candidates, query))
 
 
-def _missing(candidates: Sequence[Entry], wanted: Wanted) -> list[Wanted]:
+def _missing(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQuery]:
     """What is wanted and the carriers it needs, in the order of training, as far as they are not there."""
-    mixtures = [] if wanted.task is None else [*wanted.how.carriers(wanted.mixture)]
-    if wanted.how.inference is Carrier.TARGET:
-        mixtures.append(target_of(wanted))
-    under = [replace(_language_side(wanted), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
-    return [one for one in (*under, wanted) if not _is_there(candidates, one)]
+    mixtures = [] if query.task is None else [*query.how.carriers(query.mixture)]
+    if query.how.inference is Carrier.TARGET:
+        mixtures.append(target_of(query))
+    under = [replace(_language_side(query), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
+    return [one for one in (*under, query) if not _is_there(candidates, one)]
 
 
-def _language_side(wanted: Wanted) -> Wanted:
-    return Wanted(wanted.mixture, base=wanted.base, label=wanted.label)
+def _language_side(query: AdapterQuery) -> AdapterQuery:
+    return AdapterQuery(query.mixture, base=query.base, label=query.label)
 
 
-def _with_more_languages(command: str, wanted: Wanted) -> str:
-    return command.replace(f" {wanted.mixture}", f" {'+'.join(wanted.mixture.languages)}+LANG", 1)
+def _with_more_languages(command: str, query: AdapterQuery) -> str:
+    return command.replace(f" {query.mixture}", f" {'+'.join(query.mixture.languages)}+LANG", 1)
 
 
-def _refuse_several_mixtures(matching: Sequence[Entry], wanted: Wanted) -> None:
+def _refuse_several_mixtures(matching: Sequence[Entry], query: AdapterQuery) -> None:
     mixtures = sorted({entry.name.mixture for entry in matching})
     if len(mixtures) > 1:
         raise UsageError(
-            f"{_title(wanted)} is there for {len(mixtures)} sets of languages. "
-            f"Name one in place of {wanted.mixture}: {' or '.join(map(str, mixtures[:_SHOWN]))}."
+            f"{_title(query)} is there for {len(mixtures)} sets of languages. "
+            f"Name one in place of {query.mixture}: {' or '.join(map(str, mixtures[:_SHOWN]))}."
         )
 
 
-def _is_there(candidates: Sequence[Entry], wanted: Wanted) -> bool:
-    return any(is_exactly(entry.name, wanted) and _on_base(entry, wanted.base) for entry in candidates)
+def _is_there(candidates: Sequence[Entry], query: AdapterQuery) -> bool:
+    return any(is_exactly(entry.name, query) and _on_base(entry, query.base) for entry in candidates)
 
 
-def _title(wanted: Wanted) -> str:
-    label = f" (label {wanted.label})" if wanted.label else ""
-    if wanted.task is None:
-        return f"The {wanted.mixture.kind} adapter {wanted.mixture}{label}"
-    if wanted.setup == DEFAULT:
-        return f"The {wanted.task} adapter for {wanted.mixture}{label}"
-    if wanted.how.training is None:
-        return f"The {wanted.task} adapter trained on {wanted.mixture.source} alone{label}"
-    return f"The {wanted.task} adapter of setup {wanted.setup} for {wanted.mixture}{label}"
+def _title(query: AdapterQuery) -> str:
+    label = f" (label {query.label})" if query.label else ""
+    if query.task is None:
+        return f"The {query.mixture.kind} adapter {query.mixture}{label}"
+    if query.setup == DEFAULT:
+        return f"The {query.task} adapter for {query.mixture}{label}"
+    if query.how.training is None:
+        return f"The {query.task} adapter trained on {query.mixture.source} alone{label}"
+    return f"The {query.task} adapter of setup {query.setup} for {query.mixture}{label}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from badx_hub.errors import IntegrityError, NotFoundError
 from badx_hub.manifest import ParentRef
-from badx_hub.registry.protocol import Entry, Registry, Report, newest
+from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _publish(entry: Entry, source: Registry, destination: Registry) -> Entry:
 
 
 def _sound(entry: Entry, registry: Registry) -> Entry:
-    report: Report = registry.verify(entry)
+    report: VerificationReport = registry.verify(entry)
     if report.faults:
         raise IntegrityError(
             f"{entry.name} {entry.version} in {registry.location} is damaged "

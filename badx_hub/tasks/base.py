@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from badx_hub.data.conllu import Sentence
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import UsageError
-from badx_hub.tasks.conllu import Sentence
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.metrics import Scores
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ PredictionT = TypeVar("PredictionT")
 
 
 class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
-    """A task from file to score. Pure but for `read` and `references` (files), `add_head` and `adopt_head` (the model).
+    """A task from file to score. Pure but for `read` and `references` (files), `add_head` and `patch_head` (the model).
 
     An example is what one prediction is about (a sentence, a pair), a window one model input, a part what one
     window says about its example, a prediction all that is said about one example. A task is a frozen dataclass; its
@@ -105,7 +105,7 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
         """Add an untrained head of that name to an `adapters` model."""
 
-    def adopt_head(self, model: Any, name: str) -> None:
+    def patch_head(self, model: Any, name: str) -> None:
         """Make the head of that name, just loaded by `adapters`, behave as `add_head` would have made it."""
 
     def decode(self, output: Any, windows: Sequence[WindowT], labels: Sequence[str]) -> tuple[PartT, ...]:
@@ -117,7 +117,7 @@ class Task(Protocol[ExampleT, WindowT, PartT, PredictionT]):
     def score(self, examples: Sequence[ExampleT], predictions: Sequence[PredictionT]) -> Scores:
         """Raises DataError where there is no gold label to score against."""
 
-    def tally(self, example: ExampleT, prediction: PredictionT) -> tuple[int, int]:
+    def counts(self, example: ExampleT, prediction: PredictionT) -> tuple[int, int]:
         """(gains, stakes) of one example: the selection metric of any examples is sum of gains / sum of stakes."""
 
     def rows(self, example: ExampleT, prediction: PredictionT) -> tuple[tuple[str, ...], ...]:

@@ -9,10 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
+from badx_hub.data.splits import DataReference, Split
+from badx_hub.data.treebanks import split_files
 from badx_hub.errors import DataError
 from badx_hub.tasks.base import IGNORED
-from badx_hub.tasks.conllu import NOT_ANNOTATED, Sentence, read_conllu
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.labels import counted, require_known
 from badx_hub.tasks.metrics import Scores, label_table
 from badx_hub.tasks.parsing import (
@@ -25,7 +26,6 @@ from badx_hub.tasks.parsing import (
     merge_trees,
 )
 from badx_hub.tasks.relations import UNIVERSAL, universal
-from badx_hub.tasks.treebanks import split_files
 from badx_hub.tasks.trees import Decoding
 from badx_hub.tasks.words import sentence_of
 
@@ -57,7 +57,7 @@ class DpTask:
     writes_conllu: ClassVar[bool] = True
 
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
-        """The sentences of a treebank's split, as `badx_hub.tasks.treebanks.split_files` finds it.
+        """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
 
         Raises DataError for what is not CoNLL-U, for relations outside UD, for a head without a relation or a relation
         without a head, and for a file without any head.
@@ -106,9 +106,9 @@ class DpTask:
         model.add_dependency_parsing_head(
             name, num_labels=len(labels), id2label=dict(enumerate(labels)), overwrite_ok=False
         )
-        self.adopt_head(model, name)
+        self.patch_head(model, name)
 
-    def adopt_head(self, model: Any, name: str) -> None:
+    def patch_head(self, model: Any, name: str) -> None:
         """Our head in the stock one's place: see `badx_hub.modeling.biaffine`."""
         from badx_hub.modeling.biaffine import adopt_parsing_head
 
@@ -138,7 +138,7 @@ class DpTask:
             label_table(gold, predicted, sorted({*gold, *predicted}), found),
         )
 
-    def tally(self, example: Sentence, prediction: Tree) -> tuple[int, int]:
+    def counts(self, example: Sentence, prediction: Tree) -> tuple[int, int]:
         """(right heads with the right relation, words with a gold head)."""
         words = _attachments(example, prediction)
         return sum(word.right for word in words), len(words)

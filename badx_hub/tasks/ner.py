@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
+from badx_hub.data.columns import OUTSIDE, Tagged, read_columns, type_of
+from badx_hub.data.conllu import Sentence
+from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
-from badx_hub.tasks.bio import OUTSIDE, Tagged, read_columns, type_of
-from badx_hub.tasks.conllu import Sentence
-from badx_hub.tasks.files import FileKind, Split
 from badx_hub.tasks.labels import require_known
 from badx_hub.tasks.metrics import LabelScore, Scores, label_score
 from badx_hub.tasks.tagging import WordTask
@@ -50,7 +50,7 @@ class NerTask(WordTask[Tagged]):
         return COLUMN_FILES.split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Tagged, ...]:
-        """See `badx_hub.tasks.bio.read_columns`; raises DataError too for a file without any entity."""
+        """See `badx_hub.data.columns.read_columns`; raises DataError too for a file without any entity."""
         sentences = read_columns(path)
         if not any(tag != OUTSIDE for sentence in sentences for tag in sentence.tags):
             raise DataError(f"{path}: no word is part of an entity; expected B- and I- tags in the last column")
@@ -88,7 +88,7 @@ class NerTask(WordTask[Tagged]):
             {"f1": whole.f1, "precision": whole.precision, "recall": whole.recall}, _table(hits, guesses, gold)
         )
 
-    def tally(self, example: Tagged, prediction: Sequence[str]) -> tuple[int, int]:
+    def counts(self, example: Tagged, prediction: Sequence[str]) -> tuple[int, int]:
         """(twice the entities found, gold and predicted entities together): F1 = sum of the one / sum of the other."""
         gold, guesses = self._entities(example, prediction)
         return 2 * len(gold & guesses), len(gold) + len(guesses)

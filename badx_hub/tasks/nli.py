@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from badx_hub.data.conllu import Sentence
+from badx_hub.data.pairs import LABELS, Pair, pair_references, read_pairs
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import DataError, UsageError
 from badx_hub.tasks.base import IGNORED, filled, padded
-from badx_hub.tasks.conllu import Sentence
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
 from badx_hub.tasks.metrics import Scores, accuracy, confusion, label_table, macro_f1
-from badx_hub.tasks.pairs import LABELS, Pair, pair_references, read_pairs
 from badx_hub.tasks.subwords import PairFrame, sub_words_of_texts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class NliTask:
     writes_conllu: ClassVar[bool] = False
 
     def read(self, data: str, split: Split) -> tuple[Pair, ...]:
-        """See `badx_hub.tasks.pairs.read_pairs`; raises DataError too for data without any gold label."""
+        """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
         pairs = read_pairs(data, split)
         if not any(pair.label for pair in pairs):
             raise DataError(f"{data}: no pair has a gold label; expected {', '.join(LABELS)}")
@@ -128,9 +128,9 @@ class NliTask:
         model.add_classification_head(
             name, num_labels=len(labels), layers=2, id2label=dict(enumerate(labels)), overwrite_ok=False
         )
-        self.adopt_head(model, name)
+        self.patch_head(model, name)
 
-    def adopt_head(self, model: Any, name: str) -> None:
+    def patch_head(self, model: Any, name: str) -> None:
         """With `pooling` "mean", let the head take the mean; for "cls" the stock head serves."""
         if self.pooling == "mean":
             from badx_hub.modeling.pooling import pool_by_mean
@@ -155,7 +155,7 @@ class NliTask:
         metrics = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(table)}
         return Scores(metrics, table, confusion(gold, predicted, LABELS))
 
-    def tally(self, example: Pair, prediction: str) -> tuple[int, int]:
+    def counts(self, example: Pair, prediction: str) -> tuple[int, int]:
         """(1 if right, 1); (0, 0) without a gold label."""
         return int(example.label == prediction), int(example.label is not None)
 

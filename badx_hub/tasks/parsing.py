@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from badx_hub.data.conllu import Sentence
 from badx_hub.errors import IntegrityError
 from badx_hub.tasks.base import IGNORED, filled, padded
-from badx_hub.tasks.conllu import Sentence
 from badx_hub.tasks.labels import best_ids, gold_id
 from badx_hub.tasks.relations import ROOT, universal
 from badx_hub.tasks.stretches import Stretch, stretches

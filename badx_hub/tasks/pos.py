@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
+from badx_hub.data.splits import Split
+from badx_hub.data.treebanks import split_files
 from badx_hub.errors import DataError
-from badx_hub.tasks.conllu import NOT_ANNOTATED, Sentence, read_conllu
-from badx_hub.tasks.files import Split
 from badx_hub.tasks.labels import counted
 from badx_hub.tasks.metrics import Scores, accuracy, label_table, macro_f1
 from badx_hub.tasks.tagging import WordTask
-from badx_hub.tasks.treebanks import split_files
 from badx_hub.tasks.words import sentence_of
 
 UPOS = (
@@ -59,7 +59,7 @@ class PosTask(WordTask[Sentence]):
         return [None if tag == NOT_ANNOTATED else tag for tag in example.upos]
 
     def files(self, data: str, split: Split) -> tuple[Path, ...]:
-        """The CoNLL-U files of a treebank's split, as `badx_hub.tasks.treebanks.split_files` finds them."""
+        """The CoNLL-U files of a treebank's split, as `badx_hub.data.treebanks.split_files` finds them."""
         return split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Sentence, ...]:
@@ -92,7 +92,7 @@ class PosTask(WordTask[Sentence]):
         table = label_table(gold, predicted, UPOS)
         return Scores({"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(table)}, table)
 
-    def tally(self, example: Sentence, prediction: Sequence[str]) -> tuple[int, int]:
+    def counts(self, example: Sentence, prediction: Sequence[str]) -> tuple[int, int]:
         """(right tags, words with a gold tag)."""
         pairs = [pair for pair in zip(example.upos, prediction, strict=True) if pair[0] != NOT_ANNOTATED]
         return sum(gold == predicted for gold, predicted in pairs), len(pairs)

@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.tasks.base import IGNORED, ExampleT, padded
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
 from badx_hub.tasks.stretches import stretches
 
@@ -158,7 +158,7 @@ class WordTask(ABC, Generic[ExampleT]):
             name, num_labels=len(labels), layers=1, id2label=dict(enumerate(labels)), overwrite_ok=False
         )
 
-    def adopt_head(self, model: Any, name: str) -> None:
+    def patch_head(self, model: Any, name: str) -> None:
         """Nothing: the stock head serves."""
 
     def decode(self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:

@@ -81,9 +81,9 @@ class _Cycle:
         inside = np.zeros(len(scores), dtype=bool)
         inside[cycle] = True
         outside = np.flatnonzero(~inside)
-        gains = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
+        numerator = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
         left = scores[np.ix_(outside, cycle)].argmax(axis=1)
-        return cls(heads, cycle, outside, gains.argmax(axis=0), gains.max(axis=0), left)
+        return cls(heads, cycle, outside, numerator.argmax(axis=0), numerator.max(axis=0), left)
 
     def contracted(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores with the cycle as one node, which is the last."""

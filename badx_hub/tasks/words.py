@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import regex
 
-from badx_hub.tasks.conllu import Sentence
+from badx_hub.data.conllu import Sentence
 
 # Zero-width (non-)joiner, soft hyphen, word joiner: no script writes them between two words.
 _JOINERS = r"\u200c\u200d\u00ad\u2060"

@@ -39,12 +39,12 @@ def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def reads_late(device: torch.device) -> bool:
+def defer_loss_sync(device: torch.device) -> bool:
     """Whether a step's loss is read when the next step is under way, so that the device never waits for us."""
     return device.type == "cuda"
 
 
-class Coming:
+class AsyncScalar:
     """A number on its way from a device; reading it waits for this number, not for work queued behind it."""
 
     def __init__(self, number: Tensor) -> None:

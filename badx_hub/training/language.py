@@ -26,7 +26,7 @@ from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.profiling import Profiling
-from badx_hub.training.runs import Run, Trained, seed_label
+from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
 _EVALUATED_BLOCKS = 32
 """Blocks a forward pass in evaluation: fixed, since the held-out masks are drawn pass by pass."""
@@ -165,7 +165,7 @@ def planned(
     base: str | None = None,
     text: Mapping[str, str] | None = None,
     label: str | None = None,
-) -> tuple[Run, Mapping[str, Source]]:
+) -> tuple[TrainingRun, Mapping[str, Source]]:
     """The run that `train_language_adapter` would make of the same arguments, and its text; nothing is trained.
 
     Raises what finding the base and opening the text raise.
@@ -175,7 +175,7 @@ def planned(
         language: open_source(language, given.get(language) or default_source(language).spec)
         for language in mixture.languages
     }
-    run = Run(
+    run = TrainingRun(
         AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed)),
         found,
         recipe,
@@ -187,7 +187,9 @@ def planned(
     return run, sources
 
 
-def _objective(run: Run, recipe: LanguageRecipe, sources: Mapping[str, Source]) -> tuple[LanguageObjective, Any]:
+def _objective(
+    run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source]
+) -> tuple[LanguageObjective, Any]:
     tokenizer = load_tokenizer(run.base)
     stores = {
         language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)

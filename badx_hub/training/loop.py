@@ -23,11 +23,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
-from badx_hub.modeling.dropout import cheap_dropout
+from badx_hub.modeling.fast.dropout import cheap_dropout
 from badx_hub.recipes import Precision
-from badx_hub.training.ahead import Ahead
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
-from badx_hub.training.devices import Coming, adamw, mixed, moved, pinned, reads_late
+from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
+from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
 Row = Mapping[str, float]
@@ -129,7 +129,7 @@ class Silent:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """What a training came to; the model now holds the weights of `best_step`.
 
     `history` has a row an evaluation (step, loss since the last one, metrics); `seconds` is wall-clock time in
@@ -151,7 +151,7 @@ def train(
     *,
     again: str,
     profiling: Profiling | None = None,
-) -> Outcome:
+) -> TrainingResult:
     """Train, evaluate, select; leave the best weights in the model.
 
     Args:
@@ -171,7 +171,7 @@ class _Step:
     """A step that was done, `step` of them by now; its loss, summed over `labels`, may still be on its way."""
 
     step: int
-    loss: Coming
+    loss: AsyncScalar
     labels: int
     units: int
 
@@ -199,9 +199,9 @@ class _Run:
         self.module = self.accelerator.prepare(objective.module)
         self.state = self._restored()
         self.unread: deque[_Step] = deque()
-        self.ahead = Ahead(self._made, range(self.state.step, plan.steps))
+        self.ahead = Prefetcher(self._made, range(self.state.step, plan.steps))
 
-    def finish(self, interrupted: threading.Event) -> Outcome:
+    def finish(self, interrupted: threading.Event) -> TrainingResult:
         self.reporter.started(self.plan.steps, self.state.step, self.objective.unit)
         self.profiling.begin(self.plan.steps - self.state.step)
         try:
@@ -222,7 +222,7 @@ class _Run:
             done = self._step(self.state.step)
         self.unread.append(done)
         self.state = replace(self.state, step=done.step, units=self.state.units + done.units)
-        self._read_losses(but=int(reads_late(self.device)))
+        self._read_losses(but=int(defer_loss_sync(self.device)))
         if done.step % self.plan.eval_every == 0 or done.step == self.plan.steps:
             self._evaluate()
         spent = time.perf_counter() - began
@@ -257,7 +257,7 @@ class _Run:
         loss = self._accumulate(batches, labels)
         with phase(UPDATE):
             self._update(self.plan.learning_rate_at(step))
-        return _Step(step + 1, Coming(loss), labels, sum(batch.units for batch in batches))
+        return _Step(step + 1, AsyncScalar(loss), labels, sum(batch.units for batch in batches))
 
     def _accumulate(self, batches: Sequence[Batch], labels: int) -> Tensor:
         """The gradients of this process's slices; returns the loss summed over the slices of all processes."""
@@ -355,9 +355,9 @@ class _Run:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         return replace(state, weights={}, optimizer={})
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> TrainingResult:
         best = self.state.history[self.state.best_row]
-        return Outcome(
+        return TrainingResult(
             best_step=int(best["step"]),
             best={key: value for key, value in best.items() if key not in ("step", "loss")},
             history=self.state.history,

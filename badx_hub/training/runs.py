@@ -24,7 +24,7 @@ from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
-from badx_hub.training.loop import Objective, Outcome, Plan, Reporter, train
+from badx_hub.training.loop import Objective, Plan, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
@@ -41,7 +41,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """Everything that decides an adapter's weights. The same run has the same key, on any machine."""
 
     name: AdapterName
@@ -132,7 +132,9 @@ class Run:
             seed=recipe.seed,
         )
 
-    def _publish(self, model: Any, objective: Objective, outcome: Outcome, registry: Registry, counts: Counts) -> Entry:
+    def _publish(
+        self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: Counts
+    ) -> Entry:
         temporary = Path(tempfile.gettempdir())
         with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
             building = Path(folder)
@@ -148,7 +150,7 @@ class Run:
             prepare(building, self._draft(objective, outcome, counts))
             return registry.publish(building)
 
-    def _draft(self, objective: Objective, outcome: Outcome, counts: Counts) -> ManifestDraft:
+    def _draft(self, objective: Objective, outcome: TrainingResult, counts: Counts) -> ManifestDraft:
         spent = {objective.unit: outcome.units}
         return ManifestDraft.of(
             self.name,
@@ -177,7 +179,7 @@ def _counted(source: SourceRef, counts: Counts) -> SourceRef:
     return source.model_copy(update={"counts": dict(found)}) if found else source
 
 
-def _drawn(outcome: Outcome, selection: str) -> list[str]:
+def _drawn(outcome: TrainingResult, selection: str) -> list[str]:
     """The curves of a picture: every metric of the selection's own kind, such as all the perplexities."""
     kind = selection.rsplit("/", 1)[-1]
     return [metric for metric in outcome.best if metric.rsplit("/", 1)[-1] == kind]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import ParentRef, SourceRef
@@ -19,14 +20,13 @@ from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import TaskRecipe
-from badx_hub.registry import Entry, Registry, Wanted, resolve
-from badx_hub.setups import DEFAULT, Carrier, Reach, Setup, setup_named
+from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
+from badx_hub.setups import DEFAULT, Carrier, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import AnyTask, task_named
 from badx_hub.tasks.base import EpochBatches, labelled_only
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.profiling import Profiling
-from badx_hub.training.runs import Run, Trained, seed_label
+from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "dev")
 """What training reads of the annotated data."""
@@ -179,7 +179,7 @@ def planned(
     base: str | None = None,
     setup: str = DEFAULT,
     label: str | None = None,
-) -> Run:
+) -> TrainingRun:
     """The run that `train_task_adapter` would make of the same arguments; nothing is loaded or trained.
 
     Raises NotFoundError if a carrier is not in `registry`, and what reading the data raises.
@@ -191,7 +191,7 @@ def planned(
 class _Prepared:
     """A run with what it needs: the task as the recipe wants it, its examples, the carriers in the order of turns."""
 
-    run: Run
+    run: TrainingRun
     task: AnyTask
     examples: Mapping[Split, Sequence[Any]]
     carriers: tuple[Entry, ...]
@@ -216,7 +216,7 @@ def _prepared(
     labels = chosen.labels(read["train"])
     refs = tuple(ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) for carrier in carriers)
     takes_turns = setup.training is Carrier.EACH
-    run = Run(
+    run = TrainingRun(
         AdapterName(found.slug, setup.mixture(mixture), task=task, setup=setup.mark, label=name_label),
         found,
         recipe,
@@ -243,7 +243,7 @@ def _carriers(
     setup: Setup, mixture: Mixture, base: str | None, label: str | None, registry: Registry
 ) -> tuple[Entry, ...]:
     """The language-side adapters under the task adapter, in the order of their turns, all on one base."""
-    if setup.reach is Reach.WIDER and mixture.kind != "multilingual":
+    if setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual":
         raise UsageError(
             f"The setup {setup.name} stands on the adapter of three languages or more, and {mixture} has "
             f"{len(mixture.languages)}. Name them all, such as {'+'.join(mixture.languages)}+LANG."
@@ -251,8 +251,8 @@ def _carriers(
     entries, found = registry.list(), dict[Mixture, Entry]()
     for one in dict.fromkeys(setup.carriers(mixture)):
         on = next(iter(found.values())).manifest.base.digest if found else base
-        wanted = Wanted(one, None, base=on, label=label)
-        found[one] = resolve(entries, wanted, broken=registry.problems()).entry
+        query = AdapterQuery(one, None, base=on, label=label)
+        found[one] = resolve(entries, query, broken=registry.problems()).entry
     return tuple(found[one] for one in setup.carriers(mixture))
 
 

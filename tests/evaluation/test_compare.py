@@ -17,12 +17,12 @@ from badx_hub.evaluation.compare import (
     baseline_named,
     commands_of,
     compare,
-    contender,
     runs_of,
     summarise,
+    system_name,
 )
 from badx_hub.evaluation.results import Cost, Result
-from badx_hub.evaluation.significance import compare_tallies
+from badx_hub.evaluation.significance import compare_counts
 from badx_hub.languages import Mixture
 from badx_hub.registry import LocalRegistry
 from badx_hub.setups import SETUPS
@@ -33,9 +33,9 @@ from tests.tiny import demo_data
 PAIR = Mixture.parse("en-wo")
 
 
-def result(setup: str = "bad-x", seed: int = 1, gains: tuple[int, ...] = (1, 2, 3), **changes: Any) -> Result:
+def result(setup: str = "bad-x", seed: int = 1, numerator: tuple[int, ...] = (1, 2, 3), **changes: Any) -> Result:
     """Three sentences of four words."""
-    accuracy = sum(gains) / (4 * len(gains))
+    accuracy = sum(numerator) / (4 * len(numerator))
     values: dict[str, Any] = {
         "base": "mbert",
         "mixture": "en-wo",
@@ -49,7 +49,7 @@ def result(setup: str = "bad-x", seed: int = 1, gains: tuple[int, ...] = (1, 2, 
         "split": "test",
         "metric": "accuracy",
         "metrics": {"accuracy": accuracy, "macro_f1": accuracy / 2},
-        "tallies": tuple((one, 4) for one in gains),
+        "tallies": tuple((one, 4) for one in numerator),
         "cost": Cost(steps=100 * seed, tokens=10, sentences=3, seconds=float(seed), trained=80, stored=60),
     }
     return Result(**{**values, **changes})
@@ -63,7 +63,7 @@ def test_runs_are_averaged_and_compared_sentence_by_sentence() -> None:
     assert bad_x.score == bad_x.averages["accuracy"]
     assert (bad_x.score.mean, bad_x.score.spread) == pytest.approx((7 / 12, 2 / 12 / 2**0.5))
     assert bad_x.averages["macro_f1"].mean == pytest.approx(7 / 24)
-    assert bad_x.difference == compare_tallies([(3, 8), (4, 8), (7, 8)], [(1, 8), (3, 8), (2, 8)])
+    assert bad_x.difference == compare_counts([(3, 8), (4, 8), (7, 8)], [(1, 8), (3, 8), (2, 8)])
     assert bad_x.difference.delta == pytest.approx(bad_x.score.mean - mad_x.score.mean)
     assert mad_x.difference is None
 
@@ -130,11 +130,11 @@ def test_runs_of_setups_ratios_and_seeds() -> None:
     assert [(run.name, run.seed) for run in runs] == [
         (name, seed) for name in ("bad-x", "bad-x@5:1", "mad-x") for seed in (1, 2)
     ]
-    last = runs[3].wanted
+    last = runs[3].query
     assert (str(last.mixture), last.task, last.base, last.setup, last.label) == (
         *("en-wo@5:1", "pos", "tiny", "bad-x", "seed2"),
     )
-    assert runs[2].wanted.label is None
+    assert runs[2].query.label is None
 
 
 def test_a_ratio_is_for_the_setups_that_have_one() -> None:
@@ -148,7 +148,7 @@ def test_a_ratio_is_for_the_setups_that_have_one() -> None:
 @pytest.mark.parametrize("setup", SETUPS)
 def test_every_setup_can_be_compared(setup: str) -> None:
     (run,) = runs_of(PAIR, "pos", [setup])
-    assert (run.name, run.wanted.setup, run.wanted.mixture) == (setup, setup, PAIR)
+    assert (run.name, run.query.setup, run.query.mixture) == (setup, setup, PAIR)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_baselines_are_named_as_setups_are() -> None:
 
 
 def test_contenders_are_named_by_setup_and_ratio() -> None:
-    names = [contender("bad-x", Mixture.parse(text)) for text in ("en-wo", "en-wo@5:1", "en+bm+wo", "en:1,bm:2,wo:3")]
+    names = [system_name("bad-x", Mixture.parse(text)) for text in ("en-wo", "en-wo@5:1", "en+bm+wo", "en:1,bm:2,wo:3")]
     assert names == ["bad-x", "bad-x@5:1", "bad-x", "bad-x@1:2:3"]
 
 

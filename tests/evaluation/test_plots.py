@@ -9,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from badx_hub.evaluation.board import Board, boards_of
 from badx_hub.evaluation.plots import (
     gains_figure,
     language_curves,
@@ -18,12 +17,13 @@ from badx_hub.evaluation.plots import (
     to_png,
     to_svg,
 )
+from badx_hub.evaluation.result_table import ResultTable, result_tables
 from badx_hub.evaluation.results import Result
 from tests.evaluation.made import made
 
 
-def boards(*results: Result, baseline: str = "mad-x") -> tuple[Board, ...]:
-    return boards_of(results, baseline, resamples=50)
+def boards(*results: Result, baseline: str = "mad-x") -> tuple[ResultTable, ...]:
+    return result_tables(results, baseline, resamples=50)
 
 
 SWEEP = (

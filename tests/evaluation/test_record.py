@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from badx_hub.data.splits import DataReference
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.record import record
 from badx_hub.manifest import MANIFEST_FILE, ParentRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.places import Places
-from badx_hub.tasks.files import DataReference
+from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import LabelScore, Scores
 from tests.registry.conftest import build
 from tests.registry.double import UNREACHABLE, Double
@@ -149,7 +149,7 @@ def test_it_goes_into_ones_own_registry_whatever_else_was_looked_into(
     task: Entry, registry: LocalRegistry, tmp_path: Path
 ) -> None:
     own = LocalRegistry(tmp_path / "own")
-    places = Places((own, registry, Double("hf:", failure=UNREACHABLE)))
+    places = RegistryChain((own, registry, Double("hf:", failure=UNREACHABLE)))
     first = record(judged(task), places, language="wo")
     assert own.list() == (first.entry,)
     assert len(registry.list()) == 2

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from badx_hub.data.splits import DataReference
 from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.results import Cost, Result, cost_of, result_of
 from badx_hub.manifest import IMPORTED, ParentRef, Training
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.places import Places
-from badx_hub.tasks.files import DataReference
+from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import Scores
 from tests.registry.conftest import build
 from tests.registry.double import UNREACHABLE, Double
@@ -93,7 +93,7 @@ def test_no_hub_is_asked_for_what_is_nearer_and_none_stops_the_count(make: Maker
     source, target = make.language("mbert/en"), make.language("mbert/wo")
     task = make.task("mbert/en/pos", source)
     far = Double("hf:", failure=UNREACHABLE)
-    places = Places((registry, far))
+    places = RegistryChain((registry, far))
     assert cost_of([target, task], places).unknown == 0
     registry.remove(source, force=True)
     assert cost_of([target, task], places).unknown == 1

@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.significance import Tallies, compare_tallies, pooled
+from badx_hub.evaluation.significance import Counts, compare_counts, pooled
 
 FEW = 200
 
-stakes = st.integers(0, 30)
-tally = stakes.flatmap(lambda most: st.tuples(st.integers(0, most), st.just(most)))
-pairs = st.lists(st.tuples(tally, tally), min_size=2, max_size=40)
+denominator = st.integers(0, 30)
+counts = denominator.flatmap(lambda most: st.tuples(st.integers(0, most), st.just(most)))
+pairs = st.lists(st.tuples(counts, counts), min_size=2, max_size=40)
 
 
-def metric(tallies: Tallies) -> float:
-    staked = sum(stakes for _, stakes in tallies)
-    return sum(gains for gains, _ in tallies) / staked if staked else 0.0
+def metric(tallies: Counts) -> float:
+    staked = sum(denominator for _, denominator in tallies)
+    return sum(numerator for numerator, _ in tallies) / staked if staked else 0.0
 
 
 def drawn(size: int, accuracy: float, seed: int) -> list[tuple[int, int]]:
@@ -35,7 +35,7 @@ def drawn(size: int, accuracy: float, seed: int) -> list[tuple[int, int]]:
 @settings(max_examples=50, deadline=None)
 def test_delta_is_the_difference_of_the_metrics(examples: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     ours, theirs = ([pair[side] for pair in examples] for side in (0, 1))
-    found = compare_tallies(ours, theirs, resamples=FEW)
+    found = compare_counts(ours, theirs, resamples=FEW)
     assert found.delta == pytest.approx(metric(ours) - metric(theirs), abs=1e-12)
     assert found.low <= found.high
     assert 0 < found.p <= 1
@@ -46,38 +46,38 @@ def test_delta_is_the_difference_of_the_metrics(examples: list[tuple[tuple[int, 
 @settings(max_examples=50, deadline=None)
 def test_the_other_way_round_everything_is_mirrored(examples: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     ours, theirs = ([pair[side] for pair in examples] for side in (0, 1))
-    one, other = compare_tallies(ours, theirs, resamples=FEW), compare_tallies(theirs, ours, resamples=FEW)
+    one, other = compare_counts(ours, theirs, resamples=FEW), compare_counts(theirs, ours, resamples=FEW)
     assert (one.delta, one.low, one.high) == pytest.approx((-other.delta, -other.high, -other.low), abs=1e-12)
     assert one.p == other.p
 
 
-@given(st.lists(tally, min_size=2, max_size=40))
+@given(st.lists(counts, min_size=2, max_size=40))
 @settings(max_examples=30, deadline=None)
 def test_a_system_does_not_differ_from_itself(tallies: list[tuple[int, int]]) -> None:
-    found = compare_tallies(tallies, tallies, resamples=FEW)
+    found = compare_counts(tallies, tallies, resamples=FEW)
     assert (found.delta, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 def test_nothing_at_stake_is_no_difference() -> None:
-    found = compare_tallies([(0, 0), (0, 0)], [(0, 0), (0, 0)])
+    found = compare_counts([(0, 0), (0, 0)], [(0, 0), (0, 0)])
     assert (found.delta, found.p) == (0, 1)
 
 
 def test_one_sentence_tells_nothing() -> None:
     same = drawn(20, 0.5, 1)
-    assert compare_tallies([*same, (9, 9)], [*same, (1, 9)]).p == 1
+    assert compare_counts([*same, (9, 9)], [*same, (1, 9)]).p == 1
 
 
 def test_the_same_figures_every_time_and_others_for_another_seed() -> None:
     ours, theirs = drawn(60, 0.62, 1), drawn(60, 0.6, 2)
-    assert compare_tallies(ours, theirs) == compare_tallies(ours, theirs)
-    assert compare_tallies(ours, theirs, seed=1).low != compare_tallies(ours, theirs).low
+    assert compare_counts(ours, theirs) == compare_counts(ours, theirs)
+    assert compare_counts(ours, theirs, seed=1).low != compare_counts(ours, theirs).low
 
 
 def test_better_in_every_sentence() -> None:
     theirs = drawn(100, 0.5, 1)
-    ours = [(min(gains + 2, words), words) for gains, words in theirs]
-    found = compare_tallies(ours, theirs)
+    ours = [(min(numerator + 2, words), words) for numerator, words in theirs]
+    found = compare_counts(ours, theirs)
     assert 0 < found.low < found.delta < found.high
     assert found.p == pytest.approx(2 / 2001)
 
@@ -89,7 +89,7 @@ def test_p_is_that_of_all_swaps(seed: int) -> None:
     differences = [a - b for (a, _), (b, _) in zip(ours, theirs, strict=True)]
     sums = [sum(map(int.__mul__, signs, differences)) for signs in product((1, -1), repeat=10)]
     as_large = sum(abs(one) >= abs(sum(differences)) for one in sums)
-    assert compare_tallies(ours, theirs).p == pytest.approx(as_large / 1024)
+    assert compare_counts(ours, theirs).p == pytest.approx(as_large / 1024)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,7 +103,7 @@ def test_p_of_a_ratio_is_that_of_all_swaps_too(seed: int) -> None:
         deltas.append(metric([a for a, _ in rows]) - metric([b for _, b in rows]))
     observed = metric(ours) - metric(theirs)
     as_large = sum(abs(delta) >= abs(observed) - 1e-12 for delta in deltas)
-    assert compare_tallies(ours, theirs).p == pytest.approx(as_large / len(deltas))
+    assert compare_counts(ours, theirs).p == pytest.approx(as_large / len(deltas))
 
 
 def test_sampled_swaps_come_close_to_the_normal_law() -> None:
@@ -114,14 +114,14 @@ def test_sampled_swaps_come_close_to_the_normal_law() -> None:
     differences = np.array([a - b for (a, _), (b, _) in zip(ours, theirs, strict=True)])
     expected = 2 * norm.sf(abs(differences.sum()) / np.sqrt((differences**2).sum()))
     assert 0.02 < expected < 0.8
-    assert compare_tallies(ours, theirs).p == pytest.approx(expected, abs=0.05)
+    assert compare_counts(ours, theirs).p == pytest.approx(expected, abs=0.05)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     """True difference 0.05, 60 data sets of 200 sentences: 95 % of 60 is 57."""
     covered = 0
     for seed in range(60):
-        found = compare_tallies(drawn(200, 0.65, seed), drawn(200, 0.6, 1000 + seed), resamples=FEW)
+        found = compare_counts(drawn(200, 0.65, seed), drawn(200, 0.6, 1000 + seed), resamples=FEW)
         covered += found.low <= 0.05 <= found.high
     assert 51 <= covered < 60
 
@@ -129,7 +129,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_p_is_seldom_small_where_nothing_differs() -> None:
     """60 pairs of equal systems: 5 % of 60 is 3."""
     small = sum(
-        compare_tallies(drawn(100, 0.6, seed), drawn(100, 0.6, 1000 + seed), resamples=FEW).p < 0.05
+        compare_counts(drawn(100, 0.6, seed), drawn(100, 0.6, 1000 + seed), resamples=FEW).p < 0.05
         for seed in range(60)
     )
     assert 0 < small <= 9
@@ -138,16 +138,16 @@ def test_p_is_seldom_small_where_nothing_differs() -> None:
 def test_the_interval_is_paired() -> None:
     """Two systems that fail in the same sentences: what both do alike does not widen the interval."""
     theirs = [(0, 20) if index % 2 else (20, 20) for index in range(200)]
-    ours = [(gains + 1 if gains == 0 else gains, words) for gains, words in theirs]
-    found = compare_tallies(ours, theirs)
+    ours = [(numerator + 1 if numerator == 0 else numerator, words) for numerator, words in theirs]
+    found = compare_counts(ours, theirs)
     assert found.delta == pytest.approx(0.025)
     assert 0.02 < found.low < found.delta < found.high < 0.03
 
 
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.integers(0, 9), min_size=n, max_size=n), min_size=2)))
-def test_pooled_runs_have_the_mean_of_their_metrics(gains: list[list[int]]) -> None:
+def test_pooled_runs_have_the_mean_of_their_metrics(numerator: list[list[int]]) -> None:
     """gains: a list a sentence, one number a run; the stakes of a sentence are the same in every run."""
-    runs = [[(one, 9 + index) for index, one in enumerate(column)] for column in zip(*gains, strict=True)]
+    runs = [[(one, 9 + index) for index, one in enumerate(column)] for column in zip(*numerator, strict=True)]
     expected = sum(map(metric, runs)) / len(runs)
     for times in (1, 3):
         assert metric(pooled(runs, times=times)) == pytest.approx(expected)
@@ -156,14 +156,14 @@ def test_pooled_runs_have_the_mean_of_their_metrics(gains: list[list[int]]) -> N
 def test_more_runs_on_one_side_do_not_shift_the_scale() -> None:
     """Three runs that are all alike against one: as one against one."""
     ours, theirs = drawn(80, 0.7, 1), drawn(80, 0.6, 2)
-    assert compare_tallies(pooled([ours] * 3), pooled([theirs], times=3)) == compare_tallies(ours, theirs)
+    assert compare_counts(pooled([ours] * 3), pooled([theirs], times=3)) == compare_counts(ours, theirs)
 
 
 def test_other_examples_cannot_be_compared() -> None:
     with pytest.raises(UsageError, match="2 and 3"):
-        compare_tallies([(1, 2)] * 2, [(1, 2)] * 3)
+        compare_counts([(1, 2)] * 2, [(1, 2)] * 3)
     with pytest.raises(UsageError, match="2, 3"):
         pooled([[(1, 2)] * 2, [(1, 2)] * 3])
     for count in (0, 1):
         with pytest.raises(UsageError, match=f"{count} example"):
-            compare_tallies([(1, 2)] * count, [(1, 2)] * count)
+            compare_counts([(1, 2)] * count, [(1, 2)] * count)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.board import Board, boards_of, titles
 from badx_hub.evaluation.published import PUBLISHED
+from badx_hub.evaluation.result_table import ResultTable, result_tables, titles
 from badx_hub.evaluation.results import Result
 from badx_hub.evaluation.tables import (
     Cell,
@@ -37,8 +37,8 @@ RESULTS = (
 SWEPT = (*RESULTS, made("bad-x@5:1", "wo", 0.640, more={"macro_f1": 0.50}))
 
 
-def board_of(results: Sequence[Result], baseline: str = "mad-x") -> Board:
-    (board,) = boards_of(results, baseline, resamples=100)
+def board_of(results: Sequence[Result], baseline: str = "mad-x") -> ResultTable:
+    (board,) = result_tables(results, baseline, resamples=100)
     return board
 
 
@@ -137,7 +137,7 @@ def test_costs_are_means_over_targets() -> None:
 
 def test_published_figures_stand_beside_ours_and_say_whose_they_are() -> None:
     nli = [made(name, "hch", score, task="nli") for name, score in (("bad-x", 0.45), ("mad-x", 0.40))]
-    table = published_table(boards_of([*RESULTS, *nli], "mad-x", resamples=100))
+    table = published_table(result_tables([*RESULTS, *nli], "mad-x", resamples=100))
     assert table is not None
     rows = texts(table)
     assert rows[0] == ["POS, accuracy", "BAD-X 1:1 over MAD-X", "+1.06", "+1.50", "average", "fo, wo"]
@@ -185,12 +185,12 @@ def test_the_order_of_results_does_not_matter(shuffled: list[Result]) -> None:
 )
 def test_results_that_fit_no_table_are_refused(results: list[Result], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        boards_of(results, "mad-x")
+        result_tables(results, "mad-x")
 
 
 def test_an_unknown_baseline_is_refused() -> None:
     with pytest.raises(UsageError, match="not known"):
-        boards_of(RESULTS, "mad-y")
+        result_tables(RESULTS, "mad-y")
 
 
 HOSTILE = Table(

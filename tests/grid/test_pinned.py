@@ -7,11 +7,11 @@ import pytest
 from badx_hub.errors import NotFoundError
 from badx_hub.grid.pinned import Pinned
 from badx_hub.languages import Mixture
-from badx_hub.registry import Entry, LocalRegistry, Wanted, resolve
+from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, resolve
 from tests.registry.conftest import build
 
 BA = "mbert/en-wo"
-WANTED = Wanted(Mixture.parse("en-wo"))
+WANTED = AdapterQuery(Mixture.parse("en-wo"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from badx_hub.errors import NotFoundError, TrainingInterrupted
 from badx_hub.grid.plan import Step, TrainLanguage, TrainTask
-from badx_hub.grid.run import End, Outcome, Sequential
+from badx_hub.grid.run import End, Sequential, StepOutcome
 from badx_hub.languages import Mixture
 from badx_hub.setups import setup_named
 
@@ -23,7 +23,7 @@ class Notes:
     def started(self, step: Step) -> None:
         self.lines.append(f"{step.name} started")
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: StepOutcome) -> None:
         self.lines.append(f"{outcome.step.name} {outcome.end.value}")
 
 

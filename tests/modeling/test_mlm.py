@@ -106,7 +106,9 @@ def test_the_last_layer_works_on_masked_positions_alone() -> None:
 
 
 def test_a_head_of_another_build_is_named() -> None:
-    sizes = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads", "ffn_dim")}
+    sizes = {
+        f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads", "ffn_dim")
+    }
     model = BartForConditionalGeneration(BartConfig(vocab_size=20, d_model=8, **sizes))
     with pytest.raises(UsageError, match="'bart' are not supported"):
         MaskedLanguageModel(model)

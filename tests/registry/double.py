@@ -7,7 +7,7 @@ from pathlib import Path
 
 from badx_hub.errors import BadxError, HubError, NotFoundError
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Problem, Report, Wanted
+from badx_hub.registry import AdapterQuery, Entry, Problem, VerificationReport
 from badx_hub.registry.protocol import Contents, newest
 
 
@@ -29,7 +29,7 @@ class Double:
     def problems(self) -> tuple[Problem, ...]:
         return ()
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         return self.list()
 
     def contents(self) -> Contents:
@@ -53,8 +53,8 @@ class Double:
     def fetch(self, entry: Entry) -> Path:
         return Path(self.location) / str(entry.name)
 
-    def verify(self, entry: Entry) -> Report:
-        return Report(entry, ())
+    def verify(self, entry: Entry) -> VerificationReport:
+        return VerificationReport(entry, ())
 
 
 UNREACHABLE = HubError("Reading hf: failed: nobody answers.")

@@ -10,12 +10,12 @@ import pytest
 
 from badx_hub.manifest import ParentRef
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.hub import HubRegistry
-from badx_hub.registry.hub_client import Patience
+from badx_hub.registry.hub.client import RetryPolicy
+from badx_hub.registry.hub.registry import HubRegistry
 from tests.hub.server import HubServer
 from tests.registry.conftest import build
 
-QUICK = Patience(tries=3, first_wait=0.01, longest=0.5)
+QUICK = RetryPolicy(tries=3, first_wait=0.01, longest=0.5)
 Open = Callable[..., HubRegistry]
 
 

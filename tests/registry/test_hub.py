@@ -14,11 +14,11 @@ from huggingface_hub import CommitOperationAdd
 
 from badx_hub.errors import BadxError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
-from badx_hub.registry import Entry, LocalRegistry, Wanted, copy, open_registry, resolve
-from badx_hub.registry.hub import HubRegistry, Query
-from badx_hub.registry.hub_push import PushOptions
-from badx_hub.registry.hub_readme import is_ours
-from badx_hub.registry.places import Places, find
+from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, copy, open_registry, resolve
+from badx_hub.registry.chain import RegistryChain, find
+from badx_hub.registry.hub.publish import PushOptions
+from badx_hub.registry.hub.readme import is_ours
+from badx_hub.registry.hub.registry import HubRegistry, RepoFilter
 from tests.hub.faults import Status
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
@@ -69,10 +69,10 @@ def test_adapters_that_took_turns_are_published_and_found_with_their_ta(
         assert f"| Trained on | `{la.name}` | `{la.location.removeprefix('hf:')}` |" in card
     assert org.verify(done.copied[2]).parent == "present"
     assert copy(turns[2], registry, org).already == done.copied
-    wanted = Wanted(Mixture.parse("en-wo"), "pos", setup="tlr")
+    query = AdapterQuery(Mixture.parse("en-wo"), "pos", setup="tlr")
     for there in (visitor, open_org(hub, tmp_path / "c", None)):
-        assert {str(one.name) for one in there.candidates(wanted)} == {str(one.name) for one in turns}
-        found = find(Places([there]), wanted)
+        assert {str(one.name) for one in there.candidates(query)} == {str(one.name) for one in turns}
+        found = find(RegistryChain([there]), query)
         assert versions(found.entries) == versions(turns[1:])
     other = LocalRegistry(tmp_path / "other")
     assert versions(copy(visitor.get(turns[2].name), visitor, other).copied) == versions(turns)
@@ -95,7 +95,10 @@ def test_mad_x_is_found_on_the_hub(
     task = put("mbert/en/pos", on=turns[0])
     for entry in (task, turns[1]):
         copy(entry, registry, org)
-    found = find(Places([open_org(hub, tmp_path / "c", owner)]), Wanted(Mixture.parse("en-wo"), "pos", setup="mad-x"))
+    found = find(
+        RegistryChain([open_org(hub, tmp_path / "c", owner)]),
+        AdapterQuery(Mixture.parse("en-wo"), "pos", setup="mad-x"),
+    )
     assert versions(found.entries) == versions((turns[1], task))
 
 
@@ -162,11 +165,11 @@ def test_candidates_serve_resolution(org: HubRegistry, registry: LocalRegistry, 
     copy(pair[1], registry, org)
     copy(put("mbert/en-wo", weights=2.0, created=NEWER), registry, org)
     copy(put("mbert/en-fo"), registry, org)
-    wanted = Wanted(Mixture.parse("en-wo"), "pos")
-    found = resolve(org.candidates(wanted), wanted)
+    query = AdapterQuery(Mixture.parse("en-wo"), "pos")
+    found = resolve(org.candidates(query), query)
     assert found.entry.version == pair[1].version
     assert found.carrier is not None and found.carrier.version == pair[0].version
-    assert "mbert/en-fo" not in {str(entry.name) for entry in org.candidates(wanted)}
+    assert "mbert/en-fo" not in {str(entry.name) for entry in org.candidates(query)}
 
 
 @pytest.mark.parametrize("owner", ["acme", None])
@@ -176,7 +179,7 @@ def test_a_related_target_on_the_hub_is_named_where_nothing_fits(
     for name in ("mbert/en-da", "mbert/en-ug", "mbert/de-fo"):
         copy(put(name), registry, org)
     with pytest.raises(NotFoundError) as caught:
-        find(Places([open_org(hub, tmp_path / "c", owner)]), Wanted(Mixture.parse("en-fo")))
+        find(RegistryChain([open_org(hub, tmp_path / "c", owner)]), AdapterQuery(Mixture.parse("en-fo")))
     assert "mbert/en-da (a related target: `en-da`)" in str(caught.value)
     assert "mbert/de-fo (another source: `de-fo`)" in str(caught.value)
     assert "en-ug" not in str(caught.value)
@@ -188,13 +191,13 @@ def test_what_a_stranger_has_broken_stops_nobody(
     card = "---\ntags: [badx, 'badx-source:en', 'badx-target:wo', 'badx-task:pos']\n---\n"
     for number in range(4):  # commits are random: no order of theirs with versions may count
         hub.put(f"evil{number}/mbert.en-wo.pos", {"README.md": card, "badx.json": f"{{{number}"})
-    everywhere, wanted = open_org(hub, tmp_path / "c", None), Wanted(Mixture.parse("en-wo"), "pos")
+    everywhere, query = open_org(hub, tmp_path / "c", None), AdapterQuery(Mixture.parse("en-wo"), "pos")
     with pytest.raises(
         NotFoundError, match=r"badx-hub train en-wo.* Not readable: badx\.json of evil0/mbert\.en-wo\.pos"
     ):
-        find(Places([everywhere]), wanted)
+        find(RegistryChain([everywhere]), query)
     copy(pair[1], registry, org)
-    assert find(Places([everywhere]), wanted).entry.version == pair[1].version
+    assert find(RegistryChain([everywhere]), query).entry.version == pair[1].version
 
 
 @pytest.mark.parametrize("owner", ["acme", None])
@@ -210,14 +213,14 @@ def test_search_by_tags_and_names(
     everywhere = open_org(hub, tmp_path / "c", owner)
 
     def names(**query: str) -> set[str]:
-        return {str(entry.name) for entry in everywhere.search(Query(**query))}
+        return {str(entry.name) for entry in everywhere.search(RepoFilter(**query))}
 
     assert len(names()) == 6
     assert names(source="en", target="wo") == {"mbert/en-wo", "mbert/en+fo+wo", "xlmr-base/en-wo"}
     assert names(target="wo", base="bert-base-multilingual-cased") == {"mbert/en-wo", "mbert/wo", "mbert/en+fo+wo"}
     assert names(task="pos") == {"mbert/en/pos@ta-only"}
     assert names(source="fr") == set()
-    assert len(everywhere.search(Query(), limit=2)) == 2
+    assert len(everywhere.search(RepoFilter(), limit=2)) == 2
 
 
 def test_the_truth_is_in_badx_json_and_not_in_tags(
@@ -227,8 +230,8 @@ def test_the_truth_is_in_badx_json_and_not_in_tags(
     hub.behaviour.tags_in_info = False
     edit(hub, BA, {"README.md": "---\ntags: [badx, 'badx-source:fr']\n---\nMy own words."})
     assert versions(visitor.list()) == versions(pair)
-    assert versions(visitor.search(Query(source="en", target="wo"))) == versions(pair)
-    assert visitor.search(Query(source="fr")) == ()
+    assert versions(visitor.search(RepoFilter(source="en", target="wo"))) == versions(pair)
+    assert visitor.search(RepoFilter(source="fr")) == ()
 
 
 def test_a_readme_edited_by_people_stays_theirs(
@@ -455,7 +458,7 @@ def test_offline_knows_the_cache(
     with pytest.raises(HubError, match="offline"):
         offline.publish(registry.fetch(pair[0]))
     with pytest.raises(HubError, match="offline"):
-        offline.find(Query())
+        offline.find(RepoFilter())
     assert hub.requests == []
 
 

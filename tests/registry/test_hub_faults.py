@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from badx_hub.errors import BadxError, HubError, IntegrityError, UsageError
 from badx_hub.registry import Entry, LocalRegistry, copy
-from badx_hub.registry.hub import HubRegistry, Query
-from badx_hub.registry.hub_client import Patience
-from badx_hub.registry.hub_errors import asked_to_wait, one_line
-from badx_hub.registry.hub_push import PushOptions
+from badx_hub.registry.hub.client import RetryPolicy
+from badx_hub.registry.hub.errors import asked_to_wait, one_line
+from badx_hub.registry.hub.publish import PushOptions
+from badx_hub.registry.hub.registry import HubRegistry, RepoFilter
 from tests.hub.faults import Action, CutRequest, CutResponse, LoseResponse, Slow, Status, WrongContent, WrongEtag
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
@@ -224,7 +224,7 @@ def test_slow_is_not_wrong_and_silence_is(
     hub: HubServer, org: HubRegistry, registry: LocalRegistry, pair: Pair, tmp_path: Path
 ) -> None:
     copy(pair[0], registry, org)
-    visitor = open_org(hub, tmp_path / "c", patience=Patience(tries=2, first_wait=0.01, silence=0.3))
+    visitor = open_org(hub, tmp_path / "c", retries=RetryPolicy(tries=2, first_wait=0.01, silence=0.3))
     hub.fault("*/adapter.safetensors", Slow(0.05, chunk=20), method="GET")
     visitor.fetch(visitor.get("mbert/en-wo"))
     hub.fault("*/badx.json", Slow(1.0), method="GET", times=None)
@@ -233,14 +233,14 @@ def test_slow_is_not_wrong_and_silence_is(
 
 
 def test_nobody_there() -> None:
-    away = HubRegistry("acme", endpoint="http://127.0.0.1:9", offline=False, patience=QUICK)
-    for ask in (lambda: away.get("mbert/en-wo"), lambda: away.find(Query())):
+    away = HubRegistry("acme", endpoint="http://127.0.0.1:9", offline=False, retries=QUICK)
+    for ask in (lambda: away.get("mbert/en-wo"), lambda: away.find(RepoFilter())):
         with pytest.raises(HubError, match=r"no connection.*--offline|HF_HUB_OFFLINE"):
             ask()
 
 
 def test_another_endpoint_is_for_reading(make: Any) -> None:
-    away = HubRegistry("acme", endpoint="http://127.0.0.1:9", offline=False, patience=QUICK)
+    away = HubRegistry("acme", endpoint="http://127.0.0.1:9", offline=False, retries=QUICK)
     with pytest.raises(UsageError, match="HF_ENDPOINT"):
         away.publish(make("mbert/en-wo"))
 
@@ -270,7 +270,7 @@ def test_retry_after_as_a_date() -> None:
     for text in ("soon", "-1", ""):
         Response.headers = {"Retry-After": text}
         assert asked_to_wait(error) is None
-    assert Patience().pause(error, 1) is not None
+    assert RetryPolicy().pause(error, 1) is not None
 
 
 def test_a_server_that_takes_stale_parents_costs_nobody_their_work(
@@ -305,7 +305,7 @@ def test_two_pushes_at_once_both_end_in_the_history(hub: HubServer, tmp_path: Pa
     start = fork.Barrier(3)
 
     def push(index: int) -> None:
-        org = open_org(hub, tmp_path / f"cache{index}", patience=Patience(tries=8, first_wait=0.05))
+        org = open_org(hub, tmp_path / f"cache{index}", retries=RetryPolicy(tries=8, first_wait=0.05))
         start.wait()
         with suppress(BadxError):  # an older one that comes after a newer is refused
             copy(stacks[index][0], registries[index], org)
@@ -334,8 +334,8 @@ def test_a_push_cut_at_any_of_100_points(hub: HubServer, tmp_path: Path) -> None
         if number % 2:
             hub.fault("*", _cut(chance), skip=chance.randrange(requests))
             with suppress(BadxError):
-                once = Patience(tries=1)
-                copy(ta, own, open_org(hub, tmp_path / f"c{number}", patience=once))
+                once = RetryPolicy(tries=1)
+                copy(ta, own, open_org(hub, tmp_path / f"c{number}", retries=once))
             hub.clear_faults()
         else:
             _killed(lambda n=number: copy(ta, own, open_org(hub, tmp_path / f"c{n}")), chance.uniform(0, whole))
@@ -364,7 +364,7 @@ def test_a_pull_cut_at_any_of_100_points(hub: HubServer, tmp_path: Path) -> None
         if number % 2:
             hub.fault("*", _cut(chance), skip=chance.randrange(requests))
             with suppress(BadxError):
-                pull(to, cache, patience=Patience(tries=1))
+                pull(to, cache, retries=RetryPolicy(tries=1))
             hub.clear_faults()
         else:
             _killed(lambda t=to, c=cache: pull(t, c), chance.uniform(0, whole))
@@ -444,7 +444,7 @@ def test_tokens_of_any_look_are_blotted_out() -> None:
 
 
 def test_no_token(hub: HubServer, registry: LocalRegistry, pair: Pair, tmp_path: Path) -> None:
-    anonymous = HubRegistry("acme", offline=False, cache=tmp_path / "c", patience=QUICK)
+    anonymous = HubRegistry("acme", offline=False, cache=tmp_path / "c", retries=QUICK)
     with pytest.raises(BadxError, match="hf auth login"):
         copy(pair[0], registry, anonymous)
     reader = open_org(hub, tmp_path / "c", token=hub.read_token)

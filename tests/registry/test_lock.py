@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
-from badx_hub.registry import Entry, LocalRegistry, Report, Wanted
+from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, VerificationReport
+from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.lock import (
     Lock,
     LockedAdapter,
@@ -20,10 +21,9 @@ from badx_hub.registry.lock import (
     resolved,
     write_lock,
 )
-from badx_hub.registry.places import Places
 from tests.registry.conftest import Put
 
-WANTED = Wanted(Mixture.parse("en-wo"), "pos")
+WANTED = AdapterQuery(Mixture.parse("en-wo"), "pos")
 STACK = LockedStack(
     pair="en-wo",
     task="pos",
@@ -81,8 +81,8 @@ def stack(put: Put) -> tuple[Entry, Entry]:
 def lock(stack: tuple[Entry, Entry], registry: LocalRegistry, tmp_path: Path) -> Path:
     """A lock on the stack."""
     path = tmp_path / "badx.lock"
-    places, resolution = resolved(WANTED, registry)
-    write_lock(path, lock_stack(WANTED, resolution, places, registry=str(registry.root)))
+    chain, resolution = resolved(WANTED, registry)
+    write_lock(path, lock_stack(WANTED, resolution, chain, registry=str(registry.root)))
     return path
 
 
@@ -104,9 +104,9 @@ def test_what_was_locked_is_found_again(
     lock: Path, stack: tuple[Entry, Entry], registry: LocalRegistry, put: Put
 ) -> None:
     for _ in range(2):
-        places, found = locked(lock, WANTED)
+        chain, found = locked(lock, WANTED)
         assert (found.entries, found.setup) == (stack, "bad-x")
-        assert places.fetch(stack[1]) == Path(stack[1].location)
+        assert chain.fetch(stack[1]) == Path(stack[1].location)
         put("mbert/en-wo/pos", on=stack[0], weights=5.0, created="2026-03-03T00:00:00Z")
     assert resolved(WANTED, registry)[1].entry != stack[1]
     assert resolved(WANTED, registry, lock=lock)[1].entry == stack[1]
@@ -154,19 +154,19 @@ def test_something_else_than_what_is_locked_is_refused(
 
 def test_damaged_files_are_not_locked(stack: tuple[Entry, Entry], registry: LocalRegistry) -> None:
     (Path(stack[0].location) / "adapter.safetensors").write_bytes(b"x")
-    places, resolution = resolved(WANTED, registry)
+    chain, resolution = resolved(WANTED, registry)
     with pytest.raises(IntegrityError, match=r"mbert/en-wo .* is damaged"):
-        lock_stack(WANTED, resolution, places)
+        lock_stack(WANTED, resolution, chain)
 
 
 def test_what_lies_on_a_hub_is_locked_with_its_commit(stack: tuple[Entry, Entry], registry: LocalRegistry) -> None:
-    class OnHub(Places):
+    class OnHub(RegistryChain):
         """The registry, as if each entry were at a commit on a Hub."""
 
         def fetch(self, entry: Entry) -> Path:
             return registry.root / entry.name.repo_name / entry.version
 
-        def verify(self, entry: Entry) -> Report:
+        def verify(self, entry: Entry) -> VerificationReport:
             return registry.verify(entry)
 
     _, found = resolved(WANTED, registry)
@@ -179,29 +179,29 @@ def test_a_file_holds_several_stacks_and_replaces_its_own(
     lock: Path, stack: tuple[Entry, Entry], registry: LocalRegistry, put: Put
 ) -> None:
     only = put("mbert/en/pos@ta-only")
-    wanted = Wanted(Mixture.parse("en-wo"), "pos", setup="ta-only")
+    query = AdapterQuery(Mixture.parse("en-wo"), "pos", setup="ta-only")
     newer = put("mbert/en-wo/pos", on=stack[0], weights=5.0, created="2026-03-03T00:00:00Z")
-    for asked in (wanted, WANTED):
-        places, resolution = resolved(asked, registry)
-        write_lock(lock, lock_stack(asked, resolution, places, registry=str(registry.root)))
+    for asked in (query, WANTED):
+        chain, resolution = resolved(asked, registry)
+        write_lock(lock, lock_stack(asked, resolution, chain, registry=str(registry.root)))
     assert len(Lock.read(lock).stacks) == 2
-    assert locked(lock, wanted)[1].entries == (only,)
+    assert locked(lock, query)[1].entries == (only,)
     assert locked(lock, WANTED)[1].entry == newer
 
 
 def test_the_fallback_is_locked_as_what_it_is(registry: LocalRegistry, put: Put, tmp_path: Path) -> None:
     en, wo = put("mbert/en", weights=1.0), put("mbert/wo", weights=2.0)
     task, path = put("mbert/en/pos", on=en), tmp_path / "badx.lock"
-    places, resolution = resolved(WANTED, registry, fallback="mad-x")
-    write_lock(path, lock_stack(WANTED, resolution, places, registry=str(registry.root)))
+    chain, resolution = resolved(WANTED, registry, fallback="mad-x")
+    write_lock(path, lock_stack(WANTED, resolution, chain, registry=str(registry.root)))
     _, found = locked(path, WANTED)
     assert (found.entries, found.setup) == ((wo, task), "mad-x")
 
 
-@pytest.mark.parametrize("wanted", ["en-fo", "en-wo@5:1", "wo-en"])
-def test_a_pair_that_is_not_locked(lock: Path, wanted: str) -> None:
-    with pytest.raises(NotFoundError, match=rf"no pos stack for {wanted}.*badx-hub lock {wanted}"):
-        locked(lock, Wanted(Mixture.parse(wanted), "pos"))
+@pytest.mark.parametrize("query", ["en-fo", "en-wo@5:1", "wo-en"])
+def test_a_pair_that_is_not_locked(lock: Path, query: str) -> None:
+    with pytest.raises(NotFoundError, match=rf"no pos stack for {query}.*badx-hub lock {query}"):
+        locked(lock, AdapterQuery(Mixture.parse(query), "pos"))
 
 
 def test_several_bases_in_a_lock() -> None:

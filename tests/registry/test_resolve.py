@@ -11,7 +11,7 @@ from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
 from badx_hub.names import AdapterName
-from badx_hub.registry import Entry, Offer, Problem, Wanted, resolve, resolve_in_order
+from badx_hub.registry import AdapterQuery, Entry, Problem, RegistrySnapshot, resolve, resolve_in_order
 from badx_hub.registry.resolve import nearest, train_command, training_commands
 
 BASES = {"mbert": "bert-base-multilingual-cased", "xlmr-base": "xlm-roberta-base", "another": "my/mbert"}
@@ -64,8 +64,8 @@ def reference(one: Entry) -> ParentRef:
     return ParentRef(name=one.manifest.name, digest=one.manifest.digest)
 
 
-def want(mixture: str, task: str | None = "pos", **options: Any) -> Wanted:
-    return Wanted(Mixture.parse(mixture), task, **options)
+def want(mixture: str, task: str | None = "pos", **options: Any) -> AdapterQuery:
+    return AdapterQuery(Mixture.parse(mixture), task, **options)
 
 
 BA = entry("mbert/en-wo", weights="1")
@@ -78,7 +78,7 @@ ALL = (BA, TA, ONLY, SKEWED, SKEWED_TA, SEEDED_TA)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "carrier"),
+    ("query", "found", "carrier"),
     [
         (want("en-wo"), TA, BA),
         (want("en-wo", None), BA, None),
@@ -94,10 +94,10 @@ ALL = (BA, TA, ONLY, SKEWED, SKEWED_TA, SEEDED_TA)
         (want("en-wo", base=hexed("mbert")[:8]), TA, BA),
     ],
 )
-def test_exactly_what_was_asked(wanted: Wanted, found: Entry, carrier: Entry | None) -> None:
+def test_exactly_what_was_asked(query: AdapterQuery, found: Entry, carrier: Entry | None) -> None:
     for seed in range(5):
         candidates = random.Random(seed).sample(ALL, len(ALL))
-        resolution = resolve(candidates, wanted)
+        resolution = resolve(candidates, query)
         assert (resolution.entry, resolution.carrier) == (found, carrier)
 
 
@@ -133,7 +133,7 @@ def test_a_ba_on_another_base_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidates", "wanted", "said"),
+    ("candidates", "query", "said"),
     [
         ((SKEWED, SKEWED_TA), want("en-wo"), "mbert/en-wo@5:1/pos (another ratio: `--ratio 5:1`)"),
         ((BA, TA), want("en-wo@5:1"), "mbert/en-wo/pos (another ratio: `--ratio 1:1`)"),
@@ -149,16 +149,16 @@ def test_a_ba_on_another_base_is_refused() -> None:
     ],
 )
 def test_nothing_else_is_taken_but_the_nearest_are_named(
-    candidates: tuple[Entry, ...], wanted: Wanted, said: str
+    candidates: tuple[Entry, ...], query: AdapterQuery, said: str
 ) -> None:
     with pytest.raises(NotFoundError) as caught:
-        resolve(candidates, wanted)
+        resolve(candidates, query)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("candidates", "wanted", "commands"),
+    ("candidates", "query", "commands"),
     [
         ((), want("en-wo", None), "`badx-hub train en-wo`."),
         ((), want("en-wo"), "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos`."),
@@ -169,9 +169,9 @@ def test_nothing_else_is_taken_but_the_nearest_are_named(
         ((), want("en+fo+wo", None), "`badx-hub train en+fo+wo`."),
     ],
 )
-def test_the_error_ends_with_what_to_train(candidates: tuple[Entry, ...], wanted: Wanted, commands: str) -> None:
+def test_the_error_ends_with_what_to_train(candidates: tuple[Entry, ...], query: AdapterQuery, commands: str) -> None:
     with pytest.raises(NotFoundError) as caught:
-        resolve(candidates, wanted)
+        resolve(candidates, query)
     assert str(caught.value).endswith(commands)
 
 
@@ -234,18 +234,18 @@ def test_train_command_is_one_that_a_shell_reads_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "said"),
+    ("there", "query", "said"),
     [
         ("mbert/en-da", want("en-fo", None), "mbert/en-da (a related target: `en-da`)"),
         ("mbert/da", want("fo", None), "mbert/da (a related target: `da`)"),
         ("mbert/en-es", want("en-ay", None), "mbert/en-es (a related target: `en-es`)"),
     ],
 )
-def test_a_related_target_is_named(there: str, wanted: Wanted, said: str) -> None:
+def test_a_related_target_is_named(there: str, query: AdapterQuery, said: str) -> None:
     with pytest.raises(NotFoundError) as caught:
-        resolve((entry(there),), wanted)
+        resolve((entry(there),), query)
     assert said in str(caught.value)
-    assert str(caught.value).endswith(f"`{train_command(wanted)}`.")
+    assert str(caught.value).endswith(f"`{train_command(query)}`.")
 
 
 def test_languages_that_have_nothing_to_do_with_it_are_not_named() -> None:
@@ -283,10 +283,10 @@ def test_the_fallback_stays_on_one_base_and_label() -> None:
         resolve((LA_WO,), want("en-wo"), fallback="mad-x")
 
 
-@pytest.mark.parametrize("wanted", [want("en-wo", None), want("en-wo", setup="ta-only"), want("en+fo+wo"), want("wo")])
-def test_there_is_no_fallback_but_for_pairs(wanted: Wanted) -> None:
+@pytest.mark.parametrize("query", [want("en-wo", None), want("en-wo", setup="ta-only"), want("en+fo+wo"), want("wo")])
+def test_there_is_no_fallback_but_for_pairs(query: AdapterQuery) -> None:
     with pytest.raises(UsageError, match="fallback"):
-        resolve(ALL, wanted, fallback="mad-x")
+        resolve(ALL, query, fallback="mad-x")
 
 
 def test_an_unknown_fallback() -> None:
@@ -307,18 +307,18 @@ def test_whose_adapter_it_is_to_be_is_never_guessed() -> None:
 
 
 def test_a_place_is_looked_into_before_the_next_one_is_drawn() -> None:
-    def places() -> Iterator[Offer]:
-        yield Offer((BA, TA))
+    def chain() -> Iterator[RegistrySnapshot]:
+        yield RegistrySnapshot((BA, TA))
         raise AssertionError("drawn too far")
 
-    assert resolve_in_order(places(), want("en-wo")).entry == TA
+    assert resolve_in_order(chain(), want("en-wo")).entry == TA
 
 
 def test_an_unreadable_newer_version_counts_in_its_own_place_alone() -> None:
-    far = Offer((), (problem("mbert/en-wo/pos", 28),))
-    assert resolve_in_order([Offer((BA, TA)), far], want("en-wo")).entry == TA
+    far = RegistrySnapshot((), (problem("mbert/en-wo/pos", 28),))
+    assert resolve_in_order([RegistrySnapshot((BA, TA)), far], want("en-wo")).entry == TA
     with pytest.raises(IntegrityError):
-        resolve_in_order([far, Offer((BA, TA))], want("en-wo"))
+        resolve_in_order([far, RegistrySnapshot((BA, TA))], want("en-wo"))
 
 
 # --- setups ---

@@ -15,15 +15,15 @@ from torch import Tensor
 from transformers import AutoTokenizer
 from udtools.udeval import evaluate, load_conllu_file
 
+from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
+from badx_hub.data.splits import SPLITS
 from badx_hub.errors import DataError, IntegrityError, UsageError
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder
 from badx_hub.tasks import task_named
 from badx_hub.tasks.base import IGNORED, bucketed
-from badx_hub.tasks.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.tasks.dp import DpTask
-from badx_hub.tasks.files import SPLITS
 from badx_hub.tasks.parsing import UNSCORED, Tree, TreeWindow
 from badx_hub.tasks.relations import UNIVERSAL, universal
 from badx_hub.tasks.trees import best_heads
@@ -199,7 +199,7 @@ def test_every_word_of_a_long_sentence_gets_a_head(tokenizer: Any, longest: int)
     reachable = sum(head is not None for window in windows for head in window.heads)
     assert reachable == TASK.gold_count(TASK.collate(windows, UNIVERSAL, 0))
     greedy = from_gold(GREEDY, examples, windows, 4)
-    assert sum(GREEDY.tally(*pair)[0] for pair in zip(examples, greedy, strict=True)) == reachable
+    assert sum(GREEDY.counts(*pair)[0] for pair in zip(examples, greedy, strict=True)) == reachable
     trees = from_gold(TASK, examples, windows, 4)
     assert [len(tree.heads) for tree in trees] == [len(tree.deprels) for tree in greedy] == [1, 2, 25, 30]
     assert all(tree.heads.count(0) == 1 for tree in trees)
@@ -257,7 +257,7 @@ def test_scores_by_hand() -> None:
     table = {row.label: (row.precision, row.recall, row.support) for row in scores.table}
     # nsubj: predicted once, with the wrong head; det: one of two right.
     assert table == {"det": (0.5, 1.0, 1), "nsubj": (0.0, 0.0, 1), "punct": (0.0, 0.0, 1), "root": (1.0, 1.0, 2)}
-    assert [TASK.tally(*pair) for pair in zip([BARK, HALF], predictions, strict=True)] == [(2, 4), (1, 1)]
+    assert [TASK.counts(*pair) for pair in zip([BARK, HALF], predictions, strict=True)] == [(2, 4), (1, 1)]
     with pytest.raises(DataError, match="nothing to score"):
         TASK.score([Sentence.of(["x"])], [Tree((0,), ("root",))])
 
@@ -301,8 +301,8 @@ def check_against_the_official_evaluator(path: Path, folder: Path, task: DpTask)
     assert ours == {"las": official["LAS"].f1, "uas": official["UAS"].f1}
     itself = task.score(examples, list(map(tree_of, examples))).metrics
     assert itself == {"las": perfect["LAS"].f1, "uas": perfect["UAS"].f1} == {"las": 1.0, "uas": 1.0}
-    gains, stakes = zip(*(task.tally(*pair) for pair in zip(examples, predictions, strict=True)), strict=True)
-    assert sum(gains) / sum(stakes) == ours["las"]
+    numerator, denominator = zip(*(task.counts(*pair) for pair in zip(examples, predictions, strict=True)), strict=True)
+    assert sum(numerator) / sum(denominator) == ours["las"]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from badx_hub.data.columns import Tagged, read_columns, repaired
+from badx_hub.data.conllu import Sentence
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.tasks import task_named
-from badx_hub.tasks.bio import Tagged, read_columns, repaired
-from badx_hub.tasks.conllu import Sentence
 from badx_hub.tasks.ner import NerTask
 
 TASK = NerTask()
@@ -136,7 +136,7 @@ def test_types_that_the_head_lacks_are_listed_and_may_be_ignored() -> None:
     guesses = (("B-PER", "I-PER", "B-DATE", "O", "O", "O"), ("B-DATE",))
     assert ignoring.score(DATED, guesses).metrics == pytest.approx({"f1": 2 / 3, "precision": 1, "recall": 1 / 2})
     assert ignoring.score(DATED, guesses) == ignoring.score(aligned, guesses)
-    assert [ignoring.tally(*pair) for pair in zip(DATED, guesses, strict=True)] == [(2, 3), (0, 0)]
+    assert [ignoring.counts(*pair) for pair in zip(DATED, guesses, strict=True)] == [(2, 3), (0, 0)]
 
 
 # --- scores ---

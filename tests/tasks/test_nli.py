@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizerFast, XLMRobertaTokenizerFast
 
+from badx_hub.data.pairs import LABELS, Pair, pair_references, read_pairs
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.tasks.nli import NliTask, PairWindow, cut
-from badx_hub.tasks.pairs import LABELS, Pair, pair_references, read_pairs
 
 TASK = NliTask()
 GOLD = (
@@ -288,7 +288,7 @@ def test_mean_pooling_leaves_padding_out_and_keeps_the_names_of_weights(tiny_bas
     loaded.active_head = "nli"
     batch = mean.collate(windows, None, 0)
     assert not torch.allclose(loaded(**batch).logits, both.logits)
-    mean.adopt_head(loaded, "nli")
+    mean.patch_head(loaded, "nli")
     assert torch.equal(loaded(**batch).logits, both.logits)
     TASK.add_head(model, "cls", LABELS)
     assert [*model.heads["cls"].state_dict()] == [*model.heads["nli"].state_dict()]

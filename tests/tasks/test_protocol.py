@@ -15,6 +15,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from badx_hub.data.columns import Tagged
+from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
+from badx_hub.data.pairs import LABELS as CLASSES
+from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
 from badx_hub.manifest import Manifest, ManifestDraft, ParentRef, SourceRef, Training
 from badx_hub.modeling.base import resolve_base
@@ -26,10 +30,6 @@ from badx_hub.recipes import AdapterRecipe
 from badx_hub.registry.prepare import prepare
 from badx_hub.tasks import TASKS, AnyTask
 from badx_hub.tasks.base import bucketed, labelled_only
-from badx_hub.tasks.bio import Tagged
-from badx_hub.tasks.conllu import Sentence, read_conllu, to_conllu
-from badx_hub.tasks.pairs import LABELS as CLASSES
-from badx_hub.tasks.pairs import Pair
 from badx_hub.tasks.parsing import Tree
 from tests.tiny import demo_lines
 
@@ -246,7 +246,7 @@ def test_the_tallies_add_up_to_the_selection_metric(
     task, own = case
     examples = [own.examples[index] for index in sorted(drawn)]
     predictions = [own.right(one) if source.random() < 0.3 else own.anything(one, source) for one in examples]
-    tallies = [task.tally(*pair) for pair in zip(examples, predictions, strict=True)]
+    tallies = [task.counts(*pair) for pair in zip(examples, predictions, strict=True)]
     assert all(0 <= gain <= stake for gain, stake in tallies)
     expected = task.score(examples, predictions).metrics[task.selection_metric]
     assert sum(gain for gain, _ in tallies) / sum(stake for _, stake in tallies) == pytest.approx(expected)
@@ -272,7 +272,7 @@ def test_a_saved_head_and_its_labels_come_back(learned: Learned, tmp_path: Path,
     assert config["config"]["label2id"] == {label: index for index, label in enumerate(learned.labels)}
     again = load_encoder(resolve_base(str(tiny_base)))
     load_adapter(again, learned.name, folder)
-    learned.task.adopt_head(again, learned.name.module_name)
+    learned.task.patch_head(again, learned.name.module_name)
     activated(again, learned.name)
     loaded = Learned(learned.task, learned.case, learned.name, manifest.labels, again, learned.tokenizer)
     assert loaded.predict(learned.case.examples, 4) == learned.predict(learned.case.examples, 4)

@@ -16,7 +16,7 @@ from badx_hub.registry import LocalRegistry
 from badx_hub.storage import digest_of
 from badx_hub.training.language import planned
 from badx_hub.training.loop import Silent
-from badx_hub.training.runs import Run
+from badx_hub.training.runs import TrainingRun
 from tests.test_story import World, write_data
 
 
@@ -25,7 +25,7 @@ def recipe(precision: Precision = "fp32") -> LanguageRecipe:
     return override(load_recipe("demo").language, {**numbers, "precision": precision})
 
 
-def run(base: Path, data: Path, precision: Precision) -> Run:
+def run(base: Path, data: Path, precision: Precision) -> TrainingRun:
     text = {language: str(data / f"{language}.txt") for language in ("en", "wo")}
     return planned(pair("en", "wo"), recipe(precision), base=str(base), text=text)[0]
 

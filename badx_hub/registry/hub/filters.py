@@ -8,7 +8,7 @@ from badx_hub.names import AdapterName, base_slug
 
 
 @dataclass(frozen=True)
-class Query:
+class RepoFilter:
     """What to look for; None: any. `base` is a Hub id, a folder or a slug ("mbert")."""
 
     source: str | None = None

@@ -17,8 +17,8 @@ from pathlib import Path
 from badx_hub.errors import BadxError, StorageError
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName
-from badx_hub.registry.hub_client import COMMIT
-from badx_hub.registry.hub_trust import Place, split_repo
+from badx_hub.registry.hub.client import COMMIT
+from badx_hub.registry.hub.trust import HubRef, split_repo
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Entry, version_of
 from badx_hub.storage import atomic_write_text, home
@@ -47,14 +47,14 @@ class HubCache:
         for name in [owner] if owner else self._owners():
             for entry in self.adapters(name).list():
                 if (commit := self._commit_of(name, entry)) is not None:
-                    yield Entry(entry.manifest, entry.version, str(Place(name, entry.name, commit)))
+                    yield Entry(entry.manifest, entry.version, str(HubRef(name, entry.name, commit)))
 
-    def remember(self, place: Place, text: str) -> None:
+    def remember(self, place: HubRef, text: str) -> None:
         """Keeps a manifest. A full or read-only disk costs speed alone."""
         with suppress(StorageError):
             atomic_write_text(self._file(place), text)
 
-    def manifest(self, place: Place) -> str | None:
+    def manifest(self, place: HubRef) -> str | None:
         """The text of badx.json at that commit, if it was read before."""
         try:
             content = self._file(place).read_bytes()
@@ -62,7 +62,7 @@ class HubCache:
         except (OSError, UnicodeDecodeError):
             return None
 
-    def _file(self, place: Place) -> Path:
+    def _file(self, place: HubRef) -> Path:
         return self._manifests(place.owner, place.name) / f"{place.commit}.json"
 
     def _manifests(self, owner: str, name: AdapterName) -> Path:

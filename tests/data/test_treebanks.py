@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
+from badx_hub.data.splits import DataReference, Split
+from badx_hub.data.treebanks import split_files
 from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.tasks.files import DataReference, Split
-from badx_hub.tasks.treebanks import split_files
 
 
 def filled(folder: Path, *names: str) -> Path:

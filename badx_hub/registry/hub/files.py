@@ -12,13 +12,13 @@ from badx_hub.errors import HubError, IntegrityError
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content
-from badx_hub.registry.hub_client import download, read_file
-from badx_hub.registry.hub_repos import HubReader
-from badx_hub.registry.hub_trust import Place, check_size, foreign_weights, size_limit
+from badx_hub.registry.hub.client import download, read_file
+from badx_hub.registry.hub.reader import HubReader
+from badx_hub.registry.hub.trust import HubRef, check_size, foreign_weights, size_limit
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 
 
-def download_into(reader: HubReader, place: Place, entry: Entry, folder: Path) -> None:
+def download_into(reader: HubReader, place: HubRef, entry: Entry, folder: Path) -> None:
     """All files of the entry, each checked. No other file is asked for, whatever the repository holds.
 
     Raises IntegrityError (a size or a digest is not as it should be), NotFoundError, HubError, StorageError.
@@ -31,12 +31,12 @@ def download_into(reader: HubReader, place: Place, entry: Entry, folder: Path) -
             _card_into(reader, place, entry, listed, folder)
         else:
             size = listed[name].size if listed is not None else size_limit(entry.manifest, name)
-            download(reader.api, place.repo, name, place.commit, folder / name, limit=size, patience=reader.patience)
+            download(reader.api, place.repo, name, place.commit, folder / name, limit=size, retries=reader.retries)
     (folder / MANIFEST_FILE).write_bytes(manifest_text(reader, place, entry).encode())
     check_content(folder, entry.manifest, Path(place.repo))
 
 
-def manifest_text(reader: HubReader, place: Place, entry: Entry) -> str:
+def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
     """badx.json to the byte. Raises IntegrityError if it is not that of the entry's version."""
     text = reader.cache.manifest(place)
     if text is None:
@@ -46,7 +46,7 @@ def manifest_text(reader: HubReader, place: Place, entry: Entry) -> str:
             MANIFEST_FILE,
             place.commit,
             limit=MAX_MANIFEST_BYTES,
-            patience=reader.patience,
+            retries=reader.retries,
         )
         text = answer.content.decode("utf-8", "replace")
     if version_of(text, entry.manifest.created) != entry.version:
@@ -54,7 +54,7 @@ def manifest_text(reader: HubReader, place: Place, entry: Entry) -> str:
     return text
 
 
-def check_files(reader: HubReader, place: Place, entry: Entry) -> tuple[FileCheck, ...]:
+def check_files(reader: HubReader, place: HubRef, entry: Entry) -> tuple[FileCheck, ...]:
     """The state of each file at that commit, README.md left out, and "extra" for weights that are not ours."""
     listed = reader.files(place.repo, place.commit)
     checks = [FileCheck(MANIFEST_FILE, "ok" if MANIFEST_FILE in listed else "missing")]
@@ -65,7 +65,9 @@ def check_files(reader: HubReader, place: Place, entry: Entry) -> tuple[FileChec
     return (*checks, *(FileCheck(name, "extra") for name in strange))
 
 
-def _state(reader: HubReader, place: Place, entry: Entry, listed: RepoFile | None, name: str, digest: str) -> FileState:
+def _state(
+    reader: HubReader, place: HubRef, entry: Entry, listed: RepoFile | None, name: str, digest: str
+) -> FileState:
     if listed is None:
         return "missing"
     if listed.lfs is not None and listed.lfs.sha256:
@@ -73,11 +75,11 @@ def _state(reader: HubReader, place: Place, entry: Entry, listed: RepoFile | Non
     limit = size_limit(entry.manifest, name)
     if listed.size > limit:
         return "changed"
-    answer = read_file(reader.api, place.repo, name, place.commit, limit=limit, patience=reader.patience)
+    answer = read_file(reader.api, place.repo, name, place.commit, limit=limit, retries=reader.retries)
     return "ok" if sha256(answer.content).hexdigest() == digest else "changed"
 
 
-def _listed(reader: HubReader, place: Place) -> Mapping[str, RepoFile] | None:
+def _listed(reader: HubReader, place: HubRef) -> Mapping[str, RepoFile] | None:
     """None where the server lists no files: the bounds by kind of file hold all the same."""
     try:
         return reader.files(place.repo, place.commit)
@@ -87,7 +89,7 @@ def _listed(reader: HubReader, place: Place) -> Mapping[str, RepoFile] | None:
         raise
 
 
-def _check_listing(place: Place, entry: Entry, listed: Mapping[str, RepoFile]) -> None:
+def _check_listing(place: HubRef, entry: Entry, listed: Mapping[str, RepoFile]) -> None:
     for name, digest in sorted(entry.manifest.files.items()):
         if name == CARD_FILE:
             continue
@@ -102,7 +104,7 @@ def _check_listing(place: Place, entry: Entry, listed: Mapping[str, RepoFile]) -
 
 
 def _card_into(
-    reader: HubReader, place: Place, entry: Entry, listed: Mapping[str, RepoFile] | None, folder: Path
+    reader: HubReader, place: HubRef, entry: Entry, listed: Mapping[str, RepoFile] | None, folder: Path
 ) -> None:
     """README.md as people have made it; a fresh one where it was deleted or is no readable size."""
     limit = size_limit(entry.manifest, CARD_FILE)
@@ -110,4 +112,4 @@ def _card_into(
     if file is None or not 0 <= file.size <= limit:
         (folder / CARD_FILE).write_bytes(render_card(entry.manifest).encode())
         return
-    download(reader.api, place.repo, CARD_FILE, place.commit, folder / CARD_FILE, limit=limit, patience=reader.patience)
+    download(reader.api, place.repo, CARD_FILE, place.commit, folder / CARD_FILE, limit=limit, retries=reader.retries)

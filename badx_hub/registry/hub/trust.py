@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, WEIGHT_FILES, Manifest
 from badx_hub.names import AdapterName
-from badx_hub.registry.hub_client import COMMIT
+from badx_hub.registry.hub.client import COMMIT
 from badx_hub.registry.protocol import HUB
 
 MIB = 2**20
@@ -28,7 +28,7 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_-])){0,95}")
 
 
 @dataclass(frozen=True)
-class Place:
+class HubRef:
     """One commit of a repository that is named as an adapter of ours; `str` is "hf:org/repo@commit"."""
 
     owner: str
@@ -44,7 +44,7 @@ class Place:
         return f"{HUB}{self.repo}@{self.commit}"
 
     @classmethod
-    def parse(cls, location: str) -> Place:
+    def parse(cls, location: str) -> HubRef:
         """Reads an entry's location. Raises NotFoundError if it is none of a Hub's."""
         repo, _, commit = location.removeprefix(HUB).partition("@")
         if (found := split_repo(repo)) is None or not COMMIT.fullmatch(commit):

@@ -22,11 +22,11 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError,
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
-from badx_hub.registry.hub_client import read_file
-from badx_hub.registry.hub_errors import FAILURES, cause_of, hub_error, one_line, status_of
-from badx_hub.registry.hub_readme import is_ours, merged, sealed
-from badx_hub.registry.hub_repos import MAIN, HubReader
-from badx_hub.registry.hub_trust import MAX_README, Place, foreign_weights
+from badx_hub.registry.hub.client import read_file
+from badx_hub.registry.hub.errors import FAILURES, cause_of, hub_error, one_line, status_of
+from badx_hub.registry.hub.reader import MAIN, HubReader
+from badx_hub.registry.hub.readme import is_ours, merged, sealed
+from badx_hub.registry.hub.trust import MAX_README, HubRef, foreign_weights
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
 from badx_hub.storage import sha256_file
 
@@ -53,7 +53,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """What a push will do: `creates` the repository, `uploads` and `deletes` files on top of the commit `parent`.
 
     `already` is the entry if that very version is there, sound, and there is nothing to do.
@@ -135,7 +135,7 @@ class Publisher:
                     self._refuse_public(repo)
                 return self._read_back(prepared, plan, self._commit(prepared, plan))
             except _Mixed as mixed:
-                if tried >= self.reader.patience.tries:
+                if tried >= self.reader.retries.tries:
                     raise IntegrityError(
                         f"{repo} does not hold what was published ({mixed}): its Hub keeps changing files or refuses "
                         "some. Look at the repository, then push again."
@@ -144,7 +144,7 @@ class Publisher:
                 self._wait_or_raise(error, tried, repo)
         raise AssertionError("unreachable")
 
-    def plan(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> Plan:
+    def plan(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> PushPlan:
         """What publishing will do; nothing is changed. Raises like `publish`."""
         manifest = prepared.manifest
         repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
@@ -161,7 +161,7 @@ class Publisher:
         theirs = self._readme(repo, head) if head and CARD_FILE in names else None
         card = self._card(prepared, theirs, repo, published)
         old = set(there.manifest.files) if there else set()
-        return Plan(
+        return PushPlan(
             repo=repo,
             revision=self.revision,
             version=prepared.version,
@@ -192,7 +192,7 @@ class Publisher:
             ) from error
 
     def _readme(self, repo: str, head: str) -> str | None:
-        answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, patience=self.reader.patience)
+        answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, retries=self.reader.retries)
         return answer.content.decode("utf-8", "replace")
 
     def _card(self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[ParentRef, str]) -> str:
@@ -202,7 +202,7 @@ class Publisher:
             theirs = local.read_bytes()[:MAX_README].decode("utf-8", "replace")
         return sealed(ours) if theirs is None else merged(theirs, ours)
 
-    def _commit(self, prepared: Prepared, plan: Plan) -> str:
+    def _commit(self, prepared: Prepared, plan: PushPlan) -> str:
         """The new commit's hash. Failures are huggingface_hub's own: the caller looks again before another try."""
         try:
             return self._commit_at_once(prepared, plan)
@@ -214,7 +214,7 @@ class Publisher:
                 "Look at the repository, then push again."
             ) from error
 
-    def _commit_at_once(self, prepared: Prepared, plan: Plan) -> str:
+    def _commit_at_once(self, prepared: Prepared, plan: PushPlan) -> str:
         api = self.reader.api
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationAdd(one.name, one.content if one.content is not None else prepared.folder / one.name)
@@ -231,7 +231,7 @@ class Publisher:
         )
         return str(done.oid)
 
-    def _make(self, plan: Plan) -> None:
+    def _make(self, plan: PushPlan) -> None:
         api = self.reader.api
         if plan.creates:
             api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
@@ -246,7 +246,7 @@ class Publisher:
                 "Leave it out, or make the repository private in its settings first."
             )
 
-    def _read_back(self, prepared: Prepared, plan: Plan, commit: str) -> Entry:
+    def _read_back(self, prepared: Prepared, plan: PushPlan, commit: str) -> Entry:
         manifest = prepared.manifest
         entry = self.reader.read(self.owner, manifest.adapter_name, commit)
         if entry.version != prepared.version:
@@ -254,10 +254,10 @@ class Publisher:
         if faults := self.faults(entry):
             raise _Mixed(f"{faults[0].name} is {faults[0].state}")
         if not self.options.create_pr:
-            self._look_for_others(prepared, plan, Place.parse(entry.location))
+            self._look_for_others(prepared, plan, HubRef.parse(entry.location))
         return entry
 
-    def _look_for_others(self, prepared: Prepared, plan: Plan, place: Place) -> None:
+    def _look_for_others(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
         """Tells of a commit that came between the look and ours: the server should have refused ours."""
         history = self.reader.commits(plan.repo, plan.revision)
         if place.commit not in history:
@@ -274,13 +274,13 @@ class Publisher:
             )
 
     def _wait_or_raise(self, error: Exception, tried: int, repo: str) -> None:
-        patience = self.reader.patience
+        retries = self.reader.retries
         if isinstance(error, RuntimeError) and cause_of(error) is error:
             raise error
-        if status_of(error) in _ONCE_MORE and tried < patience.tries:
-            time.sleep(patience.first_wait)
+        if status_of(error) in _ONCE_MORE and tried < retries.tries:
+            time.sleep(retries.first_wait)
             return
-        wait = patience.pause(error, tried)
+        wait = retries.pause(error, tried)
         if wait is None:
             raise hub_error(error, f"Publishing {repo}") from error
         time.sleep(wait)

@@ -1,6 +1,6 @@
 """Build the embedded data (``badx_hub/demo/data``) from a folder of corpora.
 
-    python -m badx_hub.demo.make_data ../shared/data
+    python tools/make_demo_data.py ../shared/data
 
 Only redistributable text is taken: the English Web Treebank and the Wolof treebank (CC BY-SA 4.0) and the
 Wolof New Testament of the bible-corpus (CC0). What lies between them in the source files has other terms and
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from badx_hub.errors import DataError
 
-TARGET = Path(__file__).parent / "data"
+TARGET = Path(__file__).parents[1] / "badx_hub" / "demo" / "data"
 
 EWT = "UD_English-EWT/en_ewt-ud-{split}.conllu"
 WTB = "UD_Wolof-WTB/wo_wtb-ud-{split}.conllu"

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badx_hub.training.ahead import Ahead
+from badx_hub.training.prefetch import Prefetcher
 
 
 @given(st.integers(0, 5), st.integers(0, 20), st.integers(1, 30))
 def test_each_step_is_made_once_in_order(first: int, count: int, depth: int) -> None:
     made: list[int] = []
     steps = range(first, first + count)
-    with Ahead(lambda step: (made.append(step), step * step)[1], steps, depth=depth) as ahead:
+    with Prefetcher(lambda step: (made.append(step), step * step)[1], steps, depth=depth) as ahead:
         assert [ahead.take() for _ in steps] == [step * step for step in steps]
         with pytest.raises(IndexError):
             ahead.take()
@@ -29,7 +29,7 @@ def test_what_comes_next_is_made_on_one_other_thread_meanwhile() -> None:
         made.append(step)
         return step
 
-    with Ahead(make, range(100), depth=3) as ahead:
+    with Prefetcher(make, range(100), depth=3) as ahead:
         ahead.take()
         ahead.settle()
         assert made == [0, 1, 2, 3]
@@ -43,7 +43,7 @@ def test_an_error_comes_with_its_own_step() -> None:
             raise OSError("no such text")
         return step
 
-    with Ahead(make, range(5)) as ahead:
+    with Prefetcher(make, range(5)) as ahead:
         assert [ahead.take(), ahead.take()] == [0, 1]
         with pytest.raises(OSError, match="no such text"):
             ahead.take()
@@ -62,7 +62,7 @@ def test_nothing_is_left_running_after_an_interrupt() -> None:
 
     before = threading.active_count()
     later = threading.Timer(0.05, go_on.set)
-    with pytest.raises(KeyboardInterrupt), Ahead(make, range(100)) as ahead:
+    with pytest.raises(KeyboardInterrupt), Prefetcher(make, range(100)) as ahead:
         ahead.take()
         assert begun.wait(30)
         later.start()

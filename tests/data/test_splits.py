@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from badx_hub.data.splits import FileKind, Split, numbered_lines, split_called
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
-from badx_hub.tasks.files import FileKind, Split, numbered_lines, split_called
 
 KIND = FileKind("a table", (".tsv", ".jsonl"), "*.{split}.tsv")
 

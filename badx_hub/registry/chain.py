@@ -10,8 +10,8 @@ from typing import TypeAlias
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
-from badx_hub.registry.protocol import HUB, Contents, Entry, Problem, Registry, Report
-from badx_hub.registry.resolve import Offer, Resolution, Wanted, resolve_in_order, target_of
+from badx_hub.registry.protocol import HUB, Contents, Entry, Problem, Registry, VerificationReport
+from badx_hub.registry.resolve import AdapterQuery, RegistrySnapshot, Resolution, resolve_in_order, target_of
 from badx_hub.setups import Carrier
 
 HUB_CACHE = "hf-cache:"
@@ -20,7 +20,7 @@ Where: TypeAlias = "Registry | str | Path | Sequence[Registry | str | Path | Non
 """A registry, what `open_registry` opens, or several of these, the one to look into first coming first."""
 
 
-def open_places(where: Where = None, *, offline: bool = False) -> Places:
+def open_chain(where: Where = None, *, offline: bool = False) -> RegistryChain:
     """The registries of `where` in order; default the user's own, the Hub's cache, all of the Hub.
 
     Offline (also by HF_HUB_OFFLINE) a registry on the Hub offers what its cache holds. Raises UsageError for an
@@ -35,18 +35,18 @@ def open_places(where: Where = None, *, offline: bool = False) -> Places:
         given = (where,)
     if not given:
         raise UsageError("The list of registries is empty. Leave it out to look into your own and the Hub.")
-    return Places(given, offline=offline)
+    return RegistryChain(given, offline=offline)
 
 
-def find(places: Places, wanted: Wanted, *, fallback: str | None = None) -> Resolution:
+def find(chain: RegistryChain, query: AdapterQuery, *, fallback: str | None = None) -> Resolution:
     """`resolve_in_order` over what the registries hold; one farther away is read only if the nearer ones lack it.
 
     A registry that cannot be read is named in the NotFoundError; the first one's error is raised as it is.
     """
-    return resolve_in_order(places.read(wanted, fallback), wanted, fallback=fallback)
+    return resolve_in_order(chain.read(query, fallback), query, fallback=fallback)
 
 
-class Places:
+class RegistryChain:
     """Registries in order of preference, behind the interface of one; each is opened when it is first needed.
 
     What is published goes into the first; everything else is asked of the registry that has the entry.
@@ -74,16 +74,16 @@ class Places:
             for one in self.given
         )
 
-    def read(self, wanted: Wanted, fallback: str | None = None) -> Iterator[Offer]:
-        """What each registry offers for `wanted` (and its fallback), each read when it is drawn."""
+    def read(self, query: AdapterQuery, fallback: str | None = None) -> Iterator[RegistrySnapshot]:
+        """What each registry offers for `query` (and its fallback), each read when it is drawn."""
         for index, registry in enumerate(self.registries):
             try:
-                entries = {entry: None for one in _all_wanted(wanted, fallback) for entry in registry.candidates(one)}
-                yield Offer(self._noted(tuple(entries), registry), registry.problems())
+                entries = {entry: None for one in _all_queries(query, fallback) for entry in registry.candidates(one)}
+                yield RegistrySnapshot(self._noted(tuple(entries), registry), registry.problems())
             except BadxError as error:
                 if index == 0:
                     raise
-                yield Offer((), unread=str(error))
+                yield RegistrySnapshot((), unread=str(error))
 
     def home_of(self, entry: Entry) -> Registry:
         """The registry that has an entry. Raises NotFoundError."""
@@ -110,9 +110,9 @@ class Places:
         """What `list` and `problems` give."""
         return Contents(self.list(), self.problems())
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         """Those of every registry, each version once."""
-        return self._once(self._noted(registry.candidates(wanted), registry) for registry in self.registries)
+        return self._once(self._noted(registry.candidates(query), registry) for registry in self.registries)
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """From the first registry that has it. Raises NotFoundError as the last one does."""
@@ -153,7 +153,7 @@ class Places:
         """From the registry that has the entry."""
         return self.home_of(entry).fetch(entry)
 
-    def verify(self, entry: Entry) -> Report:
+    def verify(self, entry: Entry) -> VerificationReport:
         """By the registry that has the entry."""
         return self.home_of(entry).verify(entry)
 
@@ -175,17 +175,17 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
     if one is not None and not isinstance(one, (str, Path)):
         return one
     if one == HUB_CACHE or (offline and isinstance(one, str) and one.startswith(HUB)):
-        from badx_hub.registry.hub import HubRegistry
+        from badx_hub.registry.hub.registry import HubRegistry
 
         owner = None if one == HUB_CACHE else one.removeprefix(HUB) or None
         return HubRegistry(owner, offline=True)
     return open_registry(one)
 
 
-def _all_wanted(wanted: Wanted, fallback: str | None) -> Iterator[Wanted]:
+def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQuery]:
     """What has to be looked for so that `resolve_in_order` can answer."""
-    for setup in dict.fromkeys((wanted.setup, fallback or wanted.setup)):
-        one = replace(wanted, setup=setup)
+    for setup in dict.fromkeys((query.setup, fallback or query.setup)):
+        one = replace(query, setup=setup)
         yield one
         if one.how.inference is Carrier.TARGET:
-            yield Wanted(target_of(one), base=one.base, label=one.label)
+            yield AdapterQuery(target_of(one), base=one.base, label=one.label)

@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.compare import Average, Compared, contender, summarise
+from badx_hub.evaluation.compare import Average, Compared, summarise, system_name
 from badx_hub.evaluation.results import Cost, Result
 from badx_hub.evaluation.significance import RESAMPLES
 from badx_hub.languages import Mixture, name_of
@@ -21,8 +21,8 @@ _METRIC_TITLES = {"macro_f1": "macro F1", "f1": "F1", "uas": "UAS", "las": "LAS"
 
 
 @dataclass(frozen=True)
-class Board:
-    """What was compared for one task on one base: `compared` by target and name ("bad-x@5:1", see `contender`).
+class ResultTable:
+    """What was compared for one task on one base: `compared` by target and name ("bad-x@5:1", see `system_name`).
 
     `metric` is the one that differences are about. `baseline` is the name to which they are; where it has no result
     for a target, there are none. Scores are fractions.
@@ -42,7 +42,7 @@ class Board:
         return tuple(sorted({name for group in self.compared.values() for name in group}, key=_rank))
 
     @property
-    def rivals(self) -> tuple[str, ...]:
+    def systems_compared(self) -> tuple[str, ...]:
         """All names but the baseline."""
         return tuple(name for name in self.names if name != self.baseline)
 
@@ -98,7 +98,7 @@ class Board:
         return tuple(self.compared[target][name].cost for target in self.common([name]))
 
 
-def boards_of(results: Iterable[Result], baseline: str, *, resamples: int = RESAMPLES) -> tuple[Board, ...]:
+def result_tables(results: Iterable[Result], baseline: str, *, resamples: int = RESAMPLES) -> tuple[ResultTable, ...]:
     """A board a task, in the order of the tasks' names; the order of `results` does not matter.
 
     Raises:
@@ -106,7 +106,7 @@ def boards_of(results: Iterable[Result], baseline: str, *, resamples: int = RESA
             two sources, splits or main metrics of a task; two results for one cell and seed); what `summarise` raises.
     """
     setup_named(parts_of(baseline)[0])
-    known = sorted(results, key=lambda one: (one.task, one.target, contender_of(one), one.seed, one.adapters))
+    known = sorted(results, key=lambda one: (one.task, one.target, system_name_of(one), one.seed, one.adapters))
     if not known:
         raise UsageError("There are no results to report. Evaluate something first.")
     _only("base", {result.base for result in known})
@@ -115,9 +115,9 @@ def boards_of(results: Iterable[Result], baseline: str, *, resamples: int = RESA
     return tuple(_board(tuple(group), baseline, resamples) for _, group in groups)
 
 
-def contender_of(result: Result) -> str:
+def system_name_of(result: Result) -> str:
     """The name of a result in comparisons."""
-    return contender(result.setup, Mixture.parse(result.mixture))
+    return system_name(result.setup, Mixture.parse(result.mixture))
 
 
 def parts_of(name: str) -> tuple[str, str]:
@@ -157,10 +157,10 @@ def _rank(name: str) -> tuple[int, Fraction, str]:
     return list(SETUPS).index(setup), share_of_source(ratio), ratio
 
 
-def _board(results: Sequence[Result], baseline: str, resamples: int) -> Board:
+def _board(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:
     task = results[0].task
     by_target = groupby(results, key=lambda result: result.target)
-    return Board(
+    return ResultTable(
         base=results[0].base,
         source=_only(f"source of {task}", {result.source for result in results}),
         task=task,
@@ -172,14 +172,14 @@ def _board(results: Sequence[Result], baseline: str, resamples: int) -> Board:
 
 
 def _compared(results: Sequence[Result], baseline: str, resamples: int) -> Mapping[str, Compared]:
-    there = any(contender_of(result) == baseline for result in results)
+    there = any(system_name_of(result) == baseline for result in results)
     return {one.name: one for one in summarise(results, baseline if there else None, resamples=resamples)}
 
 
 def _refuse_repeated(results: Sequence[Result]) -> None:
     seen: dict[tuple[str, str, str, int], Result] = {}
     for result in results:
-        cell = (result.task, result.target, contender_of(result), result.seed)
+        cell = (result.task, result.target, system_name_of(result), result.seed)
         if (other := seen.setdefault(cell, result)) is not result:
             raise UsageError(
                 f"There are two results of {cell[2]} for {result.task} in {result.target} with seed {result.seed}: "

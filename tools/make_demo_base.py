@@ -1,6 +1,6 @@
 """Build the embedded base (``badx_hub/demo/base``) from a small multilingual masked-language model.
 
-    python -m badx_hub.demo.make_base ../shared/models/mini-mmt
+    python tools/make_demo_base.py ../shared/models/mini-mmt
 
 The Unigram vocabulary is cut to what the embedded data needs, and matrices are stored as int8 with one
 float16 scale a row. `badx_hub.demo.unpack` reads the result. The same model and data always give the same
@@ -26,8 +26,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from badx_hub.demo.unpack import SCALE, TOKENIZER, WEIGHTS, Array, write_tensors
 from badx_hub.errors import UsageError
 
-DATA = Path(__file__).parent / "data"
-TARGET = Path(__file__).parent / "base"
+DATA = Path(__file__).parents[1] / "badx_hub" / "demo" / "data"
+TARGET = Path(__file__).parents[1] / "badx_hub" / "demo" / "base"
 
 # Source text has many names seen once or twice; smaller pieces spell them. The target keeps all it ever uses.
 SOURCE_FILES, SOURCE_MINIMUM = ("text/en.txt.gz", "ud/UD_English-EWT/*.conllu.gz"), 3

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from badx_hub.data.splits import numbered_lines
 from badx_hub.errors import DataError
-from badx_hub.tasks.files import numbered_lines
 
 OUTSIDE = "O"
 _DOCUMENT = "-DOCSTART-"

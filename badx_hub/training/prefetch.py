@@ -14,7 +14,7 @@ DEPTH = 32
 """Steps made ahead: enough to hide the seconds that a new stretch of text takes behind the steps of a GPU."""
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """`make(step)` for each of `steps` in their order, on one spare thread, up to `depth` of them ahead.
 
     `make` is called for one step at a time and for none outside of `steps`. On leaving the context nothing is left
@@ -27,7 +27,7 @@ class Ahead(Generic[T]):
         self._coming: deque[Future[T]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
 
-    def __enter__(self) -> Ahead[T]:
+    def __enter__(self) -> Prefetcher[T]:
         return self
 
     def __exit__(

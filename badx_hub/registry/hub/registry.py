@@ -16,16 +16,16 @@ from huggingface_hub import constants
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import Manifest, ParentRef
 from badx_hub.names import AdapterName
-from badx_hub.registry.hub_cache import HubCache
-from badx_hub.registry.hub_client import COMMIT, Patience, is_offline, refuse_if_offline
-from badx_hub.registry.hub_files import check_files, download_into
-from badx_hub.registry.hub_push import Plan, Prepared, Publisher, PushOptions
-from badx_hub.registry.hub_query import Query as Query
-from badx_hub.registry.hub_query import is_beside
-from badx_hub.registry.hub_repos import MAIN, Found, HubReader, set_tag
-from badx_hub.registry.hub_trust import Place, checked_owner
-from badx_hub.registry.protocol import HUB, Contents, Entry, FileCheck, Problem, Report
-from badx_hub.registry.resolve import Wanted, is_exactly, relation
+from badx_hub.registry.hub.cache import HubCache
+from badx_hub.registry.hub.client import COMMIT, RetryPolicy, is_offline, refuse_if_offline
+from badx_hub.registry.hub.files import check_files, download_into
+from badx_hub.registry.hub.filters import RepoFilter as RepoFilter
+from badx_hub.registry.hub.filters import is_beside
+from badx_hub.registry.hub.publish import Prepared, Publisher, PushOptions, PushPlan
+from badx_hub.registry.hub.reader import MAIN, HubReader, RepoListing, set_tag
+from badx_hub.registry.hub.trust import HubRef, checked_owner
+from badx_hub.registry.protocol import HUB, Contents, Entry, FileCheck, Problem, VerificationReport
+from badx_hub.registry.resolve import AdapterQuery, is_exactly, relation
 from badx_hub.storage import atomic_folder
 
 _RELATED = 3
@@ -55,7 +55,7 @@ class HubRegistry:
         offline: bool | None = None,
         revision: str | None = None,
         options: PushOptions | None = None,
-        patience: Patience | None = None,
+        retries: RetryPolicy | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.owner = None if owner is None else checked_owner(owner)
@@ -64,7 +64,7 @@ class HubRegistry:
         self.revision = revision or self.options.revision or MAIN
         self._endpoint = endpoint or constants.ENDPOINT
         self.cache = HubCache(cache) if cache else HubCache.of(self._endpoint)
-        self._reader = HubReader(endpoint, token, self.cache, patience or Patience())
+        self._reader = HubReader(endpoint, token, self.cache, retries or RetryPolicy())
         self._say = say
         self._sound: dict[str, tuple[FileCheck, ...]] = {}
         self._problems: dict[str, Problem] | None = None
@@ -76,22 +76,22 @@ class HubRegistry:
 
     def list(self) -> tuple[Entry, ...]:
         """Every readable adapter, in its newest version; offline, those in the cache."""
-        return self.search(Query())
+        return self.search(RepoFilter())
 
-    def search(self, query: Query, *, limit: int | None = None) -> tuple[Entry, ...]:
+    def search(self, query: RepoFilter, *, limit: int | None = None) -> tuple[Entry, ...]:
         """The adapters that fit, sorted by name; at most `limit`."""
         if self.offline:
             entries = [entry for entry in self.cache.entries(self.owner) if query.fits(entry.name)]
             return tuple(sorted(entries, key=lambda entry: (str(entry.name), entry.location))[:limit])
         return self.confirm(self.find(query)[:limit])
 
-    def find(self, query: Query) -> tuple[Found, ...]:
+    def find(self, query: RepoFilter) -> tuple[RepoListing, ...]:
         """The repositories whose names fit, from the listing alone: quick, and not yet confirmed by badx.json."""
         refuse_if_offline(self.offline, "Searching the Hub")
         found = self._reader.find(self.owner, query.tags())
         return tuple(one for one in found if query.fits(one.name))
 
-    def confirm(self, found: Iterable[Found]) -> tuple[Entry, ...]:
+    def confirm(self, found: Iterable[RepoListing]) -> tuple[Entry, ...]:
         """The adapters of a listing, in its order; `problems` has what cannot be read of it."""
         entries, problems = self._reader.read_all(found)
         self._problems = (self._problems or {}) | {problem.location: problem for problem in problems}
@@ -107,23 +107,23 @@ class HubRegistry:
         """What `list` and `problems` give."""
         return Contents(self.list(), self.problems())
 
-    def candidates(self, wanted: Wanted) -> tuple[Entry, ...]:
+    def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         """The adapters that share a language with what is wanted, for its task or as a carrier.
 
         Where none of them is what is wanted, also the closest few of related languages, to be named.
         """
         if self.offline:
             return self.list()
-        mixture = wanted.how.mixture(wanted.mixture)
+        mixture = query.how.mixture(query.mixture)
         languages = set(mixture.targets)
         tags = () if len(mixture.targets) > 1 else (f"badx-target:{mixture.targets[0]}",)
         found = self._reader.find(self.owner, tags)
-        near = [o for o in found if o.name.task in (None, wanted.task) and languages & set(o.name.mixture.languages)]
-        if not any(is_exactly(one.name, wanted) for one in near):
-            near += [one for one in self._related(wanted, found) if one not in near]
+        near = [o for o in found if o.name.task in (None, query.task) and languages & set(o.name.mixture.languages)]
+        if not any(is_exactly(one.name, query) for one in near):
+            near += [one for one in self._related(query, found) if one not in near]
         entries = self.confirm(near)
         known = {entry.manifest.digest for entry in entries}
-        carriers = dict.fromkeys(ref for entry in entries for ref in entry.manifest.carriers) if wanted.task else ()
+        carriers = dict.fromkeys(ref for entry in entries for ref in entry.manifest.carriers) if query.task else ()
         for ref in carriers:
             if ref.digest not in known:
                 entries += self.by_digest(ref.digest, ref.name)
@@ -179,7 +179,7 @@ class HubRegistry:
         prepared = Prepared.of(folder)
         return self._publisher().publish(prepared, self._published(prepared.manifest))
 
-    def plan(self, folder: Path) -> Plan:
+    def plan(self, folder: Path) -> PushPlan:
         """What `publish` would do; nothing is changed."""
         refuse_if_offline(self.offline, "Planning a push")
         prepared = Prepared.of(folder)
@@ -188,7 +188,7 @@ class HubRegistry:
     def tag(self, entry: Entry, tag: str) -> None:
         """Gives the entry's commit a name. Raises HubError if another commit has it."""
         refuse_if_offline(self.offline, "Tagging")
-        set_tag(self._reader, Place.parse(entry.location), tag)
+        set_tag(self._reader, HubRef.parse(entry.location), tag)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
@@ -203,7 +203,7 @@ class HubRegistry:
 
         Raises NotFoundError, HubError, IntegrityError (files not as badx.json says, or too large), StorageError.
         """
-        place = Place.parse(entry.location)
+        place = HubRef.parse(entry.location)
         kept = self.cache.adapters(place.owner)
         final = kept.root / place.name.repo_name / entry.version
         if final.is_dir():
@@ -216,27 +216,27 @@ class HubRegistry:
             download_into(self._reader, place, entry, staged)
         return final
 
-    def verify(self, entry: Entry) -> Report:
+    def verify(self, entry: Entry) -> VerificationReport:
         """Compares every file with badx.json: by the server's own sha256 where it has one, else by reading it.
 
         README.md is left out; files that could be taken for weights and are not ours are "extra".
         """
         if self.offline:
-            place = Place.parse(entry.location)
+            place = HubRef.parse(entry.location)
             return self.cache.adapters(place.owner).verify(entry)
-        return Report(entry, self._checks(entry), self._missing(entry))
+        return VerificationReport(entry, self._checks(entry), self._missing(entry))
 
     def _checks(self, entry: Entry) -> tuple[FileCheck, ...]:
         """What was found sound at a commit stays so: commits never change."""
         if (known := self._sound.get(entry.location)) is not None:
             return known
-        checks = check_files(self._reader, Place.parse(entry.location), entry)
-        if not Report(entry, checks).faults:
+        checks = check_files(self._reader, HubRef.parse(entry.location), entry)
+        if not VerificationReport(entry, checks).faults:
             self._sound[entry.location] = checks
         return checks
 
     def _faults(self, entry: Entry) -> tuple[FileCheck, ...]:
-        return Report(entry, self._checks(entry)).faults
+        return VerificationReport(entry, self._checks(entry)).faults
 
     def _missing(self, entry: Entry) -> tuple[ParentRef, ...]:
         return tuple(ref for ref in entry.manifest.carriers if not self.by_digest(ref.digest, ref.name))
@@ -276,28 +276,28 @@ class HubRegistry:
 
     def _beside(self, name: AdapterName) -> tuple[Entry, ...]:
         mixture = name.mixture
-        tags = Query(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
+        tags = RepoFilter(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
         found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
         return self.confirm(found)
 
-    def _related(self, wanted: Wanted, found: tuple[Found, ...]) -> tuple[Found, ...]:
+    def _related(self, query: AdapterQuery, found: tuple[RepoListing, ...]) -> tuple[RepoListing, ...]:
         if self.owner is None:  # narrowed to the wanted target so far
-            mixture = wanted.mixture
-            found = self._reader.find(None, Query(None if mixture.kind == "language" else mixture.source).tags())
-        ranked = [(rank, one) for one in found if (rank := relation(one.name, wanted)) is not None]
+            mixture = query.mixture
+            found = self._reader.find(None, RepoFilter(None if mixture.kind == "language" else mixture.source).tags())
+        ranked = [(rank, one) for one in found if (rank := relation(one.name, query)) is not None]
         ranked.sort(key=lambda pair: (pair[0], pair[1].repo))
         return tuple(one for _, one in ranked[:_RELATED])
 
     def _cached(self, name: AdapterName, version: str | None) -> Entry:
         found = [entry for entry in self.list() if entry.name == name]
         if version is not None:
-            found = [e for e in found if version in (e.version, Place.parse(e.location).commit)]
+            found = [e for e in found if version in (e.version, HubRef.parse(e.location).commit)]
         if not found:
             raise NotFoundError(f"{name} of {self.location} is not in the cache, and you are offline. Pull it online.")
         return max(found, key=lambda entry: entry.version)
 
     def _only_owner(self, name: AdapterName) -> str:
-        tags = Query(name.mixture.source, task=name.task).tags()
+        tags = RepoFilter(name.mixture.source, task=name.task).tags()
         owners = sorted({one.owner for one in self._reader.find(None, tags) if one.name == name})
         if not owners:
             raise NotFoundError(f"Nobody on this Hub has {name}. Look for others: `badx-hub search`.")

@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from badx_hub.corpora.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
+from badx_hub.data.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
+from badx_hub.data.splits import DataReference, FileKind, Split, numbered_lines, split_called
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.storage import digest_of
-from badx_hub.tasks.files import DataReference, FileKind, Split, numbered_lines, split_called
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import os
 import re
 from pathlib import Path
 
+from badx_hub.data.splits import FileKind, Split, require_split
 from badx_hub.demo import embedded
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import home
-from badx_hub.tasks.files import FileKind, Split, require_split
 
 INDEX = "ud:"
 DATA_VARIABLE = "BADX_HUB_DATA"

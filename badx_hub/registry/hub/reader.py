@@ -15,9 +15,9 @@ from huggingface_hub.hf_api import RepoFile
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError
 from badx_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName
-from badx_hub.registry.hub_cache import HubCache
-from badx_hub.registry.hub_client import COMMIT, TIME_LIMITS, Patience, attempt, client, read_file
-from badx_hub.registry.hub_trust import MAX_FILES_LISTED, Place, check_repo_name, split_repo
+from badx_hub.registry.hub.cache import HubCache
+from badx_hub.registry.hub.client import COMMIT, TIME_LIMITS, RetryPolicy, attempt, client, read_file
+from badx_hub.registry.hub.trust import MAX_FILES_LISTED, HubRef, check_repo_name, split_repo
 from badx_hub.registry.protocol import HUB, Entry, Problem, version_of
 
 TAG = "badx"
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Found:
+class RepoListing:
     """A repository in a listing: named as an adapter of ours, which its badx.json has yet to confirm."""
 
     owner: str
@@ -52,14 +52,14 @@ class HubReader:
     endpoint: str | None
     token: str | None
     cache: HubCache
-    patience: Patience
+    retries: RetryPolicy
 
     @cached_property
     def api(self) -> HfApi:
         """The client."""
         return client(self.endpoint, self.token)
 
-    def find(self, owner: str | None, tags: Iterable[str] = ()) -> tuple[Found, ...]:
+    def find(self, owner: str | None, tags: Iterable[str] = ()) -> tuple[RepoListing, ...]:
         """The repositories named as adapters of ours, sorted; of one owner, or of all that have the tags.
 
         An owner's repositories are not narrowed by tags: a server may have none, and names say what tags say.
@@ -73,10 +73,10 @@ class HubReader:
 
         whose = f"the adapters of {owner}" if owner else "adapters on the Hub"
         found = []
-        for repo, sha, tagged in attempt(listing, f"Looking for {whose}", self.patience):
+        for repo, sha, tagged in attempt(listing, f"Looking for {whose}", self.retries):
             if (split := split_repo(repo)) is not None and split[0] == (owner or split[0]):
                 is_commit = isinstance(sha, str) and COMMIT.fullmatch(sha) is not None
-                found.append(Found(*split, sha if is_commit else None, TAG in tagged))
+                found.append(RepoListing(*split, sha if is_commit else None, TAG in tagged))
         return tuple(sorted(found, key=lambda one: (str(one.name), one.owner)))
 
     def read(self, owner: str, name: AdapterName, revision: str = MAIN) -> Entry:
@@ -86,9 +86,9 @@ class HubReader:
         that cannot be trusted), HubError.
         """
         repo = f"{owner}/{name.repo_name}"
-        if COMMIT.fullmatch(revision) and (text := self.cache.manifest(Place(owner, name, revision))) is not None:
-            return _entry(text, Place(owner, name, revision))
-        answer = read_file(self.api, repo, MANIFEST_FILE, revision, limit=MAX_MANIFEST_BYTES, patience=self.patience)
+        if COMMIT.fullmatch(revision) and (text := self.cache.manifest(HubRef(owner, name, revision))) is not None:
+            return _entry(text, HubRef(owner, name, revision))
+        answer = read_file(self.api, repo, MANIFEST_FILE, revision, limit=MAX_MANIFEST_BYTES, retries=self.retries)
         try:
             text = answer.content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -96,12 +96,12 @@ class HubReader:
         commit = answer.commit or self.head(repo, revision)
         if commit is None:
             raise IntegrityError(f"{repo}: the Hub does not say which commit {revision} is. Check HF_ENDPOINT.")
-        place = Place(owner, name, commit)
+        place = HubRef(owner, name, commit)
         entry = _entry(text, place)
         self.cache.remember(place, text)
         return entry
 
-    def read_all(self, found: Iterable[Found]) -> tuple[list[Entry], list[Problem]]:
+    def read_all(self, found: Iterable[RepoListing]) -> tuple[list[Entry], list[Problem]]:
         """The adapters of a listing, in its order, and what cannot be read of those that are tagged as ours."""
         entries: list[Entry] = []
         problems: list[Problem] = []
@@ -130,7 +130,7 @@ class HubReader:
             return tuple(commit.commit_id for commit in found if COMMIT.fullmatch(commit.commit_id))
 
         try:
-            return attempt(listing, f"Reading the history of {repo}", self.patience)
+            return attempt(listing, f"Reading the history of {repo}", self.retries)
         except HubError as error:
             if error.status in (405, 501):
                 return ()
@@ -143,12 +143,12 @@ class HubReader:
             sha = self.api.model_info(repo, revision=revision, timeout=TIME_LIMITS[1]).sha
             return sha if sha and COMMIT.fullmatch(sha) else None
 
-        return attempt(ask, f"Reading {repo}", self.patience)
+        return attempt(ask, f"Reading {repo}", self.retries)
 
     def is_public(self, repo: str) -> bool:
         """Whether the server says that everybody may read it."""
         return attempt(
-            lambda: self.api.model_info(repo, timeout=TIME_LIMITS[1]).private is False, f"Reading {repo}", self.patience
+            lambda: self.api.model_info(repo, timeout=TIME_LIMITS[1]).private is False, f"Reading {repo}", self.retries
         )
 
     def files(self, repo: str, commit: str) -> dict[str, RepoFile]:
@@ -158,12 +158,12 @@ class HubReader:
             tree = islice(self.api.list_repo_tree(repo, revision=commit), MAX_FILES_LISTED + 1)
             return {str(item.path): item for item in tree if isinstance(item, RepoFile)}
 
-        found = attempt(listing, f"Listing the files of {repo}", self.patience)
+        found = attempt(listing, f"Listing the files of {repo}", self.retries)
         if len(found) > MAX_FILES_LISTED:
             raise IntegrityError(f"{repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
         return found
 
-    def _confirm(self, found: Found) -> Entry | Problem | None:
+    def _confirm(self, found: RepoListing) -> Entry | Problem | None:
         revision = found.sha or MAIN
         try:
             return self.read(found.owner, found.name, revision)
@@ -186,15 +186,15 @@ class HubReader:
             return list(pool.map(act, items))
 
 
-def _entry(text: str, place: Place) -> Entry:
+def _entry(text: str, place: HubRef) -> Entry:
     manifest = Manifest.from_json(text, f"{MANIFEST_FILE} of {place.repo}")
     check_repo_name(manifest, place.repo)
     return Entry(manifest, version_of(text, manifest.created), str(place))
 
 
-def set_tag(reader: HubReader, place: Place, tag: str) -> None:
+def set_tag(reader: HubReader, place: HubRef, tag: str) -> None:
     """Names a commit. Raises HubError if the tag is taken by another commit."""
-    refs = attempt(lambda: reader.api.list_repo_refs(place.repo), f"Reading the tags of {place.repo}", reader.patience)
+    refs = attempt(lambda: reader.api.list_repo_refs(place.repo), f"Reading the tags of {place.repo}", reader.retries)
     taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
     if taken == place.commit:
         return
@@ -208,4 +208,4 @@ def set_tag(reader: HubReader, place: Place, tag: str) -> None:
     def create() -> None:
         reader.api.create_tag(place.repo, tag=tag, revision=place.commit)
 
-    attempt(create, f"Tagging {place}", reader.patience)
+    attempt(create, f"Tagging {place}", reader.retries)

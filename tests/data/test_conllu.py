@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.errors import DataError, NotFoundError, StorageError
-from badx_hub.tasks.conllu import Sentence, read_conllu, to_conllu
 
 WOLOF = """\
 # sent_id = w1

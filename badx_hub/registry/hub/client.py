@@ -18,7 +18,7 @@ from huggingface_hub import HfApi, configure_http_backend, constants, get_sessio
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from badx_hub.errors import BadxError, HubError, IntegrityError
-from badx_hub.registry.hub_errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
+from badx_hub.registry.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
 from badx_hub.storage import storage_errors
 
 LIBRARY = "badx_hub"
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often something is tried, and how long is waited in between: `first_wait` seconds, then twice that, ...
 
     A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told. A download
@@ -84,7 +84,7 @@ def is_offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def attempt(act: Callable[[], _T], doing: str, patience: Patience) -> _T:
+def attempt(act: Callable[[], _T], doing: str, retries: RetryPolicy) -> _T:
     """What `act`, which asks the Hub, returns; again after a pause where that can help, else an error for the user.
 
     An answer that huggingface_hub cannot make sense of (a listing without ids, say) is an IntegrityError.
@@ -97,7 +97,7 @@ def attempt(act: Callable[[], _T], doing: str, patience: Patience) -> _T:
         except FAILURES as error:
             if isinstance(error, RuntimeError) and cause_of(error) is error:
                 raise
-            wait = patience.pause(error, tried)
+            wait = retries.pause(error, tried)
             if wait is None:
                 raise hub_error(error, doing) from error
             time.sleep(wait)
@@ -108,20 +108,22 @@ def attempt(act: Callable[[], _T], doing: str, patience: Patience) -> _T:
     raise AssertionError("unreachable")
 
 
-def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, patience: Patience) -> Answer:
+def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, retries: RetryPolicy) -> Answer:
     """A file of at most `limit` bytes. Raises NotFoundError, HubError, IntegrityError (it is larger)."""
     doing = f"Reading {file} of {repo}"
 
     def read() -> Answer:
-        with closing(_open(api, repo, file, revision, 0, patience)) as response:
+        with closing(_open(api, repo, file, revision, 0, retries)) as response:
             content = b"".join(_bounded(response, limit, doing))
             commit = response.headers.get("X-Repo-Commit")
             return Answer(content, commit if commit and COMMIT.fullmatch(commit) else None)
 
-    return attempt(read, doing, patience)
+    return attempt(read, doing, retries)
 
 
-def download(api: HfApi, repo: str, file: str, revision: str, target: Path, *, limit: int, patience: Patience) -> None:
+def download(
+    api: HfApi, repo: str, file: str, revision: str, target: Path, *, limit: int, retries: RetryPolicy
+) -> None:
     """A file of at most `limit` bytes into `target`; after a cut it goes on where it was. Nothing is checked here.
 
     Written on the library's session in place of its `hf_hub_download`, which takes as many bytes as come.
@@ -130,16 +132,16 @@ def download(api: HfApi, repo: str, file: str, revision: str, target: Path, *, l
 
     def go_on() -> None:
         have = target.stat().st_size if target.exists() else 0
-        with closing(_open(api, repo, file, revision, have, patience)) as response:
+        with closing(_open(api, repo, file, revision, have, retries)) as response:
             resumed = have > 0 and response.status_code == HTTPStatus.PARTIAL_CONTENT
             with storage_errors(target), target.open("ab" if resumed else "wb") as stream:
                 for chunk in _bounded(response, limit - (have if resumed else 0), doing):
                     stream.write(chunk)
 
-    attempt(go_on, doing, patience)
+    attempt(go_on, doing, retries)
 
 
-def _open(api: HfApi, repo: str, file: str, revision: str, start: int, patience: Patience) -> Any:
+def _open(api: HfApi, repo: str, file: str, revision: str, start: int, retries: RetryPolicy) -> Any:
     """The response to a GET of the file from byte `start` on, its body not yet read.
 
     `requests` follows redirects, to a CDN for example, and does not take the token along to another host.
@@ -149,11 +151,11 @@ def _open(api: HfApi, repo: str, file: str, revision: str, start: int, patience:
     if start:
         headers["Range"] = f"bytes={start}-"
     url = hf_hub_url(repo, file, revision=revision, endpoint=api.endpoint)
-    response = get_session().get(url, headers=headers, stream=True, timeout=(TIME_LIMITS[0], patience.silence))
+    response = get_session().get(url, headers=headers, stream=True, timeout=(TIME_LIMITS[0], retries.silence))
     if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         # All bytes were there when the connection was cut, or the file is another one: begin again.
         response.close()
-        return _open(api, repo, file, revision, 0, patience)
+        return _open(api, repo, file, revision, 0, retries)
     try:
         hf_raise_for_status(response)
     except requests.HTTPError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
@@ -26,13 +27,12 @@ from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.registry import Entry, Registry
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import task_named
-from badx_hub.tasks.files import DataReference, Split
 from badx_hub.training import language, task
 from badx_hub.training.curves import Rows, read_curves
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
-    from badx_hub.training.runs import Run
+    from badx_hub.training.runs import TrainingRun
 
 
 class State(str, Enum):
@@ -45,7 +45,7 @@ class State(str, Enum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class StepStatus:
     """A step as it was found.
 
     `key` is None where it cannot be known yet: the base or an adapter under it is not there. `reason` says what a
@@ -67,7 +67,7 @@ def results_folder() -> Path:
     return home() / "results"
 
 
-class Workplace:
+class StudyRunner:
     """The steps of one study, a registry for its adapters and a folder for its results.
 
     It can be made anew, or unpickled, wherever registry and folder can be reached: what it remembers only saves time.
@@ -77,27 +77,27 @@ class Workplace:
         self.study, self.registry, self.results = study, registry, results or results_folder()
         self.steps = plan_of(study)
         self._named = {step.name: step for step in self.steps}
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, StepStatus] = {}
         self._known: tuple[Entry, ...] | None = None
         self._base: Base | str | None = None
         self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
 
-    def look(self, step: Step) -> Seen:
+    def status(self, step: Step) -> StepStatus:
         """How a step stands; nothing is loaded, trained or downloaded but what the digest of a text on the Hub takes.
 
         Data that cannot be read blocks its step; StorageError and the like of a registry too.
         """
         if step.name not in self._seen:
             try:
-                self._seen[step.name] = self._look(step)
+                self._seen[step.name] = self._status(step)
             except BadxError as error:
-                self._seen[step.name] = Seen(step, State.BLOCKED, reason=str(error))
+                self._seen[step.name] = StepStatus(step, State.BLOCKED, reason=str(error))
         return self._seen[step.name]
 
-    def look_at_all(self) -> tuple[Seen, ...]:
+    def statuses(self) -> tuple[StepStatus, ...]:
         """How every step stands now, in the order in which they can be done."""
         self._forget()
-        return tuple(self.look(step) for step in self.steps)
+        return tuple(self.status(step) for step in self.steps)
 
     def pending(self, only: Sequence[str] = (), limit: int | None = None) -> tuple[Step, ...]:
         """The steps that are not done, in an order in which they can be: at most the first `limit`.
@@ -110,12 +110,12 @@ class Workplace:
             if not fnmatch.filter(names, pattern):
                 raise UsageError(f"No step is called {pattern!r}. Names look like {names[0]} and {names[-1]}.")
         wanted = {name for pattern in only for name in fnmatch.filter(names, pattern)} if only else set(names)
-        done = {seen.step.name for seen in self.look_at_all() if seen.state is State.DONE}
+        done = {seen.step.name for seen in self.statuses() if seen.state is State.DONE}
         return tuple(step for step in with_needs(self.steps, wanted) if step.name not in done)[:limit]
 
     def curves(self) -> Mapping[str, Rows]:
         """The learning curve of every adapter that is there, by its step's name: a row an evaluation."""
-        entries = {seen.step.name: seen.entry for seen in self.look_at_all() if seen.entry is not None}
+        entries = {seen.step.name: seen.entry for seen in self.statuses() if seen.entry is not None}
         return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
 
     def do(self, step: Step, *, reporter: Reporter | None = None, again: str = "run the study again") -> bool:
@@ -124,7 +124,7 @@ class Workplace:
         Raises what training and evaluating raise, TrainingInterrupted among it, and NotFoundError for a step whose
         needs are not done.
         """
-        if self.look(step).state is State.DONE:
+        if self.status(step).state is State.DONE:
             return True
         common: dict[str, Any] = {"base": self.study.base, "reporter": reporter, "again": again}
         try:
@@ -157,29 +157,29 @@ class Workplace:
             self._known = self.registry.list()
         return self._known
 
-    def _look(self, step: Step) -> Seen:
+    def _status(self, step: Step) -> StepStatus:
         if isinstance(step, Evaluate):
-            return self._look_at_evaluation(step)
+            return self._evaluation_status(step)
         if isinstance(step, TrainTask):
             for split in task.TRAINING_SPLITS:
                 self._references(step, self.study.train_data(step.task), split)
         if waits := self._waits(step):
             return waits
         if self.base() is None:
-            return Seen(step, State.READY, reason=f"the base is not on this machine yet: {self._base}")
+            return StepStatus(step, State.READY, reason=f"the base is not on this machine yet: {self._base}")
         if isinstance(step, TrainTask):
-            return self._look_at_run(step, task.planned(**self._arguments(step), base=self.study.base))
+            return self._run_status(step, task.planned(**self._arguments(step), base=self.study.base))
         recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
         run, _ = language.planned(step.mixture, recipe, base=self.study.base, text=texts)
-        return self._look_at_run(step, run)
+        return self._run_status(step, run)
 
-    def _look_at_run(self, step: Step, run: Run) -> Seen:
+    def _run_status(self, step: Step, run: TrainingRun) -> StepStatus:
         entry = run.published_in(Pinned(self.registry, (), self.entries()))
         if entry is not None:
-            return Seen(step, State.DONE, run.key, entry=entry)
-        return Seen(step, State.READY, run.key, resumed=run.checkpoints.step)
+            return StepStatus(step, State.DONE, run.key, entry=entry)
+        return StepStatus(step, State.READY, run.key, resumed=run.checkpoints.step)
 
-    def _look_at_evaluation(self, step: Evaluate) -> Seen:
+    def _evaluation_status(self, step: Evaluate) -> StepStatus:
         data = self.study.test[step.task][step.target]
         files = self._references(step, data, self.study.split)
         if waits := self._waits(step):
@@ -198,14 +198,14 @@ class Workplace:
             }
         )
         result = _read(self._place(key))
-        return Seen(step, State.READY if result is None else State.DONE, key, result=result)
+        return StepStatus(step, State.READY if result is None else State.DONE, key, result=result)
 
     def _evaluate(self, step: Evaluate) -> None:
         from badx_hub.evaluation import evaluate
         from badx_hub.stack import load_entries
 
         trained, *carriers = self._needed(step)
-        key = self._look_at_evaluation(step).key
+        key = self._evaluation_status(step).key
         registry = Pinned(self.registry, (trained, *carriers))
         stack = load_entries(
             (*carriers, trained),
@@ -238,14 +238,14 @@ class Workplace:
 
     def _needed(self, step: Step) -> tuple[Entry, ...]:
         """The adapters that a step stands on. Raises NotFoundError if they are not all there."""
-        found = [self.look(self._named[need]).entry for need in step.needs]
+        found = [self.status(self._named[need]).entry for need in step.needs]
         if waits := self._waits(step):
             raise NotFoundError(f"{step.name} {waits.reason}.")
         return tuple(entry for entry in found if entry is not None)
 
-    def _waits(self, step: Step) -> Seen | None:
-        missing = [need for need in step.needs if self.look(self._named[need]).state is not State.DONE]
-        return Seen(step, State.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
+    def _waits(self, step: Step) -> StepStatus | None:
+        missing = [need for need in step.needs if self.status(self._named[need]).state is not State.DONE]
+        return StepStatus(step, State.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
 
     def _references(self, step: TrainTask | Evaluate, data: str, split: Split) -> tuple[DataReference, ...]:
         """The files of a split. They are looked for once, found or not: on the Hub that takes its time."""

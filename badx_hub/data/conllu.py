@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from badx_hub.data.splits import numbered_lines
 from badx_hub.errors import DataError
-from badx_hub.tasks.files import numbered_lines
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 NOT_ANNOTATED = "_"
