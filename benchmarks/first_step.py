@@ -49,7 +49,7 @@ def write_text(path: Path, megabytes: int) -> Path:
 
 
 def _pairs() -> Iterator[bytes]:
-    from badx_hub.demo import embedded
+    from badx_hub.data.embedded import embedded
 
     with gzip.open(embedded("demo:text/en.txt.gz")) as stream:
         lines = list(dict.fromkeys(filter(None, (line.strip() for line in stream))))

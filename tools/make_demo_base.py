@@ -3,7 +3,7 @@
     python tools/make_demo_base.py ../shared/models/mini-mmt
 
 The Unigram vocabulary is cut to what the embedded data needs, and matrices are stored as int8 with one
-float16 scale a row. `badx_hub.demo.unpack` reads the result. The same model and data always give the same
+float16 scale a row. `badx_hub.modeling.embedded_base` reads the result. The same model and data always give the same
 bytes.
 """
 
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from badx_hub.demo.unpack import SCALE, TOKENIZER, WEIGHTS, Array, write_tensors
 from badx_hub.errors import UsageError
+from badx_hub.modeling.embedded_base import SCALE, TOKENIZER, WEIGHTS, Array, write_tensors
 
 DATA = Path(__file__).parents[1] / "badx_hub" / "demo" / "data"
 TARGET = Path(__file__).parents[1] / "badx_hub" / "demo" / "base"

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from badx_hub import languages
+from badx_hub.data.embedded import embedded
 from badx_hub.data.rows import HUB_PREFIX as HUB_PREFIX
 from badx_hub.data.rows import first_line, open_rows, parsed
-from badx_hub.demo import embedded
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
 

@@ -7,8 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from badx_hub.data.embedded import embedded
 from badx_hub.data.splits import FileKind, Split, require_split
-from badx_hub.demo import embedded
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import home
 

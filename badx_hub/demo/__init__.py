@@ -1,26 +1,4 @@
-"""The embedded default: a small multilingual base, real text and treebanks, and one finished stack."""
+"""The demo (`run`), and the files it works on: a small multilingual base, text, treebanks and one finished stack.
 
-from __future__ import annotations
-
-from importlib.resources import files
-from pathlib import Path
-
-from badx_hub.errors import NotFoundError
-
-PREFIX = "demo:"
-
-
-def embedded(spec: str) -> str:
-    """The path of embedded data for `demo:text/en.txt.gz` and the like; any other `spec` as it is.
-
-    Raises:
-        NotFoundError: there is no such embedded file or folder.
-    """
-    if not spec.startswith(PREFIX):
-        return spec
-    data = Path(str(files("badx_hub.demo"))) / "data"
-    path = (data / spec.removeprefix(PREFIX)).resolve()
-    if not path.exists() or data.resolve() not in path.parents:
-        known = ", ".join(sorted(f"{PREFIX}{part.relative_to(data).as_posix()}" for part in data.glob("*/*")))
-        raise NotFoundError(f"There is no embedded data {spec!r}. There is: {known}.")
-    return str(path)
+Lower floors read the files as data: `badx_hub.data.embedded` and `badx_hub.modeling.embedded_base`.
+"""

@@ -22,9 +22,9 @@ from pydantic import (
 )
 
 from badx_hub.corpora.sources import HUB_PREFIX
+from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
-from badx_hub.demo import PREFIX as DEMO_PREFIX
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, normalise, pair
 from badx_hub.modeling.base import DEMO

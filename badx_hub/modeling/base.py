@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError
 from badx_hub.manifest import BaseRef
 from badx_hub.names import base_slug
-from badx_hub.storage import (
-    atomic_folder,
-    atomic_write_text,
-    cached_sha256,
-    canonical_json,
-    digest_of,
-    home,
-    sha256_file,
-)
+from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
 
 DEMO = "demo"
 DEFAULT_BASE = "bert-base-multilingual-cased"
 """mBERT, the base of the paper (BAD-X)."""
-
-_DIGESTS = "sha256.json"
 
 _DOWNLOADED = (
     "config.json",
@@ -67,7 +55,9 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
         DataError: its config.json cannot be read.
     """
     if spec == DEMO:
-        return _base(DEMO, _unpacked_demo())
+        from badx_hub.modeling.embedded_base import embedded_base  # numpy and safetensors
+
+        return _base(DEMO, embedded_base())
     folder = Path(spec).expanduser()
     if folder.is_dir():
         base = _base(folder.resolve().name, folder.resolve())
@@ -137,33 +127,6 @@ def _config(folder: Path) -> Mapping[str, Any]:
             f"{folder.name}/config.json does not describe a transformer ({error!r}). "
             "Give --base a folder written by `save_pretrained`."
         ) from error
-
-
-def _unpacked_demo() -> Path:
-    """The embedded base as an ordinary model folder, made once from its 8-bit storage."""
-    from badx_hub.demo.unpack import unpack
-
-    with as_file(files("badx_hub.demo") / "base") as packed:
-        if not packed.is_dir():
-            raise NotFoundError("This installation lacks the demo base. Install badx-hub again from its wheel.")
-        digest = digest_of({file.name: cached_sha256(file) for file in sorted(packed.iterdir())})
-        folder = home() / "cache" / "bases" / f"demo-{digest[:12]}"
-        if not _is_sound(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            with atomic_folder(folder) as building:
-                unpack(packed, building)
-                files_then = {file.name: sha256_file(file) for file in building.iterdir()}
-                (building / _DIGESTS).write_text(canonical_json(files_then), encoding="utf-8")
-    return folder
-
-
-def _is_sound(folder: Path) -> bool:
-    """Whether the files are those that were unpacked; a damaged copy is made again rather than complained of."""
-    try:
-        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
-        return all(cached_sha256(folder / name) == digest for name, digest in digests.items())
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def _downloaded(repo: str, offline: bool) -> Path:

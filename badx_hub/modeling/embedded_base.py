@@ -1,4 +1,4 @@
-"""Read the packed base: 8-bit weights back into an ordinary ``transformers`` folder."""
+"""The base inside the package: its 8-bit weights become an ordinary `transformers` folder in the cache, once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Mapping
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,40 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from badx_hub.errors import IntegrityError
+from badx_hub.errors import IntegrityError, NotFoundError
+from badx_hub.storage import atomic_folder, cached_sha256, canonical_json, digest_of, home, sha256_file
 
 WEIGHTS = "weights.int8.safetensors"
 TOKENIZER = "tokenizer.json.gz"
 COPIED = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 SCALE = ".scale"
 
+_DIGESTS = "sha256.json"
 _TYPES = {"int8": "I8", "float16": "F16", "float32": "F32"}
 
 Array = NDArray[np.generic]
+
+
+def embedded_base() -> Path:
+    """The folder of the embedded base in the cache; unpacked there at first use, and again if it is damaged.
+
+    Raises:
+        NotFoundError: the installation lacks it.
+        IntegrityError: a packed file is missing or damaged.
+        StorageError: the cache cannot be written.
+    """
+    with as_file(files("badx_hub") / "demo" / "base") as packed:
+        if not packed.is_dir():
+            raise NotFoundError("This installation lacks the demo base. Install badx-hub again from its wheel.")
+        digest = digest_of({file.name: cached_sha256(file) for file in sorted(packed.iterdir())})
+        folder = home() / "cache" / "bases" / f"demo-{digest[:12]}"
+        if not _is_sound(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            with atomic_folder(folder) as building:
+                unpack(packed, building)
+                files_then = {file.name: sha256_file(file) for file in building.iterdir()}
+                (building / _DIGESTS).write_text(canonical_json(files_then), encoding="utf-8")
+    return folder
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
@@ -85,3 +110,12 @@ def unpack(packed: Path, target: Path) -> None:
     except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, SafetensorError) as error:
         raise IntegrityError(f"the embedded base is damaged ({error}); install badx-hub again") from error
     write_tensors(target / "model.safetensors", dequantise(weights))
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether the files are those that were unpacked; a damaged copy is made again rather than complained of."""
+    try:
+        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+        return all(cached_sha256(folder / name) == digest for name, digest in digests.items())
+    except (OSError, ValueError, AttributeError):
+        return False
