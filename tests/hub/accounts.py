@@ -46,7 +46,7 @@ def may_read(account: Account | None, repo: Repo) -> bool:
 def readable(store: Store, account: Account | None, kind: RepoType, id_: str) -> Repo:
     repo = store.find(kind, id_)
     if repo is None or not may_read(account, repo):
-        raise repo_not_found(anonymous=account is None)
+        raise repo_not_found(store.behaviour, anonymous=account is None)
     return repo
 
 

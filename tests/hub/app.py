@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.hub import routes_discussions, routes_files, routes_refs, routes_repos, routes_upload
 from tests.hub.context import ENCODED_SLASH, State
-from tests.hub.errors import HubError
+from tests.hub.errors import HubError, refusal
 from tests.hub.faults import FaultLayer, Faults
 
 
@@ -38,15 +37,16 @@ def build(state: State, faults: Faults) -> ASGIApp:
     return FaultLayer(_Slashes(app), faults)
 
 
-def _misunderstand(request: Request, error: Exception) -> JSONResponse:
+def _misunderstand(request: Request, error: Exception) -> Response:
     """An address or a parameter no route is made for."""
     return _refuse(request, HubError(404, f"Not on this server: {request.method} {request.url.path}"))
 
 
-def _refuse(request: Request, error: Exception) -> JSONResponse:
+def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HubError)
     text = error.message.encode("ascii", "replace").decode().replace("\n", " ")
     headers = {**error.headers, "X-Error-Message": text}
     if error.code is not None:
         headers["X-Error-Code"] = error.code
-    return JSONResponse({"error": error.message}, status_code=error.status, headers=headers)
+    state: State = request.app.state.hub
+    return refusal(state.behaviour, error.status, error.message, headers)

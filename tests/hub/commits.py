@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.hub.cards import problems
@@ -20,6 +21,12 @@ class CommitRequest:
     message: str
     parent: str | None
     operations: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    def without(self, patterns: Iterable[str]) -> CommitRequest:
+        """The same without what it does to paths that match one of the shell patterns."""
+        patterns = tuple(patterns)
+        kept = (one for one in self.operations if not any(fnmatchcase(str(one[1].get("path")), p) for p in patterns))
+        return replace(self, operations=tuple(kept))
 
 
 def parse(body: bytes) -> CommitRequest:

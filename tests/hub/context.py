@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
 from tests.hub.accounts import Account, Accounts, readable, writable
+from tests.hub.behaviour import ENDLESS_PAGES, Behaviour
 from tests.hub.cards import Card, Cards
+from tests.hub.errors import HubError
 from tests.hub.objects import Blob
 from tests.hub.store import Commit, Repo, RepoType, Store
 
 # A slash that the client wrote as %2F, so that `refs%2Fpr%2F1` stays one segment while routes are matched.
 ENCODED_SLASH = "\x01"
 
-
-@dataclass
-class Behaviour:
-    """What servers that speak the protocol differ in; a test changes these while the server runs."""
-
-    accept_stale_parent: bool = False
-    tags_in_info: bool = True
-    page_size: int = 1000
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -35,8 +31,11 @@ class State:
     endpoint: str = ""
     cdn: str = ""
     accounts: Accounts = field(default_factory=Accounts)
-    behaviour: Behaviour = field(default_factory=Behaviour)
     cards: Cards = field(default_factory=Cards)
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self.store.behaviour
 
     def card(self, commit: Commit) -> Card:
         readme = commit.files.get("README.md")
@@ -80,7 +79,22 @@ def is_true(value: str | None) -> bool:
     return value is not None and value.lower() in ("1", "true")
 
 
-def next_link(hub: State, request: Request, cursor: int) -> dict[str, str]:
+def page_of(
+    hub: State, request: Request, items: Sequence[_T], cursor: int, size: int
+) -> tuple[Sequence[_T], dict[str, str]]:
+    """The items from `cursor` on, at most `size`, and the headers that say where it goes on."""
+    behaviour = hub.behaviour
+    if cursor > 0 and behaviour.pages == "refused":
+        raise HubError(429, "We had to rate limit you: too many pages")
+    end = cursor + max(1, min(size, behaviour.page_size))
+    more = end < len(items)
+    if not more and behaviour.pages == "endless":
+        end = max(cursor, len(items)) + 1
+        more = end <= len(items) + ENDLESS_PAGES
+    return items[cursor:end], _next_link(hub, request, end) if more else {}
+
+
+def _next_link(hub: State, request: Request, cursor: int) -> dict[str, str]:
     """The Link header of a page with more behind it."""
     query = urlencode(
         [
@@ -88,7 +102,8 @@ def next_link(hub: State, request: Request, cursor: int) -> dict[str, str]:
             ("cursor", str(cursor)),
         ]
     )
-    return {"Link": f'<{hub.endpoint}{request.scope["raw_path"].decode()}?{query}>; rel="next"'}
+    host = hub.cdn if hub.behaviour.pages == "elsewhere" else hub.endpoint
+    return {"Link": f'<{host}{request.scope["raw_path"].decode()}?{query}>; rel="next"'}
 
 
 def lfs_json(blob: Blob) -> dict[str, Any]:

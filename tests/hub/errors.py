@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from tests.hub.behaviour import Behaviour
+
+_HUGE = 8_000_000
+
 
 class HubError(Exception):
     """A refusal: `code` becomes `X-Error-Code`, `message` becomes `X-Error-Message` and the body's `error`."""
@@ -14,12 +24,14 @@ class HubError(Exception):
         self.headers: dict[str, str] = {}
 
 
-def repo_not_found(anonymous: bool) -> HubError:
+def repo_not_found(behaviour: Behaviour, *, anonymous: bool) -> HubError:
     """Unknown, or private and not yours: the Hub does not say which, and tells the anonymous to log in.
 
     The Hub's 401 carries no code: the client concludes "repository not found" from an https address, which a loopback
     server has not, so here the code says it.
     """
+    if behaviour.hides != "as the Hub":
+        return HubError(int(behaviour.hides.removeprefix("bare ")), "Not for you")
     if anonymous:
         return HubError(401, "Invalid username or password.", "RepoNotFound")
     return HubError(404, "Repository not found", "RepoNotFound")
@@ -39,3 +51,14 @@ def bad_request(message: str) -> HubError:
 
 def conflict(message: str) -> HubError:
     return HubError(409, message)
+
+
+def refusal(behaviour: Behaviour, status: int, message: str, headers: Mapping[str, str]) -> Response:
+    """The answer that says `message` in a body as this server writes one."""
+    form = behaviour.error_body
+    body = json.dumps({"error": message + " " * (_HUGE if form == "huge" else 0)}).encode()
+    told = {**headers, "Content-Type": "application/json"}
+    if "gzip" in form:
+        packed = gzip.compress(body)
+        body, told = packed[: -8 if form == "broken gzip" else None], {**told, "Content-Encoding": "gzip"}
+    return Response(body, status_code=status, headers=told)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from types import UnionType
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.hub.behaviour import Behaviour
+from tests.hub.errors import refusal
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,21 @@ class LoseResponse:
 
 
 @dataclass(frozen=True)
+class CutHeaders:
+    """Do what was asked, then close the connection inside the answer's headers, where Content-Length would come.
+
+    What arrives looks like a complete answer with an empty body.
+    """
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Take the request and say nothing: for `seconds`, or until the client goes away; then close the connection."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Slow:
     """Wait `seconds` before every `chunk` bytes of the answer's body."""
 
@@ -64,8 +84,8 @@ class WrongEtag:
     etag: str = "0" * 64
 
 
-Before = Status | CutRequest
-After = CutResponse | LoseResponse | Slow | WrongContent
+Before = Status | CutRequest | Freeze
+After = CutResponse | CutHeaders | LoseResponse | Slow | WrongContent
 Action = Before | After | WrongEtag
 
 
@@ -110,6 +130,7 @@ class Faults:
     armed: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     transports: MutableMapping[Any, asyncio.Transport] = field(default_factory=dict)
+    behaviour: Behaviour = field(default_factory=Behaviour)
 
     def strike(self, method: str, path: str, kinds: type | UnionType) -> Action | None:
         """The action of the first fault of these kinds that strikes."""
@@ -117,6 +138,12 @@ class Faults:
             if isinstance(fault.action, kinds) and fault.strikes(method, path):
                 return fault.action
         return None
+
+    def write(self, scope: Scope, data: bytes) -> None:
+        """Send bytes past the protocol."""
+        transport = self.transports.get(scope["client"])
+        if transport is not None:
+            transport.write(data)
 
     async def close(self, scope: Scope, *, abort: bool = False) -> None:
         """Close a request's connection, after what was written or (`abort`) at once.
@@ -146,10 +173,13 @@ class FaultLayer:
         if isinstance(action, CutRequest):
             await self._cut_request(scope, receive, action.after)
             return
+        if isinstance(action, Freeze):
+            await self._freeze(scope, receive, action.seconds)
+            return
         request = _Request(receive)
         answer = _Answer(self.faults, scope, request, send, seen, path)
         if isinstance(action, Status):
-            await _refusal(action)(scope, request.receive, answer.send)
+            await _refusal(action, self.faults.behaviour)(scope, request.receive, answer.send)
             return
         await self.app(scope, request.receive, answer.send)
 
@@ -160,6 +190,15 @@ class FaultLayer:
             got += len(message.get("body", b""))
             if not message.get("more_body"):
                 break
+        await self.faults.close(scope, abort=True)
+
+    async def _freeze(self, scope: Scope, receive: Receive, seconds: float) -> None:
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(gone(), seconds)
         await self.faults.close(scope, abort=True)
 
 
@@ -218,6 +257,10 @@ class _Answer:
             self.seen.status = 0
             await self._close()
             return
+        if isinstance(self.action, CutHeaders):
+            self.faults.write(self.scope, _head_without_length(message))
+            await self._close()
+            return
         if isinstance(self.action, WrongEtag):
             for name in ("etag", "x-linked-etag"):
                 if name in headers:
@@ -252,10 +295,16 @@ class _Answer:
         await self.faults.close(self.scope)
 
 
-def _refusal(action: Status) -> JSONResponse:
+def _head_without_length(message: Message) -> bytes:
+    status = f"HTTP/1.1 {message['status']} {HTTPStatus(message['status']).phrase}\r\n".encode()
+    sent = [key + b": " + value + b"\r\n" for key, value in message["headers"] if key.lower() != b"content-length"]
+    return status + b"".join(sent) + b"Content-Le"
+
+
+def _refusal(action: Status, behaviour: Behaviour) -> Response:
     headers = {"X-Error-Message": action.message}
     if action.error_code is not None:
         headers["X-Error-Code"] = action.error_code
     if action.retry_after is not None:
         headers["Retry-After"] = f"{action.retry_after:g}"
-    return JSONResponse({"error": action.message}, status_code=action.code, headers=headers)
+    return refusal(behaviour, action.code, action.message, headers)

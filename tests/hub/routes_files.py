@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from tests.hub.accounts import Account, readable
-from tests.hub.context import Body, Hub, Kinds, Readable, State, Text, Who, is_true, kind_of, lfs_json, next_link
+from tests.hub.context import Body, Hub, Kinds, Readable, State, Text, Who, is_true, kind_of, lfs_json, page_of
 from tests.hub.errors import HubError, entry_not_found, repo_not_found
 from tests.hub.objects import Blob, git_oid
 from tests.hub.routes_upload import check_signed, signature
@@ -47,26 +47,25 @@ def paths_info(request: Request, repo: Readable, revision: Text, body: Body) -> 
         form = parse_qs(body.decode())
         paths, expand = form.get("paths", []), is_true(form.get("expand", [""])[0])
     commit = repo.resolve(revision)
-    everything = _entries(commit, "", recursive=True)
+    everything = _entries(repo.listed(commit), "", recursive=True)
     return [_entry(repo, commit, path, everything[path], expand) for path in paths if path in everything]
 
 
 def _tree(
     hub: State, request: Request, repo: Repo, commit: Commit, below: str, recursive: bool, expand: bool, cursor: int
 ) -> JSONResponse:
-    entries = sorted(_entries(commit, below, recursive=recursive).items())
+    entries = sorted(_entries(repo.listed(commit), below, recursive=recursive).items())
     if below and not entries:
         raise entry_not_found(below)
-    end = cursor + min(50 if expand else 1000, hub.behaviour.page_size)
-    page = [_entry(repo, commit, path, blob, expand) for path, blob in entries[cursor:end]]
-    return JSONResponse(page, headers=next_link(hub, request, end) if end < len(entries) else None)
+    some, headers = page_of(hub, request, entries, cursor, 50 if expand else 1000)
+    return JSONResponse([_entry(repo, commit, path, blob, expand) for path, blob in some], headers=headers)
 
 
-def _entries(commit: Commit, below: str, *, recursive: bool) -> dict[str, Blob | None]:
+def _entries(files: Mapping[str, Blob], below: str, *, recursive: bool) -> dict[str, Blob | None]:
     """Files with their blobs, folders with None."""
     prefix = f"{below}/" if below else ""
     found: dict[str, Blob | None] = {}
-    for path, blob in commit.files.items():
+    for path, blob in files.items():
         if not path.startswith(prefix):
             continue
         parts = path.removeprefix(prefix).split("/")
@@ -102,8 +101,8 @@ def resolve(hub: Hub, who: Who, kinds: Kinds, namespace: str, name: str, revisio
 
 
 @router.api_route("/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
-def resolve_without_namespace(who: Who) -> None:
-    raise repo_not_found(anonymous=who is None)
+def resolve_without_namespace(hub: Hub, who: Who) -> None:
+    raise repo_not_found(hub.behaviour, anonymous=who is None)
 
 
 def _resolve(hub: State, who: Account | None, kind: RepoType, id_: str, revision: str, path: str) -> Response:

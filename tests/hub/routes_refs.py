@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from tests.hub.context import Body, Hub, Readable, Text, Writable, is_true, next_link
+from tests.hub.context import Body, Hub, Readable, Text, Writable, is_true, page_of
 from tests.hub.errors import HubError, conflict, revision_not_found
 from tests.hub.store import MAIN, Commit, Repo
 
@@ -55,11 +55,9 @@ def delete_tag(hub: Hub, repo: Writable, tag: Text) -> dict[str, Any]:
 @router.get(_REPO + "/commits/{revision}")
 def commits(hub: Hub, request: Request, repo: Readable, revision: Text, cursor: int = 0) -> JSONResponse:
     history = list(repo.history(repo.resolve(revision)))
-    end = cursor + min(50, hub.behaviour.page_size)
-    headers = {"X-Total-Count": str(len(history))}
-    if end < len(history):
-        headers |= next_link(hub, request, end)
-    return JSONResponse([_commit(commit) for commit in history[cursor:end]], headers=headers)
+    some, headers = page_of(hub, request, history, cursor, 50)
+    headers["X-Total-Count"] = str(len(history))
+    return JSONResponse([_commit(commit) for commit in some], headers=headers)
 
 
 def _commit(commit: Commit) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from tests.hub.accounts import may_read, required, writable
+from tests.hub.behaviour import strangers
 from tests.hub.cards import problems
 from tests.hub.context import (
     Body,
@@ -25,12 +26,21 @@ from tests.hub.context import (
     is_true,
     kind_of,
     lfs_json,
-    next_link,
+    page_of,
 )
 from tests.hub.errors import HubError, bad_request, repo_not_found
 from tests.hub.store import Commit, Repo, RepoType
 
 router = APIRouter()
+
+
+class _Found(NamedTuple):
+    """A repository of this server that fits."""
+
+    repo: Repo
+    commit: Commit
+
+
 _NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?(?<!\.git)")
 
 
@@ -134,30 +144,38 @@ def listing(
 ) -> JSONResponse:
     wanted = [tag for value in filter or () for tag in value.split(",")]
     found = [
-        (repo, repo.resolve("main"))
+        _Found(repo, repo.resolve("main"))
         for repo in hub.store.repos(kind_of(kinds))
         if may_read(who, repo)
         and (author is None or repo.namespace == author)
         and all(text.lower() in repo.id.lower() for text in search or ())
     ]
-    tagged = [(repo, commit) for repo, commit in found if set(wanted) <= set(hub.card(commit).tags)]
+    tagged = [one for one in found if set(wanted) <= set(hub.card(one.commit).tags)]
     ordered = _ordered(tagged, sort, descending=direction == -1)
-    size = max(1, min(limit, hub.behaviour.page_size))
-    page = [_listed(hub, repo, commit, is_true(full), is_true(cardData), expand)
-            for repo, commit in ordered[cursor : cursor + size]]  # fmt: skip
-    more = cursor + size < len(ordered)
-    return JSONResponse(page, headers=next_link(hub, request, cursor + size) if more else None)
+    chosen = _expanded(hub, expand)
+    everything: list[Any] = [*hub.behaviour.strange_items, *strangers(hub.behaviour.crowd), *ordered]
+    some, headers = page_of(hub, request, everything, cursor, limit)
+    page = [_listed(hub, item.repo, item.commit, is_true(full), is_true(cardData), chosen)
+            if isinstance(item, _Found) else item for item in some]  # fmt: skip
+    return JSONResponse(page, headers=headers)
 
 
 @router.get("/api/{kinds}/{name}")
 @router.get("/api/{kinds}/{name}/revision/{revision}")
-def without_namespace(kinds: Kinds, who: Who) -> None:
+def without_namespace(hub: Hub, kinds: Kinds, who: Who) -> None:
     """Names such as `gpt2`: the real Hub has a few old ones, this one has none."""
-    raise repo_not_found(anonymous=who is None)
+    raise repo_not_found(hub.behaviour, anonymous=who is None)
 
 
-def _ordered(found: Sequence[tuple[Repo, Commit]], sort: str, *, descending: bool) -> list[tuple[Repo, Commit]]:
-    keys = {"lastModified": lambda pair: pair[1].date, "createdAt": lambda pair: pair[0].created}
+def _expanded(hub: State, expand: Sequence[str] | None) -> Sequence[str] | None:
+    """The single fields to answer with, as far as this server knows of such a wish."""
+    if expand and hub.behaviour.expand == "refused":
+        raise bad_request("Unrecognized query parameter: expand")
+    return expand if hub.behaviour.expand == "honoured" else None
+
+
+def _ordered(found: Sequence[_Found], sort: str, *, descending: bool) -> list[_Found]:
+    keys = {"lastModified": lambda one: one.commit.date, "createdAt": lambda one: one.repo.created}
     return sorted(found, key=keys.get(sort, keys["lastModified"]), reverse=descending)
 
 
@@ -194,12 +212,14 @@ def _info(hub: State, repo: Repo, revision: str, blobs: str | None, expand: Sequ
     if not hub.behaviour.tags_in_info:
         del answer["tags"]
     if is_true(blobs):
+        described = repo.listed(commit)
         for sibling in answer["siblings"]:
-            blob = commit.files[sibling["rfilename"]]
+            blob = described[sibling["rfilename"]]
             sibling.update(blobId=blob.oid, size=blob.size)
             if blob.lfs:
                 sibling["lfs"] = lfs_json(blob)
-    return _chosen(answer, expand) if expand else answer
+    chosen = _expanded(hub, expand)
+    return _chosen(answer, chosen) if chosen else answer
 
 
 def _chosen(answer: dict[str, Any], expand: Sequence[str]) -> dict[str, Any]:
@@ -225,6 +245,8 @@ def _everything(hub: State, repo: Repo, commit: Commit) -> dict[str, Any]:
         "siblings": [{"rfilename": path} for path in sorted(commit.files)],
         "usedStorage": sum(blob.size for blob in commit.files.values()),
     }
+    if not hub.behaviour.says_private:
+        del answer["private"]
     if repo.type == "model":
         answer["modelId"] = repo.id
         answer["spaces"] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +15,7 @@ from tests.hub.cards import is_lfs_by_attributes
 from tests.hub.commits import CommitRequest, apply, parse
 from tests.hub.context import Body, Hub, Kinds, Readable, State, Text, Who, is_true
 from tests.hub.errors import HubError, bad_request, revision_not_found
+from tests.hub.objects import Blob
 from tests.hub.routes_discussions import open_pull_request
 from tests.hub.store import Commit, Repo, RepoType
 
@@ -33,18 +35,20 @@ def preupload(
     commit = repo.resolve(ref)
     attributes = commit.files.get(".gitattributes")
     patterns = "" if attributes is None else hub.store.objects.read(attributes).decode()
-    return {"files": [_mode(file, patterns, commit) for file in json.loads(body)["files"]]}
+    return {"files": [_mode(hub, file, patterns, commit) for file in json.loads(body)["files"]]}
 
 
-def _mode(file: dict[str, Any], gitattributes: str, commit: Commit) -> dict[str, Any]:
-    binary = b"\0" in base64.b64decode(file.get("sample", ""))
-    lfs = is_lfs_by_attributes(file["path"], gitattributes) or file["size"] >= LFS_SIZE or binary
+def _mode(hub: State, file: dict[str, Any], gitattributes: str, commit: Commit) -> dict[str, Any]:
+    sample = base64.b64decode(file.get("sample", ""))
+    lfs = is_lfs_by_attributes(file["path"], gitattributes) or file["size"] >= LFS_SIZE or b"\0" in sample
     there = commit.files.get(file["path"])
+    behaviour = hub.behaviour
+    same = there is not None and file["size"] == there.size and hub.store.objects.read(there).startswith(sample)
     return {
         "path": file["path"],
-        "uploadMode": "lfs" if lfs else "regular",
-        "shouldIgnore": False,
-        "oid": None if there is None else there.etag,
+        "uploadMode": "lfs" if lfs or behaviour.lfs_everything else "regular",
+        "shouldIgnore": same and behaviour.preupload == "ignore",
+        "oid": there.etag if there is not None and behaviour.preupload == "oid" else None,
     }
 
 
@@ -129,24 +133,30 @@ def commit(
         stale = request.parent is not None and not head.sha.startswith(request.parent)
         if stale and not hub.behaviour.accept_stale_parent:
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
-        return _answer(hub, repo, _apply(hub, repo, ref, head, request, account.name))
+        files = apply(request.without(hub.behaviour.skipped), head.files, hub.store.objects)
+        if files == head.files and hub.behaviour.no_change != "commit":
+            said = {"head": head.sha, "words": "no-changes", "empty": ""}[hub.behaviour.no_change]
+            return _answer(hub, repo, said)
+        made = _write(repo, ref, files, request, account.name, parent=head)
+        return _answer(hub, repo, made.sha if hub.behaviour.tells_commit else "")
 
 
 def _propose(hub: State, repo: Repo, ref: str, request: CommitRequest, account: Account) -> dict[str, Any]:
     base = repo.resolve(request.parent or ref)
     discussion = open_pull_request(repo, request.title, request.message, account.name, ref, base.sha)
-    made = _apply(hub, repo, discussion.ref, base, request, account.name)
-    return {**_answer(hub, repo, made), "pullRequestUrl": f"{hub.url(repo)}/discussions/{discussion.num}"}
+    files = apply(request.without(hub.behaviour.skipped), base.files, hub.store.objects)
+    made = _write(repo, discussion.ref, files, request, account.name, parent=base)
+    return {**_answer(hub, repo, made.sha), "pullRequestUrl": f"{hub.url(repo)}/discussions/{discussion.num}"}
 
 
-def _apply(hub: State, repo: Repo, ref: str, parent: Commit, request: CommitRequest, author: str) -> Commit:
-    files = apply(request, parent.files, hub.store.objects)
+def _write(
+    repo: Repo, ref: str, files: Mapping[str, Blob], request: CommitRequest, author: str, *, parent: Commit
+) -> Commit:
     return repo.commit(ref, files, title=request.title, message=request.message, author=author, parent=parent.sha)
 
 
-def _answer(hub: State, repo: Repo, made: Commit) -> dict[str, Any]:
-    url = f"{hub.url(repo)}/commit/{made.sha}"
-    return {"success": True, "commitOid": made.sha, "commitUrl": url, "hookOutput": ""}
+def _answer(hub: State, repo: Repo, oid: str) -> dict[str, Any]:
+    return {"success": True, "commitOid": oid, "commitUrl": f"{hub.url(repo)}/commit/{oid}", "hookOutput": ""}
 
 
 def _check_write(who: Account | None, repo: Repo, ref: str, create_pr: bool) -> Account:

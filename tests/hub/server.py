@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +21,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.hub.accounts import Account
 from tests.hub.app import build
+from tests.hub.behaviour import Behaviour
 from tests.hub.cards import is_lfs_by_attributes
-from tests.hub.context import Behaviour, State
+from tests.hub.context import State
 from tests.hub.faults import Action, Fault, Faults, Seen
+from tests.hub.modes import Mode
 from tests.hub.store import GITATTRIBUTES, MAIN, Repo, RepoType, Store
 
 USER = "tester"
@@ -70,6 +73,17 @@ class HubServer:
         armed = Fault(pattern, action, method=method, times=times, skip=skip)
         self._faults.armed.append(armed)
         return armed
+
+    def enter(self, mode: Mode) -> None:
+        """Turn every switch as the mode says, and arm its faults in place of those that are armed."""
+        self.behaviour.become(mode.behaviour)
+        self._faults.armed[:] = [replace(fault) for fault in mode.faults]
+
+    def tokens_elsewhere(self) -> tuple[str, ...]:
+        """The paths of requests that took a token to the storage host, which is another than the Hub."""
+        storage = self._state.cdn.partition("://")[2]
+        sent = (seen for seen in self.requests if seen.headers.get("host") == storage)
+        return tuple(seen.path for seen in sent if "authorization" in seen.headers)
 
     def clear_faults(self) -> None:
         self._faults.armed.clear()
@@ -141,7 +155,8 @@ class HubServer:
 @contextmanager
 def running(root: Path) -> Iterator[HubServer]:
     """Serve the folder until the block ends. A second port of the same server is the storage host."""
-    state, faults = State(Store(root)), Faults()
+    state = State(Store(root))
+    faults = Faults(behaviour=state.behaviour)
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     for sock in sockets:  # Without it every answer waits 40 ms for the client's acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.hub.behaviour import Behaviour
 from tests.hub.errors import conflict, revision_not_found
 from tests.hub.objects import Blob, Objects
 
@@ -60,8 +61,11 @@ def now() -> str:
 class Repo:
     """One repository: its state is in memory and in `folder`, written through on every change."""
 
-    def __init__(self, folder: Path, kind: RepoType, id_: str, *, private: bool, created: str) -> None:
+    def __init__(
+        self, folder: Path, kind: RepoType, id_: str, behaviour: Behaviour, *, private: bool, created: str
+    ) -> None:
         self.folder = folder
+        self.behaviour = behaviour
         self.type = kind
         self.id = id_
         self.private = private
@@ -87,9 +91,10 @@ class Repo:
         _write(self.folder / "repo.json", state)
 
     @classmethod
-    def load(cls, folder: Path) -> Repo:
+    def load(cls, folder: Path, behaviour: Behaviour) -> Repo:
         state = json.loads((folder / "repo.json").read_text())
-        repo = cls(folder, state["type"], state["id"], private=state["private"], created=state["created"])
+        told = {key: state[key] for key in ("private", "created")}
+        repo = cls(folder, state["type"], state["id"], behaviour, **told)
         repo.refs = state["refs"]
         repo.discussions = [Discussion(**discussion) for discussion in state["discussions"]]
         return repo
@@ -111,7 +116,7 @@ class Repo:
         ref = self.ref_of(revision)
         if ref is not None:
             return self.commit_of(self.refs[ref])
-        if re.fullmatch("[0-9a-f]{7,40}", revision):
+        if re.fullmatch("[0-9a-f]{7,64}", revision):
             found = [path.stem for path in (self.folder / "commits").glob(f"{revision}*.json")]
             if len(found) == 1:
                 return self.commit_of(found[0])
@@ -122,6 +127,13 @@ class Repo:
         while commit.parent is not None:
             commit = self.commit_of(commit.parent)
             yield commit
+
+    def listed(self, commit: Commit) -> Mapping[str, Blob]:
+        """The files of a commit as listings describe them; their contents are those of the commit."""
+        if not self.behaviour.lists_newest:
+            return commit.files
+        newest = max((self.commit_of(sha) for sha in self.refs.values()), key=lambda one: one.date)
+        return {path: newest.files.get(path, blob) for path, blob in commit.files.items()}
 
     def last_change(self, commit: Commit, path: str) -> Commit:
         """The commit that gave the file at `path` (or a file below it) what it has in `commit`."""
@@ -138,7 +150,8 @@ class Repo:
         """Write a commit that holds exactly `files` and move `ref` to it."""
         body = {"parent": parent, "title": title, "message": message, "author": author, "date": now()}
         stored = {**body, "files": {path: blob.to_json() for path, blob in sorted(files.items())}}
-        sha = hashlib.sha1(json.dumps(stored, sort_keys=True).encode()).hexdigest()
+        hashed = hashlib.sha1 if self.behaviour.commit_digits == 40 else hashlib.sha256
+        sha = hashed(json.dumps(stored, sort_keys=True).encode()).hexdigest()
         _write(self.folder / "commits" / f"{sha}.json", stored)
         self.refs[ref] = sha
         self.save()
@@ -160,11 +173,12 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.behaviour = Behaviour()
         self.lock = threading.RLock()
         self.objects = Objects(root / "objects")
         self._repos: dict[tuple[RepoType, str], Repo] = {}
         for state in (root / "repos").glob("*/*/*/repo.json"):
-            repo = Repo.load(state.parent)
+            repo = Repo.load(state.parent, self.behaviour)
             self._repos[repo.type, repo.id] = repo
 
     def repos(self, kind: RepoType) -> list[Repo]:
@@ -179,7 +193,8 @@ class Store:
         with self.lock:
             if self.find(kind, id_) is not None:
                 raise conflict(f"You already created this {kind} repo: {id_}")
-            repo = Repo(self.root / "repos" / f"{kind}s" / id_, kind, id_, private=private, created=now())
+            folder = self.root / "repos" / f"{kind}s" / id_
+            repo = Repo(folder, kind, id_, self.behaviour, private=private, created=now())
             files = {".gitattributes": self.objects.add(GITATTRIBUTES, lfs=False)}
             repo.commit(MAIN, files, title="initial commit", author=author, parent=None)
             self._repos[kind, id_] = repo
