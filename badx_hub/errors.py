@@ -1,14 +1,30 @@
-"""Errors a user can meet. Each message is one line: what happened, what was expected, what to type next."""
+"""Errors a user can meet: what happened and what was expected in whole sentences, and as data what to do next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from badx_hub.remedies import Remedy, in_python
+
 
 class BadxError(Exception):
-    """Base of all errors that badx_hub raises on purpose; ``str(error)`` is written for the user."""
+    """Base of all errors that badx_hub raises on purpose.
+
+    `fact` says what happened, without advice; `remedies` say what to do next, in the order in which to try it.
+    ``str(error)`` is both, for somebody who calls badx_hub from Python.
+    """
+
+    def __init__(self, fact: str, *, remedies: Iterable[Remedy] = ()) -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.remedies = tuple(remedies)
+
+    def __str__(self) -> str:
+        return " ".join((self.fact, *map(in_python, self.remedies)))
 
 
 class UsageError(BadxError, ValueError):
-    """A bad name, flag, recipe, or ratio."""
+    """A bad name, option, recipe, or ratio."""
 
 
 class DataError(BadxError, ValueError):
@@ -28,7 +44,7 @@ class TrainingDiverged(BadxError):  # noqa: N818 - named like its sibling
 
 
 class TrainingInterrupted(BadxError):  # noqa: N818 - an interruption the user asked for is not an error
-    """Training stopped by Ctrl-C; the message says what to type to go on."""
+    """Training stopped by Ctrl-C; its remedy goes on from there."""
 
 
 class StorageError(BadxError, OSError):
@@ -38,6 +54,6 @@ class StorageError(BadxError, OSError):
 class HubError(BadxError):
     """A Hub refused, failed, or cannot be reached; ``status`` is the HTTP status where there was an answer."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, fact: str, status: int | None = None, *, remedies: Iterable[Remedy] = ()) -> None:
+        super().__init__(fact, remedies=remedies)
         self.status = status

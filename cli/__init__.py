@@ -15,9 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from badx_hub.cli import _output
+from badx_hub.cli._errors import PROGRAM, message
 from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
 
-PROGRAM = "badx-hub"
 DEBUG_VARIABLE = "BADX_HUB_DEBUG"
 INTERRUPTED = 130
 
@@ -110,7 +110,7 @@ def _run() -> int:
     except BadxError as error:
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
-        _output.error(str(error))
+        _output.error(message(error))
         return _exit_code(error)
     except KeyboardInterrupt:
         return _interrupted()

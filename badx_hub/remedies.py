@@ -1,0 +1,270 @@
+"""What the user of a failed call can do next, as data, and how Python callers read it.
+
+An error carries remedies (`badx_hub.errors`). A remedy says what helps and holds what it needs for that: a name, an
+option, what to train. It does not say how to type it, since that depends on who reads it. `in_python` is the table for
+Python callers; the command line has its own (`badx_hub.cli._errors`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+OptionValue = str | int | float | bool | tuple[str, str] | None
+"""None: any value. A pair is a key and its value: the text of a language, an option of a task."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something that helps. Each kind has its words in both tables."""
+
+
+@dataclass(frozen=True)
+class Advice(Remedy):
+    """A sentence. Each `{}` in it stands for an option: `--max-length 128` to one reader, `max_length=128` to another.
+
+    `options` are (name in Python, value), in the order in which the sentence mentions them.
+    """
+
+    sentence: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+
+@dataclass(frozen=True)
+class ListAdapters(Remedy):
+    """See what a registry holds."""
+
+
+@dataclass(frozen=True)
+class SearchHub(Remedy):
+    """See what the Hub holds."""
+
+
+@dataclass(frozen=True)
+class VerifyAdapter(Remedy):
+    """Compare an adapter's files with its manifest."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveAdapter(Remedy):
+    """Take an adapter out of the registry; `force`: even if task adapters stand on it; `renew`: then get it again."""
+
+    name: str
+    force: bool = False
+    renew: bool = False
+
+
+@dataclass(frozen=True)
+class PullAdapter(Remedy):
+    """Copy an adapter from a registry (`hf:ORG` or a folder) that the user has to name where `origin` is None."""
+
+    name: str
+    origin: str | None = None
+
+
+@dataclass(frozen=True)
+class PushAdapter(Remedy):
+    """Publish an adapter in a namespace of the Hub; `tag`: under a tag of the user's choice."""
+
+    name: str
+    owner: str
+    tag: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingCall:
+    """One adapter to train. `mixture` has no ratio; "LANG" in it stands for languages that the user chooses."""
+
+    mixture: str
+    ratio: str | None = None
+    task: str | None = None
+    setup: str | None = None
+    base: str | None = None
+    seed: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainAdapters(Remedy):
+    """Train these adapters, in this order, "to `goal`"."""
+
+    calls: tuple[TrainingCall, ...]
+    goal: str = "train it"
+
+
+@dataclass(frozen=True)
+class TakeNearest(Remedy):
+    """Take something similar, best first."""
+
+    choices: tuple[NearestAdapter, ...]
+
+
+@dataclass(frozen=True)
+class NearestAdapter:
+    """One of `TakeNearest`: its name, how it differs, and what asks for it: these options, or else its languages."""
+
+    name: str
+    difference: str
+    mixture: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+
+@dataclass(frozen=True)
+class WriteLock(Remedy):
+    """Write a lock file, or with `output` add a stack to the one there is."""
+
+    mixture: str | None = None
+    task: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class ListRecipes(Remedy):
+    """See the presets."""
+
+
+@dataclass(frozen=True)
+class CopyPreset(Remedy):
+    """Start a recipe of one's own from a preset."""
+
+    preset: str = "paper"
+
+
+@dataclass(frozen=True)
+class ConvertWeights(Remedy):
+    """Make safetensors of the pickles in a folder."""
+
+
+@dataclass(frozen=True)
+class RunAgain(Remedy):
+    """Do the same once more; `addition` follows: when, or why that helps."""
+
+    addition: str = ""
+
+
+@dataclass(frozen=True)
+class ResumeTraining(Remedy):
+    """Go on with a training that was stopped."""
+
+
+@singledispatch
+def in_python(remedy: Remedy) -> str:
+    """The remedy as one or more sentences for somebody who calls badx_hub from Python."""
+    raise TypeError(f"no words for {type(remedy).__name__}")
+
+
+@in_python.register
+def _(remedy: Advice) -> str:
+    return remedy.sentence.format(*(_keyword(name, value) for name, value in remedy.options))
+
+
+@in_python.register
+def _(_remedy: ListAdapters) -> str:
+    return "Call open_registry().list() to see what is there."
+
+
+@in_python.register
+def _(_remedy: SearchHub) -> str:
+    return 'Call open_registry("hf:").list() to see what is there.'
+
+
+@in_python.register
+def _(remedy: VerifyAdapter) -> str:
+    return f"Check it with registry.verify(registry.get({remedy.name!r}))."
+
+
+@in_python.register
+def _(remedy: RemoveAdapter) -> str:
+    force = ", force=True" if remedy.force else ""
+    return (
+        f"Remove it (registry.remove(registry.get({remedy.name!r}){force}))"
+        f"{' and pull or train it again' if remedy.renew else ''}."
+    )
+
+
+@in_python.register
+def _(remedy: PullAdapter) -> str:
+    origin = remedy.origin or "hf:ORG"
+    return f"Get it with copy(source.get({remedy.name!r}), source, registry), source=open_registry({origin!r})."
+
+
+@in_python.register
+def _(remedy: PushAdapter) -> str:
+    hub = f'hub=open_registry("hf:{remedy.owner}")'
+    if remedy.tag:
+        return f"Choose another: hub.tag(hub.get({remedy.name!r}), NAME), {hub}."
+    return f"Publish it with copy(registry.get({remedy.name!r}), registry, hub), {hub}."
+
+
+@in_python.register
+def _(remedy: TrainAdapters) -> str:
+    return f"To {remedy.goal}: {', then '.join(map(_training, remedy.calls))}."
+
+
+@in_python.register
+def _(remedy: TakeNearest) -> str:
+    told = (
+        f"{one.name} ({one.difference}: {', '.join(_keyword(*option) for option in one.options) or one.mixture})"
+        for one in remedy.choices
+    )
+    return f"Nearest: {'; '.join(told)}."
+
+
+@in_python.register
+def _(remedy: WriteLock) -> str:
+    verb = "Add it" if remedy.output else "Write it anew" if remedy.mixture is None else "Write it"
+    path = remedy.output or "badx.lock"
+    return f"{verb} with badx_hub.registry.lock.write_lock({path!r}, lock_stack(query, resolution, chain))."
+
+
+@in_python.register
+def _(_remedy: ListRecipes) -> str:
+    return "Call badx_hub.recipes.preset_names() to see the presets."
+
+
+@in_python.register
+def _(remedy: CopyPreset) -> str:
+    return f"Start from badx_hub.recipes.load_recipe({remedy.preset!r})."
+
+
+@in_python.register
+def _(_remedy: ConvertWeights) -> str:
+    return (
+        "Where you trust it, download it, make safetensors of it (badx_hub.registry.foreign.convert(DIR)) "
+        "and import that folder."
+    )
+
+
+@in_python.register
+def _(remedy: RunAgain) -> str:
+    return f"Call the same function again{remedy.addition}."
+
+
+@in_python.register
+def _(_remedy: ResumeTraining) -> str:
+    return "Call the same function with the same arguments to go on from there."
+
+
+def _keyword(name: str, value: OptionValue) -> str:
+    """An option as a keyword argument; one that may have any value, by its name alone."""
+    if value is None:
+        return name
+    if name == "to":  # A namespace or a folder, which is a registry to copy to.
+        place = str(value) if "/" in str(value) else f"hf:{value}"
+        return f"destination=open_registry({place!r})"
+    if isinstance(value, tuple):
+        return f"{name}={{{value[0]!r}: {value[1]!r}}}"
+    return f"{name}={value!r}"
+
+
+def _training(call: TrainingCall) -> str:
+    ratio = f".with_ratio({call.ratio!r})" if call.ratio else ""
+    mixture = f"Mixture.parse({call.mixture!r}){ratio}"
+    recipe = "recipe" if call.seed is None else f"recipe with seed={call.seed}"
+    named = {"setup": call.setup, "base": call.base, "label": call.label}
+    options = "".join(f", {_keyword(name, value)}" for name, value in named.items() if value is not None)
+    if call.task is None:
+        return f"train_language_adapter({mixture}, {recipe}, registry=registry{options})"
+    return f"train_task_adapter({mixture}, {call.task!r}, {recipe}, data=DATA, registry=registry{options})"

@@ -1,0 +1,161 @@
+"""What the command line says of an error: its fact, and its remedies as what to type."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import singledispatch
+
+from badx_hub.errors import BadxError
+from badx_hub.remedies import (
+    Advice,
+    ConvertWeights,
+    CopyPreset,
+    ListAdapters,
+    ListRecipes,
+    OptionValue,
+    PullAdapter,
+    PushAdapter,
+    Remedy,
+    RemoveAdapter,
+    ResumeTraining,
+    RunAgain,
+    SearchHub,
+    TakeNearest,
+    TrainAdapters,
+    TrainingCall,
+    VerifyAdapter,
+    WriteLock,
+)
+
+PROGRAM = "badx-hub"
+
+# Options that the command line calls something else than the parameter in Python.
+_FLAGS = {"options": "--option"}
+
+
+def message(error: BadxError) -> str:
+    """All that the command line says of an error: one line, unless it quotes more."""
+    return " ".join((error.fact, *map(words, error.remedies)))
+
+
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join([PROGRAM, *sys.argv[1:]])
+
+
+def training(call: TrainingCall) -> str:
+    """The command that trains an adapter, "badx-hub train en-wo --ratio 5:1 --task pos"."""
+    options = {
+        "--ratio": call.ratio,
+        "--task": call.task,
+        "--setup": call.setup,
+        "--base": call.base,
+        "--seed": call.seed,
+        "--label": call.label,
+    }
+    parts = [part for flag, value in options.items() if value is not None for part in (flag, str(value))]
+    return shlex.join([PROGRAM, "train", call.mixture, *parts])
+
+
+@singledispatch
+def words(remedy: Remedy) -> str:
+    """The remedy as one or more sentences for somebody at a prompt."""
+    raise TypeError(f"no words for {type(remedy).__name__}")
+
+
+@words.register
+def _(remedy: Advice) -> str:
+    return remedy.sentence.format(*(_flag(name, value) for name, value in remedy.options))
+
+
+@words.register
+def _(_remedy: ListAdapters) -> str:
+    return f"See `{PROGRAM} list`."
+
+
+@words.register
+def _(_remedy: SearchHub) -> str:
+    return f"Look for others: `{PROGRAM} search`."
+
+
+@words.register
+def _(remedy: VerifyAdapter) -> str:
+    return f"Check it with `{PROGRAM} verify '{remedy.name}'`."
+
+
+@words.register
+def _(remedy: RemoveAdapter) -> str:
+    force = " --force" if remedy.force else ""
+    renew = " and pull or train it again" if remedy.renew else ""
+    return f"Remove it (`{PROGRAM} remove '{remedy.name}'{force}`){renew}."
+
+
+@words.register
+def _(remedy: PullAdapter) -> str:
+    if remedy.origin is None:
+        return f"Get that very adapter (`{PROGRAM} pull '{remedy.name}' --from ORG`, or --from ./DIR)."
+    return f"Get it with `{PROGRAM} pull '{remedy.name}' --from {shlex.quote(remedy.origin)}`."
+
+
+@words.register
+def _(remedy: PushAdapter) -> str:
+    push = f"{PROGRAM} push '{remedy.name}' --to {remedy.owner}"
+    return f"Choose another: `{push} --tag NAME`." if remedy.tag else f"Publish it with `{push}`."
+
+
+@words.register
+def _(remedy: TrainAdapters) -> str:
+    return f"To {remedy.goal}: {', then '.join(f'`{training(call)}`' for call in remedy.calls)}."
+
+
+@words.register
+def _(remedy: TakeNearest) -> str:
+    told = (
+        f"{one.name} ({one.difference}: `{' '.join(_flag(*option) for option in one.options) or one.mixture}`)"
+        for one in remedy.choices
+    )
+    return f"Nearest: {'; '.join(told)}."
+
+
+@words.register
+def _(remedy: WriteLock) -> str:
+    if remedy.mixture is None:
+        return f"Write it anew with `{PROGRAM} lock`."
+    verb, output = ("Add", f" --output {shlex.quote(remedy.output)}") if remedy.output else ("Write", "")
+    return f"{verb} it with `{PROGRAM} lock {remedy.mixture} --task {remedy.task}{output}`."
+
+
+@words.register
+def _(_remedy: ListRecipes) -> str:
+    return f"Type `{PROGRAM} recipes` to see the presets."
+
+
+@words.register
+def _(remedy: CopyPreset) -> str:
+    return f"Start from `{PROGRAM} recipes {remedy.preset} > my.yaml`."
+
+
+@words.register
+def _(_remedy: ConvertWeights) -> str:
+    return f"Where you trust it, download it, make safetensors of it (`{PROGRAM} convert DIR`) and import that folder."
+
+
+@words.register
+def _(remedy: RunAgain) -> str:
+    return f"Run the same command again{remedy.addition}."
+
+
+@words.register
+def _(_remedy: ResumeTraining) -> str:
+    return f"The same command goes on from there: {typed()}"
+
+
+def _flag(name: str, value: OptionValue) -> str:
+    """An option as it is typed."""
+    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    if value is None or value is True:
+        return flag
+    if isinstance(value, tuple):
+        value = "=".join(value)
+    return f"{flag} {shlex.quote(str(value))}"

@@ -1,0 +1,123 @@
+"""What an error says: one fact, advice for Python callers in `str`, and advice that works as typed at a prompt."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from badx_hub import remedies
+from badx_hub.cli import app
+from badx_hub.cli._errors import _FLAGS, message, training, words
+from badx_hub.errors import BadxError, HubError, StorageError, UsageError
+from badx_hub.remedies import Advice, Remedy, TrainingCall, in_python
+
+SOURCES = Path(remedies.__file__).parent
+COMMAND = re.compile(r"`badx-hub (?P<rest>[^`]+)`")
+
+CALLS = (
+    TrainingCall("wo", base="a b"),
+    TrainingCall("en-wo", ratio="5:1", task="pos", setup="mad-x", base="demo", seed=2),
+    TrainingCall("en+wo+LANG", label="x"),
+)
+EXAMPLES: tuple[Remedy, ...] = (
+    Advice("Give {} or less.", (("max_length", 128),)),
+    Advice("Give {}.", (("text", ("wo", "FILE")), ("force", True))),
+    remedies.ListAdapters(),
+    remedies.SearchHub(),
+    remedies.VerifyAdapter("mbert/en-wo"),
+    remedies.RemoveAdapter("mbert/en-wo#seed2", force=True, renew=True),
+    remedies.PullAdapter("mbert/en-wo"),
+    remedies.PullAdapter("mbert/en-wo", "./a folder"),
+    remedies.PushAdapter("mbert/en-wo", "org"),
+    remedies.PushAdapter("mbert/en-wo", "org", tag=True),
+    remedies.TrainAdapters(CALLS),
+    remedies.TakeNearest(
+        (
+            remedies.NearestAdapter("mbert/en-wo@5:1", "another ratio", "en-wo@5:1", (("ratio", "5:1"),)),
+            remedies.NearestAdapter("mbert/en-bm", "a related target", "en-bm"),
+        )
+    ),
+    remedies.WriteLock(),
+    remedies.WriteLock("en-wo", "pos"),
+    remedies.WriteLock("en-wo", "pos", "a b.lock"),
+    remedies.ListRecipes(),
+    remedies.CopyPreset(),
+    remedies.ConvertWeights(),
+    remedies.RunAgain(" once it is finished"),
+    remedies.ResumeTraining(),
+)
+
+
+def test_every_remedy_has_words_for_both_readers() -> None:
+    kinds = set(Remedy.__subclasses__())
+    assert {type(example) for example in EXAMPLES} == kinds
+    assert kinds | {object, Remedy} >= set(words.registry) | set(in_python.registry)
+    for kind in kinds:
+        assert kind in words.registry and kind in in_python.registry, kind
+
+
+@pytest.mark.parametrize("remedy", EXAMPLES, ids=lambda remedy: type(remedy).__name__)
+def test_words_are_sentences_and_python_ones_name_no_command(remedy: Remedy) -> None:
+    told = in_python(remedy)
+    assert told[0].isupper() and told.endswith(".")
+    assert "badx-hub" not in told and " --" not in told
+    assert words(remedy)[0].isupper()
+
+
+@pytest.mark.parametrize(
+    "command", dict.fromkeys(found for one in EXAMPLES for found in COMMAND.findall(words(one))), ids=str
+)
+def test_commands_in_advice_exist_with_these_options(command: str) -> None:
+    name, *rest = takewhile(lambda word: word != ">", shlex.split(command))
+    result = CliRunner().invoke(app, [name, "--help", *rest])
+    assert result.exit_code == 0, result.output
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCES.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_options_in_advice_exist() -> None:
+    """The names of options are literals wherever advice is given."""
+    group = typer.main.get_command(app)
+    flags = {flag for command in group.commands.values() for one in command.params for flag in one.opts}  # type: ignore[attr-defined]
+    named = {
+        option.elts[0].value
+        for _, tree in trees()
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Advice" and len(call.args) > 1
+        for option in ast.walk(call.args[1])
+        if isinstance(option, ast.Tuple) and option.elts and isinstance(option.elts[0], ast.Constant)
+    }
+    known = {name for name in named if _FLAGS.get(name, f"--{name.replace('_', '-')}") in flags}
+    assert known == named
+
+
+def test_an_error_speaks_to_both_and_survives_a_pickle() -> None:
+    error = UsageError("max_length is 256.", remedies=(EXAMPLES[0], EXAMPLES[2]))
+    assert (
+        str(error)
+        == "max_length is 256. Give max_length=128 or less. Call open_registry().list() to see what is there."
+    )
+    assert message(error) == "max_length is 256. Give --max-length 128 or less. See `badx-hub list`."
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    hub = pickle.loads(pickle.dumps(HubError("It failed.", 500, remedies=(EXAMPLES[3],))))
+    assert (hub.status, hub.remedies) == (500, (EXAMPLES[3],))
+    storage = StorageError("The disk is full.", remedies=(Advice("Free some space."),))
+    assert str(storage) == message(storage) == "The disk is full. Free some space."
+    assert isinstance(storage, OSError) and isinstance(error, BadxError)
+
+
+def test_the_command_that_trains() -> None:
+    assert training(CALLS[0]) == "badx-hub train wo --base 'a b'"
+    assert training(CALLS[1]) == "badx-hub train en-wo --ratio 5:1 --task pos --setup mad-x --base demo --seed 2"
