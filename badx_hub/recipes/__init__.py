@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from badx_hub.recipes.load import load_recipe, override, preset_names
-from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Precision, Recipe, TaskRecipe
+from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Precision, Recipe, TaskRecipe, TrainingRecipe
 
 __all__ = [
     "AdapterRecipe",
@@ -11,6 +11,7 @@ __all__ = [
     "Precision",
     "Recipe",
     "TaskRecipe",
+    "TrainingRecipe",
     "load_recipe",
     "override",
     "preset_names",

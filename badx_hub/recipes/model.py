@@ -61,6 +61,12 @@ class TrainingRecipe(_Strict):
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of micro_batches {self.micro_batches}")
         return self
 
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+
 
 class LanguageRecipe(TrainingRecipe):
     """Masked-language modelling of a BA, LA or MA.

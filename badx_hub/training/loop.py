@@ -24,35 +24,13 @@ from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
 from badx_hub.modeling.fast.dropout import cheap_dropout
-from badx_hub.recipes import Precision
+from badx_hub.recipes import TrainingRecipe
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
 Row = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The numbers the loop itself needs; `save_every` 0 keeps no checkpoints."""
-
-    steps: int
-    learning_rate: float
-    weight_decay: float
-    warmup_steps: int
-    clip_norm: float
-    eval_every: int
-    save_every: int
-    micro_batches: int
-    seed: int
-    precision: Precision = "fp32"
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
 
 
 @dataclass(frozen=True)
@@ -145,7 +123,7 @@ class TrainingResult:
 
 def train(
     objective: Objective,
-    plan: Plan,
+    recipe: TrainingRecipe,
     checkpoints: CheckpointFolder,
     reporter: Reporter,
     *,
@@ -163,7 +141,7 @@ def train(
         TrainingDiverged: the loss is no longer a number.
     """
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
-        return _Run(objective, plan, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
+        return _Run(objective, recipe, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
 
 
 @dataclass(frozen=True)
@@ -180,13 +158,13 @@ class _Run:
     def __init__(
         self,
         objective: Objective,
-        plan: Plan,
+        recipe: TrainingRecipe,
         checkpoints: CheckpointFolder,
         reporter: Reporter,
         again: str,
         profiling: Profiling | Unwatched,
     ) -> None:
-        self.objective, self.plan, self.checkpoints = objective, plan, checkpoints
+        self.objective, self.recipe, self.checkpoints = objective, recipe, checkpoints
         self.again = again
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
@@ -194,19 +172,19 @@ class _Run:
         speaks = self.accelerator.is_main_process
         self.reporter, self.profiling = (reporter, profiling) if speaks else (Silent(), Unwatched())
         self.optimizer = adamw(
-            objective.parameters.values(), self.device, rate=plan.learning_rate, decay=plan.weight_decay
+            objective.parameters.values(), self.device, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
         self.module = self.accelerator.prepare(objective.module)
         self.state = self._restored()
         self.unread: deque[_Step] = deque()
-        self.ahead = Prefetcher(self._made, range(self.state.step, plan.steps))
+        self.ahead = Prefetcher(self._made, range(self.state.step, recipe.steps))
 
     def finish(self, interrupted: threading.Event) -> TrainingResult:
-        self.reporter.started(self.plan.steps, self.state.step, self.objective.unit)
-        self.profiling.begin(self.plan.steps - self.state.step)
+        self.reporter.started(self.recipe.steps, self.state.step, self.objective.unit)
+        self.profiling.begin(self.recipe.steps - self.state.step)
         try:
             with self.ahead, self.profiling:
-                while self.state.step < self.plan.steps:
+                while self.state.step < self.recipe.steps:
                     self._advance()
                     self._save_if_due()
                     if interrupted.is_set():
@@ -223,7 +201,7 @@ class _Run:
         self.unread.append(done)
         self.state = replace(self.state, step=done.step, units=self.state.units + done.units)
         self._read_losses(but=int(defer_loss_sync(self.device)))
-        if done.step % self.plan.eval_every == 0 or done.step == self.plan.steps:
+        if done.step % self.recipe.eval_every == 0 or done.step == self.recipe.steps:
             self._evaluate()
         spent = time.perf_counter() - began
         self.state = replace(self.state, seconds=self.state.seconds + spent)
@@ -243,7 +221,7 @@ class _Run:
 
     def _made(self, step: int) -> Sequence[Batch]:
         """The batch of a step, in slices, where the device can fetch it; runs on the spare thread."""
-        slices = self.objective.batches(step, self.accelerator.num_processes * self.plan.micro_batches)
+        slices = self.objective.batches(step, self.accelerator.num_processes * self.recipe.micro_batches)
         return [replace(part, inputs=pinned(part.inputs, self.device)) for part in slices]
 
     def _step(self, step: int) -> _Step:
@@ -251,12 +229,12 @@ class _Run:
         with phase(WAIT):
             batches = self.ahead.take()
         self.objective.prepare(step)
-        torch.manual_seed(dropout_seed(self.plan.seed, step))
+        torch.manual_seed(dropout_seed(self.recipe.seed, step))
         labels = sum(batch.labels for batch in batches)
         self.module.train()
         loss = self._accumulate(batches, labels)
         with phase(UPDATE):
-            self._update(self.plan.learning_rate_at(step))
+            self._update(self.recipe.learning_rate_at(step))
         return _Step(step + 1, AsyncScalar(loss), labels, sum(batch.units for batch in batches))
 
     def _accumulate(self, batches: Sequence[Batch], labels: int) -> Tensor:
@@ -268,7 +246,7 @@ class _Run:
             has_slice = start + rank < len(batches)
             with phase(COPY):
                 inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
-            with phase(FORWARD), mixed(self.plan.precision, self.device), cheap_dropout(self.device):
+            with phase(FORWARD), mixed(self.recipe.precision, self.device), cheap_dropout(self.device):
                 loss = self.module(**inputs) * float(has_slice)
             # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
             with phase(BACKWARD):
@@ -280,7 +258,7 @@ class _Run:
     def _update(self, learning_rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.plan.clip_norm)
+        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -309,8 +287,8 @@ class _Run:
         return value > reference if self.objective.larger_is_better else value < reference
 
     def _save_if_due(self) -> None:
-        due = self.plan.save_every and self.state.step % self.plan.save_every == 0
-        if due and self.state.step < self.plan.steps:
+        due = self.recipe.save_every and self.state.step % self.recipe.save_every == 0
+        if due and self.state.step < self.recipe.steps:
             self._save()
 
     def _save(self) -> None:
@@ -321,7 +299,7 @@ class _Run:
     def _stop(self) -> TrainingInterrupted:
         self._save()
         return TrainingInterrupted(
-            f"Stopped after step {self.state.step} of {self.plan.steps}; nothing is lost. "
+            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost. "
             f"The same command goes on from there: {self.again}"
         )
 

@@ -24,7 +24,7 @@ from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
-from badx_hub.training.loop import Objective, Plan, Reporter, TrainingResult, train
+from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
@@ -104,7 +104,7 @@ class TrainingRun:
     ) -> Trained:
         """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
         checkpoints = self.checkpoints
-        outcome = train(objective, self._plan(), checkpoints, reporter, again=again, profiling=profiling)
+        outcome = train(objective, self.recipe, checkpoints, reporter, again=again, profiling=profiling)
         processes = PartialState()
         if processes.is_main_process:
             # Another process may have finished the very same run meanwhile.
@@ -116,21 +116,6 @@ class TrainingRun:
         if entry is None:
             raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
         return Trained(entry, already=False)
-
-    def _plan(self) -> Plan:
-        recipe = self.recipe
-        return Plan(
-            steps=recipe.steps,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            warmup_steps=recipe.warmup_steps,
-            clip_norm=recipe.clip_norm,
-            eval_every=recipe.eval_every,
-            save_every=recipe.save_every,
-            micro_batches=recipe.micro_batches,
-            precision=recipe.precision,
-            seed=recipe.seed,
-        )
 
     def _publish(
         self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: Counts

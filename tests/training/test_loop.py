@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from badx_hub.errors import IntegrityError, TrainingDiverged, TrainingInterrupted
+from badx_hub.recipes import AdapterRecipe, TrainingRecipe
 from badx_hub.training import loop
 from badx_hub.training.checkpoints import CheckpointFolder
-from badx_hub.training.loop import Batch, Plan, Row, Silent, dropout_seed, train
+from badx_hub.training.loop import Batch, Row, Silent, dropout_seed, train
 
 
-def plan(**changes: float) -> Plan:
+def recipe(**changes: float) -> TrainingRecipe:
     numbers = {
         "steps": 12,
+        "batch_size": 8,
         "learning_rate": 0.05,
         "weight_decay": 0.01,
         "warmup_steps": 2,
@@ -32,7 +34,7 @@ def plan(**changes: float) -> Plan:
         "micro_batches": 1,
         "seed": 1,
     }
-    return Plan(**{**numbers, **changes})
+    return TrainingRecipe(**{**numbers, **changes}, adapter=AdapterRecipe())
 
 
 class Toy(nn.Module):
@@ -92,7 +94,7 @@ class Regression:
 
 def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
     objective = Regression(dropout=0.0)
-    outcome = train(objective, plan(steps=60, learning_rate=0.2), CheckpointFolder(tmp_path), Silent(), again="again")
+    outcome = train(objective, recipe(steps=60, learning_rate=0.2), CheckpointFolder(tmp_path), Silent(), again="again")
     assert outcome.history[-1]["error"] < 0.2 * outcome.history[0]["error"]
     assert outcome.units == 60 * 8
     assert [row["step"] for row in outcome.history] == list(range(4, 61, 4))
@@ -101,13 +103,13 @@ def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [1, 5, 8, 11])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, stop: int) -> None:
     whole = Regression()
-    straight = train(whole, plan(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
+    straight = train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
     broken = Regression()
     broken.interrupt_at = stop
     with pytest.raises(TrainingInterrupted, match="badx-hub train"):
-        train(broken, plan(), CheckpointFolder(tmp_path / "broken"), Silent(), again="badx-hub train en-wo")
+        train(broken, recipe(), CheckpointFolder(tmp_path / "broken"), Silent(), again="badx-hub train en-wo")
     resumed = Regression()
-    outcome = train(resumed, plan(), CheckpointFolder(tmp_path / "broken"), Silent(), again="")
+    outcome = train(resumed, recipe(), CheckpointFolder(tmp_path / "broken"), Silent(), again="")
     assert outcome.history == straight.history
     for name, value in whole.weights().items():
         assert torch.equal(value, resumed.weights()[name]), name
@@ -115,17 +117,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, stop: int) 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     whole = Regression()
-    train(whole, plan(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
+    train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
     killed = Regression()
     killed.killed_at = 7
     folder = CheckpointFolder(tmp_path / "killed")
     with pytest.raises(RuntimeError, match="killed"):
-        train(killed, plan(), folder, Silent(), again="")
+        train(killed, recipe(), folder, Silent(), again="")
     saved = folder.load()
     assert saved is not None
     assert saved.step == 6
     resumed = Regression()
-    train(resumed, plan(), folder, Silent(), again="")
+    train(resumed, recipe(), folder, Silent(), again="")
     assert all(torch.equal(value, resumed.weights()[name]) for name, value in whole.weights().items())
 
 
@@ -143,7 +145,7 @@ class Told(Silent):
 
 def test_every_step_is_prepared_and_told_in_order(tmp_path: Path) -> None:
     objective, told = Regression(), Told()
-    train(objective, plan(), CheckpointFolder(tmp_path), told, again="")
+    train(objective, recipe(), CheckpointFolder(tmp_path), told, again="")
     assert objective.prepared == list(range(12))
     assert told.steps == list(range(1, 13))
 
@@ -156,25 +158,29 @@ def test_losses_read_late_are_the_same_losses(
     folders = [CheckpointFolder(tmp_path / name) for name in ("at once", "late")]
     told, histories = [Told(), Told()], []
     for late, folder, reporter in zip((False, True), folders, told, strict=True):
-        monkeypatch.setattr(loop, "reads_late", lambda _device, late=late: late)
+        monkeypatch.setattr(loop, "defer_loss_sync", lambda _device, late=late: late)
         objective = Regression()
         objective.interrupt_at = stop
         if stop is not None:
             with pytest.raises(TrainingInterrupted):
-                train(objective, plan(), folder, Silent(), again="")
+                train(objective, recipe(), folder, Silent(), again="")
             saved = folder.load()
             assert saved is not None
             assert len(saved.losses) == saved.step % 4
-        histories.append(train(Regression(), plan(), folder, reporter, again="").history)
+        histories.append(train(Regression(), recipe(), folder, reporter, again="").history)
     assert histories[0] == histories[1]
     assert told[0].losses[-4:] == told[1].losses[-4:]
 
 
 def test_a_loss_read_late_still_stops_a_run_that_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "reads_late", lambda _device: True)
+    monkeypatch.setattr(loop, "defer_loss_sync", lambda _device: True)
     with pytest.raises(TrainingDiverged, match="--learning-rate"):
         train(
-            Regression(dropout=0.0), plan(learning_rate=1e20, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
+            Regression(dropout=0.0),
+            recipe(learning_rate=1e20, steps=50),
+            CheckpointFolder(tmp_path),
+            Silent(),
+            again="",
         )
 
 
@@ -200,7 +206,7 @@ class Watched(Regression):
 
 def test_batches_are_made_once_each_and_never_during_an_evaluation(tmp_path: Path) -> None:
     objective = Watched()
-    train(objective, plan(eval_every=1, steps=30), CheckpointFolder(tmp_path), Silent(), again="")
+    train(objective, recipe(eval_every=1, steps=30), CheckpointFolder(tmp_path), Silent(), again="")
     assert objective.made == list(range(30))
 
 
@@ -209,7 +215,7 @@ def test_no_thread_is_left_after_an_error(tmp_path: Path) -> None:
     killed.killed_at = 7
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="killed"):
-        train(killed, plan(), CheckpointFolder(tmp_path), Silent(), again="")
+        train(killed, recipe(), CheckpointFolder(tmp_path), Silent(), again="")
     assert threading.active_count() == before
 
 
@@ -220,16 +226,16 @@ def test_the_fused_optimizer_takes_the_steps_of_the_plain_one(tmp_path: Path, mo
         return AdamW(list(parameters), lr=rate, weight_decay=decay)
 
     fused, mixed = Told(), Told()
-    train(Regression(), plan(), CheckpointFolder(tmp_path / "fused"), fused, again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path / "fused"), fused, again="")
     with monkeypatch.context() as patch:
         patch.setattr(loop, "adamw", plain)
         broken = Regression()
         broken.killed_at = 7
         with pytest.raises(RuntimeError, match="killed"):
-            train(broken, plan(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+            train(broken, recipe(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
     saved = CheckpointFolder(tmp_path / "mixed").load()
     assert saved is not None
-    train(Regression(), plan(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
     assert mixed.losses[: saved.step] + mixed.losses[-6:] == pytest.approx(fused.losses, abs=1e-6)
 
 
@@ -248,7 +254,7 @@ class CopyAt(Silent):
 def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
     objective = Regression(script=[3.0, 1.0, 2.0])
     copy = CopyAt(objective, step=8)
-    outcome = train(objective, plan(), CheckpointFolder(tmp_path), copy, again="")
+    outcome = train(objective, recipe(), CheckpointFolder(tmp_path), copy, again="")
     assert outcome.best_step == 8
     assert outcome.best == {"error": 1.0}
     assert all(torch.equal(value, objective.weights()[name]) for name, value in copy.copied.items())
@@ -257,14 +263,18 @@ def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match="--learning-rate"):
         train(
-            Regression(dropout=0.0), plan(learning_rate=1e20, steps=50), CheckpointFolder(tmp_path), Silent(), again=""
+            Regression(dropout=0.0),
+            recipe(learning_rate=1e20, steps=50),
+            CheckpointFolder(tmp_path),
+            Silent(),
+            again="",
         )
 
 
 def test_micro_batches_change_nothing_but_memory(tmp_path: Path) -> None:
     whole, sliced = Regression(dropout=0.0), Regression(dropout=0.0)
-    train(whole, plan(), CheckpointFolder(tmp_path / "a"), Silent(), again="")
-    train(sliced, plan(micro_batches=4), CheckpointFolder(tmp_path / "b"), Silent(), again="")
+    train(whole, recipe(), CheckpointFolder(tmp_path / "a"), Silent(), again="")
+    train(sliced, recipe(micro_batches=4), CheckpointFolder(tmp_path / "b"), Silent(), again="")
     for name, value in whole.weights().items():
         torch.testing.assert_close(value, sliced.weights()[name], rtol=1e-5, atol=1e-6)
 
@@ -273,27 +283,27 @@ def test_the_users_random_state_is_left_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
     assert torch.equal(torch.rand(2), expected)
 
 
 def test_the_users_interrupt_handler_comes_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-    train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
 def test_a_damaged_checkpoint_says_what_to_delete(tmp_path: Path, name: str) -> None:
-    train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
     damaged = tmp_path / "step-000000009" / name
     damaged.write_bytes(damaged.read_bytes()[:50])
     with pytest.raises(IntegrityError, match="Delete"):
-        train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+        train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
 
 
 def test_one_whole_checkpoint_at_any_moment(tmp_path: Path) -> None:
-    train(Regression(), plan(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
     assert [path.name for path in sorted(tmp_path.glob("step-*"))] == ["step-000000009"]
     assert not list(tmp_path.rglob("*.pt")) and not list(tmp_path.rglob("*.bin"))
 
@@ -301,7 +311,7 @@ def test_one_whole_checkpoint_at_any_moment(tmp_path: Path) -> None:
 @given(st.integers(1, 500), st.data())
 def test_the_learning_rate_rises_then_falls_and_never_stops(steps: int, data: st.DataObject) -> None:
     warmup = data.draw(st.integers(0, steps))
-    schedule = plan(steps=steps, warmup_steps=warmup, learning_rate=1.0)
+    schedule = recipe(steps=steps, warmup_steps=warmup, learning_rate=1.0)
     rates = [schedule.learning_rate_at(step) for step in range(steps)]
     assert all(0 < rate <= 1.0 for rate in rates)
     assert rates[:warmup] == sorted(rates[:warmup])

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badx_hub.errors import StorageError
+from badx_hub.recipes import TrainingRecipe
 from badx_hub.training.checkpoints import CheckpointFolder
-from badx_hub.training.loop import Plan, Silent, train
+from badx_hub.training.loop import Silent, train
 from badx_hub.training.profiling import (
     PHASES,
     STEPS,
@@ -23,10 +24,10 @@ from badx_hub.training.profiling import (
     kinds,
     table,
 )
-from tests.training.test_loop import Regression, plan
+from tests.training.test_loop import Regression, recipe
 
 
-def profiled(folder: Path, numbers: Plan, objective: Regression | None = None) -> Profiling:
+def profiled(folder: Path, numbers: TrainingRecipe, objective: Regression | None = None) -> Profiling:
     profiling = Profiling(folder / "profile", "a title")
     checkpoints = CheckpointFolder(folder / "checkpoints")
     train(objective or Regression(), numbers, checkpoints, Silent(), again="", profiling=profiling)
@@ -39,7 +40,7 @@ def steps_in(profiling: Profiling) -> int:
 
 
 def test_a_profile_is_a_table_and_a_trace(tmp_path: Path) -> None:
-    profiling = profiled(tmp_path, plan(eval_every=100))
+    profiling = profiled(tmp_path, recipe(eval_every=100))
     assert profiling.written
     assert sorted(path.name for path in profiling.folder.iterdir()) == [TABLE, TRACE]
     page = (profiling.folder / TABLE).read_text(encoding="utf-8")
@@ -55,14 +56,14 @@ def test_a_profile_is_a_table_and_a_trace(tmp_path: Path) -> None:
     ids=["one step", "less warm-up", "evaluated each step", "evaluated meanwhile"],
 )
 def test_few_steps_are_watched_as_far_as_they_go(tmp_path: Path, changes: dict[str, int], seen: int) -> None:
-    assert steps_in(profiled(tmp_path, plan(**changes, warmup_steps=0))) == seen
+    assert steps_in(profiled(tmp_path, recipe(**changes, warmup_steps=0))) == seen
 
 
 def test_training_is_the_same_with_a_profile(tmp_path: Path) -> None:
     plain, watched = Regression(), Regression()
-    straight = train(plain, plan(), CheckpointFolder(tmp_path / "plain"), Silent(), again="")
+    straight = train(plain, recipe(), CheckpointFolder(tmp_path / "plain"), Silent(), again="")
     profiling = Profiling(tmp_path / "profile", "")
-    outcome = train(watched, plan(), CheckpointFolder(tmp_path / "b"), Silent(), again="", profiling=profiling)
+    outcome = train(watched, recipe(), CheckpointFolder(tmp_path / "b"), Silent(), again="", profiling=profiling)
     assert outcome.history == straight.history
     for name, value in plain.weights().items():
         assert value.equal(watched.weights()[name])
@@ -72,9 +73,9 @@ def test_a_run_that_breaks_off_leaves_no_half_profile_and_no_profiler(tmp_path: 
     broken = Regression()
     broken.killed_at = 5
     with pytest.raises(RuntimeError, match="killed"):
-        profiled(tmp_path, plan(eval_every=100), broken)
+        profiled(tmp_path, recipe(eval_every=100), broken)
     assert list((tmp_path / "profile").iterdir()) == []
-    assert profiled(tmp_path, plan(eval_every=100)).written  # Another profiler can start.
+    assert profiled(tmp_path, recipe(eval_every=100)).written  # Another profiler can start.
 
 
 def test_nothing_is_written_where_nothing_is_left_to_train(tmp_path: Path) -> None:
