@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,8 +27,7 @@ from badx_hub.cli._options import (
     TaskOptionsOption,
     task_options,
 )
-from badx_hub.errors import DataError, NotFoundError, UsageError
-from badx_hub.storage import storage_errors
+from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
     from badx_hub.stack import BilingualStack
@@ -126,37 +123,15 @@ def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, 
 
 
 def _lines(text: str | None, file: Path | None) -> Iterator[str]:
+    """The lines that have a word, without space around them."""
+    from badx_hub.data.lines import decoded_lines, numbered_lines
+
     if text is not None:
-        return iter([text] if text.strip() else [])
-    if file is not None:
-        return _file_lines(file)
-    if sys.stdin is None or sys.stdin.isatty():
+        numbered = iter([(1, text)])
+    elif file is not None:
+        numbered = numbered_lines(file.expanduser())
+    elif sys.stdin is None or sys.stdin.isatty():
         raise UsageError('There is no text. Type it ("Nanga def?"), name a --file or pipe lines in.')
-    return _decoded(sys.stdin.buffer, "stdin")
-
-
-def _file_lines(file: Path) -> Iterator[str]:
-    path = file.expanduser()
-    if not path.is_file():
-        raise NotFoundError(f"There is no file {file}. Check the path given to --file.")
-    try:
-        with storage_errors(path), _opened(path) as stream:
-            yield from _decoded(stream, str(file))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{file} is not a sound gzip file ({error}). Compress it again.") from error
-
-
-def _opened(path: Path) -> BinaryIO:
-    return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-def _decoded(stream: Iterable[bytes], where: str) -> Iterator[str]:
-    for number, raw in enumerate(stream, start=1):
-        try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{where}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}). Convert it with iconv -t utf-8."
-            ) from error
-        if line:
-            yield line
+    else:
+        numbered = decoded_lines(sys.stdin.buffer, "stdin")
+    return (stripped for _, line in numbered if (stripped := line.strip()))

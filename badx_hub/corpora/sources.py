@@ -1,5 +1,4 @@
-"""Text sources: files, folders of files and `datasets` on the Hugging Face Hub, all read as a stream of raw
-lines.
+"""Text sources: files, folders of files and data sets on the Hugging Face Hub, each a stream of raw lines.
 
 Reading is lazy and takes flat memory. Nothing here needs torch; pyarrow and `datasets` are imported when a
 source needs them.
@@ -7,28 +6,21 @@ source needs them.
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import json
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, count
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol
 
 from badx_hub import languages
+from badx_hub.data.conllu import read_conllu
 from badx_hub.data.embedded import embedded
-from badx_hub.data.rows import HUB_PREFIX as HUB_PREFIX
-from badx_hub.data.rows import first_line, open_rows, parsed
-from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
+from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
+from badx_hub.data.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
+from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
 
 TEXT_COLUMN = "text"
-MAX_LINE_BYTES = 2**24
-_SNIFFED_BYTES = 2**13
-_CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,8 @@ class Source(Protocol):
         """The raw lines or paragraphs, from the first, in an order that never changes.
 
         Raises:
-            DataError: the source cannot be read on; names file and line.
+            StorageError: a file that cannot be read on.
+            DataError: what is not text, or no longer what was opened; names file and line.
         """
 
 
@@ -87,7 +80,8 @@ def open_source(language: str, spec: str) -> Source:
     Raises:
         NotFoundError: no such file or dataset, or the Hub cannot be reached.
         UsageError: a kind of file that is not supported.
-        DataError: unreadable, empty, binary or not UTF-8; names the file.
+        StorageError: a file that cannot be read.
+        DataError: empty, binary or not UTF-8; names the file.
     """
     if spec.startswith(HUB_PREFIX):
         return _open_dataset(language, spec)
@@ -110,7 +104,7 @@ class _File:
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        with _reading(self.path):
+        with reading(self.path):
             if _stamp(self.path) != self.stamp:
                 raise DataError(
                     f"{self.path} changed while it was being read. Run the command again once it is finished."
@@ -136,7 +130,7 @@ class FileSource:
 
 
 def _open_files(path: Path) -> FileSource:
-    with _reading(path):
+    with reading(path):
         if not path.exists():
             raise NotFoundError(f"No such file or folder: {path}. Check the path given to --text.")
         paths = _paths_in(path) if path.is_dir() else (path,)
@@ -156,13 +150,12 @@ def _open_file(path: Path) -> _File:
     suffix = _suffix_of(path)
     if suffix is None:
         raise UsageError(f"{path} is of an unknown kind; expected {_KINDS}, a folder of these, or hf:DATASET.")
-    with _reading(path):
+    with reading(path):
         if not path.is_file():
             raise DataError(f"{path} is not a regular file. Save its content to a file first.")
         stamp = _stamp(path)
-        head = _head(path)
         if suffix != ".parquet":
-            _refuse_binary(path, head)
+            require_text(path)
         return _File(path, suffix, cached_sha256(path), stamp)
 
 
@@ -175,102 +168,20 @@ def _suffix_of(path: Path) -> str | None:
     return next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except EOFError as error:
-        raise DataError(f"{path} ends in the middle of its gzip data. Fetch or compress the file again.") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a sound gzip file ({error}). Fetch or compress the file again.") from error
-    except BadxError:
-        raise
-    except OSError as error:
-        raise DataError(
-            f"Cannot read {path}: {error.strerror or error}. Check the file and its permissions."
-        ) from error
-
-
-def _open_bytes(path: Path) -> BinaryIO:
-    if path.name.lower().endswith(".gz"):
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _head(path: Path) -> bytes:
-    if not path.stat().st_size:
-        return b""
-    with _open_bytes(path) as stream:
-        return stream.read(_SNIFFED_BYTES)
-
-
-def _refuse_binary(path: Path, head: bytes) -> None:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path} is UTF-16, not UTF-8. Convert it with: iconv -f utf-16 -t utf-8")
-    if _looks_binary(head):
-        raise DataError(f"{path} is a binary file, not text; expected UTF-8 text, one sentence or paragraph a line.")
-
-
-def _looks_binary(head: bytes) -> bool:
-    """Latin-1 text has no control bytes and UTF-8 text may have a stray few; binary data is full of them."""
-    controls = len(head) - len(head.translate(None, _CONTROL_BYTES))
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return controls * 100 > len(head)
-    return controls >= 16 and controls * 10 > len(head)
-
-
-def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with _reading(path), _open_bytes(path) as stream:
-        for number in count(1):
-            raw = stream.readline(MAX_LINE_BYTES + 1)
-            if not raw:
-                return
-            if len(raw) > MAX_LINE_BYTES:
-                raise DataError(
-                    f"{path}:{number}: a line of more than {MAX_LINE_BYTES >> 20} MB; "
-                    "expected one sentence or paragraph a line."
-                )
-            yield number, _decoded(raw, path, number)
-
-
-def _decoded(raw: bytes, path: Path, number: int) -> str:
-    try:
-        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x}). "
-            "If the file is Latin-1, convert it with: iconv -f latin1 -t utf-8"
-        ) from error
-
-
 def _text_lines(path: Path) -> Iterator[str]:
-    for _, line in _numbered_lines(path):
-        yield line
+    return (line for _, line in numbered_lines(path))
 
 
 def _conllu_lines(path: Path) -> Iterator[str]:
-    from badx_hub.data.conllu import read_conllu
-
     for sentence in read_conllu(path):
         yield sentence.text or " ".join(sentence.words)
 
 
 def _jsonl_lines(path: Path) -> Iterator[str]:
-    for number, line in _numbered_lines(path):
-        if line.strip():
-            yield from _paragraphs(_json_text(line, f"{path}:{number}"), f"{path}:{number}")
-
-
-def _json_text(line: str, where: str) -> Any:
-    try:
-        record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error}); expected one JSON object a line.") from error
-    if not isinstance(record, dict) or TEXT_COLUMN not in record:
-        raise DataError(f'{where}: no "{TEXT_COLUMN}" field; expected a JSON object with one on each line.')
-    return record[TEXT_COLUMN]
+    for where, record in json_objects(path):
+        if TEXT_COLUMN not in record:
+            raise DataError(f'{where}: no "{TEXT_COLUMN}" field; expected a JSON object with one on each line.')
+        yield from _paragraphs(record[TEXT_COLUMN], where)
 
 
 def _parquet_lines(path: Path) -> Iterator[str]:
@@ -326,25 +237,14 @@ class DatasetSource:
     name: str
     digest: str
     column: str
-    rows: Any
+    rows: Rows
 
     def lines(self) -> Iterator[str]:
         """See `Source.lines`; a document is split into its lines."""
-        from datasets.exceptions import DatasetsError
-
-        number = 0
-        try:
-            for number, row in enumerate(self.rows, start=1):
-                if self.column not in row:
-                    raise DataError(f'{self.name} has no column "{self.column}"; its columns are {", ".join(row)}.')
-                yield from _paragraphs(row[self.column], f"{self.name}: row {number}")
-        except BadxError:
-            raise
-        except (OSError, ValueError, DatasetsError) as error:
-            raise DataError(
-                f"Reading {self.name} stopped after row {number} ({first_line(error)}). "
-                "Run the same command again: the text read so far is kept."
-            ) from error
+        for number, row in self.rows.numbered():
+            if self.column not in row:
+                raise DataError(f'{self.name} has no column "{self.column}"; its columns are {", ".join(row)}.')
+            yield from _paragraphs(row[self.column], f"{self.name}: row {number}")
 
 
 def _open_dataset(language: str, spec: str) -> DatasetSource:
@@ -352,9 +252,10 @@ def _open_dataset(language: str, spec: str) -> DatasetSource:
     column = column or TEXT_COLUMN
     advice = f"Give text of your own instead: --text {language}=FILE."
     found = open_rows(spec, dataset, config, (split or "train",), advice=advice)
-    rows = found.stream
-    if rows.column_names is not None:
-        if column not in rows.column_names:
-            raise DataError(f'{spec} has no column "{column}"; its columns are {", ".join(rows.column_names)}.')
-        rows = rows.select_columns([column])
-    return DatasetSource(found.name, digest_of([found.name, found.split, column, found.content]), column, rows)
+    digest = digest_of([found.name, found.split, column, found.content])
+    names = found.stream.column_names
+    if names is not None:
+        if column not in names:
+            raise DataError(f'{spec} has no column "{column}"; its columns are {", ".join(names)}.')
+        found = replace(found, stream=found.stream.select_columns([column]))
+    return DatasetSource(found.name, digest, column, found)

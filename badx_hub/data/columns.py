@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from badx_hub.data.splits import numbered_lines
+from badx_hub.data.lines import numbered_lines
 from badx_hub.errors import DataError
 
 OUTSIDE = "O"

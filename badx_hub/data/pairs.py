@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from badx_hub.data.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
-from badx_hub.data.splits import DataReference, FileKind, Split, numbered_lines, split_called
+from badx_hub.data.lines import json_objects, numbered_lines
+from badx_hub.data.rows import HUB_PREFIX, Rows, open_rows, parsed
+from badx_hub.data.splits import DataReference, FileKind, Split, split_called
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.storage import digest_of
 
@@ -134,7 +134,7 @@ def _label(place: str, value: Any) -> str:
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
-    return _json_rows if path.name.removesuffix(".gz").endswith(".jsonl") else _table_rows
+    return json_objects if path.name.removesuffix(".gz").endswith(".jsonl") else _table_rows
 
 
 def _table_rows(path: Path) -> Iterator[Row]:
@@ -151,19 +151,6 @@ def _table_rows(path: Path) -> Iterator[Row]:
         yield f"{path}:{number}", dict(zip(columns, cells, strict=True))
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: not JSON ({error}); expected one object a line") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: not a JSON object; expected one on each line")
-        yield f"{path}:{number}", row
-
-
 # --- the Hub ---
 
 
@@ -176,16 +163,8 @@ def _open(data: str, split: Split) -> Rows:
 
 
 def _streamed(rows: Rows) -> Iterator[Row]:
-    from datasets.exceptions import DatasetsError
-
-    number = 0
-    try:
-        for number, row in enumerate(rows.stream, start=1):
-            yield f"{rows.name}: row {number}", {**row, **_named_labels(row, rows.stream.features)}
-    except (OSError, ValueError, DatasetsError) as error:
-        raise DataError(
-            f"Reading {rows.name} stopped after row {number} ({first_line(error)}). Run the same command again."
-        ) from error
+    for number, row in rows.numbered():
+        yield f"{rows.name}: row {number}", {**row, **_named_labels(row, rows.stream.features)}
 
 
 def _named_labels(row: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, str | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.storage import cached_sha256, digest_of
 
 HUB_PREFIX = "hf:"
@@ -27,6 +27,21 @@ class Rows:
     split: str
     content: str
     stream: Any
+
+    def numbered(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """The rows, counted from 1. Raises DataError, with the number of the last row, if reading stops early."""
+        from datasets.exceptions import DatasetsError
+
+        number = 0
+        try:
+            for number, row in enumerate(self.stream, start=1):
+                yield number, row
+        except BadxError:
+            raise
+        except (OSError, ValueError, DatasetsError) as error:
+            raise DataError(
+                f"Reading {self.name} stopped after row {number} ({first_line(error)}). Run the same command again."
+            ) from error
 
 
 def parsed(spec: str, fields: str) -> list[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
+from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import sha256_file
 
 Split: TypeAlias = Literal["train", "dev", "test"]
@@ -22,7 +20,6 @@ _ALIASES: dict[str, Split] = {"dev_matched": "dev", "validation": "dev", "valida
 _SPLIT = "|".join(sorted({*SPLITS, *_ALIASES}, key=len, reverse=True))
 _NAME = re.compile(rf"(?P<stem>(?:.*?[-_.])?)(?P<split>{_SPLIT})(?:-[a-z0-9]{{1,2}})*")
 _SEPARATORS = "-_."
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -150,33 +147,6 @@ def require_split(split: str) -> None:
 def split_called(name: str) -> Split | None:
     """The split of that name, "validation" being "dev"; None if there is none."""
     return next((split for split in SPLITS if split == name), _ALIASES.get(name))
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file, gzipped if its name says so, without line ends, counted from 1; one in memory.
-
-    Windows line ends and a byte order mark are read without complaint.
-    Raises NotFoundError if there is no such file, StorageError if it cannot be read, and DataError, starting with
-    "FILE:LINE:", for what is not UTF-8 or damaged.
-    """
-    # Bytes, split at \n alone: text mode would also break lines at a lone \r.
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                raw = raw.removeprefix(_BOM) if number == 1 else raw
-                yield number, raw.rstrip(b"\r\n").decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"{path}:{number}: not UTF-8 ({error.reason}); convert the file, e.g. with iconv -t UTF-8"
-        raise DataError(message) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}:{number + 1}: damaged gzip file ({error}); fetch it again") from error
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path} is not there; name an existing file") from error
-    except OSError as error:
-        refusal = StorageError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
-        refusal.errno = error.errno
-        raise refusal from error
 
 
 def _begins(stem: str | None, prefix: str) -> bool:

@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from badx_hub.corpora.sources import HUB_PREFIX
 from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
+from badx_hub.data.rows import HUB_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
 from badx_hub.errors import UsageError

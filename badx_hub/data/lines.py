@@ -1,0 +1,124 @@
+"""Text files, line by line: the one place that opens, decompresses and decodes them and counts their lines.
+
+Text is UTF-8, with or without a byte order mark, with Unix or Windows line ends. A name that ends in `.gz` is gzipped.
+Errors are the same for every kind of file: NotFoundError if there is no such file, StorageError if it cannot be read,
+and DataError, starting with "FILE:LINE:", for what is damaged or not text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
+
+MAX_LINE_BYTES = 2**24
+_BOM = codecs.BOM_UTF8
+_SNIFFED_BYTES = 2**13
+_CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file without their ends, counted from 1; memory holds one line.
+
+    Raises NotFoundError, StorageError and DataError, as the module says.
+    """
+    with reading(path), _opened(path) as stream:
+        yield from decoded_lines(stream, str(path))
+
+
+def decoded_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """`numbered_lines` of an open stream, such as standard input, which is called `name` in errors.
+
+    Raises DataError for what is not UTF-8, for a damaged gzip stream and for a line of more than 16 MB.
+    """
+    number = 0
+    try:
+        # Bytes, split at \n alone: text mode would also break lines at a lone \r.
+        for number, raw in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES + 1), b""), start=1):
+            if len(raw) > MAX_LINE_BYTES:
+                raise DataError(
+                    f"{name}:{number}: a line of more than {MAX_LINE_BYTES >> 20} MB. Check that it is a text file."
+                )
+            yield number, (raw.removeprefix(_BOM) if number == 1 else raw).rstrip(b"\r\n").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}). "
+            "Convert the file; if it is Latin-1: iconv -f latin1 -t utf-8"
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{name}:{number + 1}: damaged gzip file ({error}). Fetch or compress the file again."
+        ) from error
+
+
+def json_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """FILE:LINE and the object of each line of a JSON Lines file that is not blank.
+
+    Raises what `numbered_lines` does, and DataError for a line that is not a JSON object.
+    """
+    for number, line in numbered_lines(path):
+        if line.strip():
+            where = f"{path}:{number}"
+            try:
+                value = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise DataError(f"{where}: not JSON ({error}); expected one JSON object a line.") from error
+            if not isinstance(value, dict):
+                raise DataError(f"{where}: not a JSON object; expected one on each line.")
+            yield where, value
+
+
+def require_text(path: Path) -> None:
+    """Look at the beginning of a file; raises DataError if it is UTF-16 or binary, else as the module says."""
+    with reading(path):
+        head = _head(path)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is UTF-16, not UTF-8. Convert it with: iconv -f utf-16 -t utf-8")
+    if _looks_binary(head):
+        raise DataError(f"{path} is a binary file, not text; expected UTF-8 text, one sentence or paragraph a line.")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of reading `path` into ours: NotFoundError, StorageError, DataError for damaged gzip data."""
+    try:
+        yield
+    except BadxError:
+        raise
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged gzip file ({error}). Fetch or compress the file again.") from error
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path} is not there. Check the path.") from error
+    except OSError as error:
+        refusal = StorageError(f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions.")
+        refusal.errno = error.errno
+        raise refusal from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _head(path: Path) -> bytes:
+    if not path.stat().st_size:
+        return b""
+    with _opened(path) as stream:
+        return stream.read(_SNIFFED_BYTES)
+
+
+def _looks_binary(head: bytes) -> bool:
+    """Latin-1 text has no control bytes and UTF-8 text may have a stray few; binary data is full of them."""
+    controls = len(head) - len(head.translate(None, _CONTROL_BYTES))
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return controls * 100 > len(head)
+    return controls >= 16 and controls * 10 > len(head)
