@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic_core
 from pydantic import (
@@ -31,10 +31,11 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
-from badx_hub.setups import SETUPS, Carrier, Setup
+from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
 from badx_hub.storage import digest_of, storage_errors
 
 SCHEMA = 1
@@ -140,7 +141,7 @@ class BaseRef(_Frozen):
     vocab_size: Count
 
 
-class ParentRef(_Frozen):
+class LanguageAdapterRef(_Frozen):
     """The language-side adapter under a task adapter: its name, for people, and its digest, which binds."""
 
     name: Text
@@ -176,6 +177,7 @@ class Training(_Frozen):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+@keeps_old_attributes
 class ManifestDraft(_Frozen):
     """A manifest before its files are hashed: all that training knows. `prepare` makes it a Manifest.
 
@@ -190,8 +192,8 @@ class ManifestDraft(_Frozen):
     task: Word | None = None
     setup: Word | None = None
     base: BaseRef
-    parent: ParentRef | None = None
-    cycle: Annotated[tuple[ParentRef, ...], Field(max_length=10_000)] = ()
+    parent: LanguageAdapterRef | None = None
+    cycle: Annotated[tuple[LanguageAdapterRef, ...], Field(max_length=10_000)] = ()
     recipe: Annotated[dict[Word, JsonValue], Field(max_length=1000)]
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
     data: Annotated[tuple[SourceRef, ...], Field(max_length=1000)]
@@ -218,8 +220,8 @@ class ManifestDraft(_Frozen):
         training: Training,
         metrics: Mapping[str, Mapping[str, float]],
         versions: Mapping[str, str],
-        parent: ParentRef | None = None,
-        cycle: tuple[ParentRef, ...] = (),
+        parent: LanguageAdapterRef | None = None,
+        cycle: tuple[LanguageAdapterRef, ...] = (),
         labels: tuple[str, ...] | None = None,
         run: str | None = None,
         licence: str | None = None,
@@ -273,21 +275,23 @@ class ManifestDraft(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _carriers_fit(self) -> Self:
+    def _language_adapters_fit(self) -> Self:
         name = self.adapter_name
         setup = SETUPS.get(name.setup or "")
         if name.task is None or (setup is not None and setup.training is None):
-            if self.carriers:
+            if self.language_adapters:
                 raise ValueError(f"{self.name!r} stands on the base alone and has no parent")
             return self
         self._check_which(setup)
-        for carrier in self.carriers:
-            one = AdapterName.parse(carrier.name)
+        for language_adapter in self.language_adapters:
+            one = AdapterName.parse(language_adapter.name)
             if one.task is not None or one.base != name.base:
-                raise ValueError(f"{carrier.name!r} cannot be the parent of {self.name!r}")
+                raise ValueError(f"{language_adapter.name!r} cannot be the parent of {self.name!r}")
             if name.setup is None and one.mixture != name.mixture:
-                raise ValueError(f"{self.name!r} stands on an adapter of its own mixture, not {carrier.name!r}")
-        if setup is not None and setup.training is Carrier.EACH:
+                raise ValueError(
+                    f"{self.name!r} stands on an adapter of its own mixture, not {language_adapter.name!r}"
+                )
+        if setup is not None and setup.training is LanguageAdapterRole.EACH:
             self._check_cycle()
         return self
 
@@ -295,12 +299,12 @@ class ManifestDraft(_Frozen):
         """A parent, or a cycle: the setup says which, and one that is not known here may have either."""
         if self.parent is not None and self.cycle:
             raise ValueError(f"{self.name!r} has a parent or a cycle, not both")
-        if setup is not None and setup.training is Carrier.EACH:
+        if setup is not None and setup.training is LanguageAdapterRole.EACH:
             if not self.cycle:
                 raise ValueError(f"{self.name!r} names the adapters that it was trained on in turn (cycle)")
         elif self.cycle and (setup is not None or self.setup is None):
             raise ValueError(f"{self.name!r} stands on one adapter (parent) and has no cycle")
-        elif not self.carriers:
+        elif not self.language_adapters:
             raise ValueError("a task adapter names the adapter it stands on (parent)")
 
     def _check_cycle(self) -> None:
@@ -308,7 +312,7 @@ class ManifestDraft(_Frozen):
         expected = self.languages
         for names, languages in (
             ([ref.name for ref in self.cycle], expected.cycle),
-            ([ref.name for ref in self.carriers], expected.languages),
+            ([ref.name for ref in self.language_adapters], expected.languages),
         ):
             if [AdapterName.parse(one).mixture.parts for one in names] != [((tag, 1),) for tag in languages]:
                 raise ValueError(
@@ -316,7 +320,7 @@ class ManifestDraft(_Frozen):
                 )
 
     @property
-    def carriers(self) -> tuple[ParentRef, ...]:
+    def language_adapters(self) -> tuple[LanguageAdapterRef, ...]:
         """The language-side adapters that a task adapter was trained on, each once; none: the bare base."""
         return tuple(dict.fromkeys((*((self.parent,) if self.parent else ()), *self.cycle)))
 
@@ -405,3 +409,7 @@ def _first_problem(error: ValidationError) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

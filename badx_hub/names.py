@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, total_ordering
 from typing import Literal
 
+from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, MixtureKind, normalise
 from badx_hub.setups import SETUPS
@@ -34,6 +35,7 @@ _KNOWN_BASES = {
 AdapterKind = MixtureKind | Literal["task", "model"]
 
 
+@keeps_old_attributes
 @total_ordering
 @dataclass(frozen=True)
 class AdapterName:
@@ -76,7 +78,7 @@ class AdapterName:
         return "model" if known is not None and known.trains_base else "task"
 
     @property
-    def parent(self) -> AdapterName | None:
+    def language_adapter(self) -> AdapterName | None:
         """The language-side adapter of the same base, mixture and label that carries this task adapter.
 
         None for a language-side adapter, and for a setup, where something else or nothing carried it.

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 
 
-class Carrier(str, Enum):
+class LanguageAdapterRole(str, Enum):
     """Language-side adapters, as seen from a mixture and one of its targets."""
 
     MIXTURE = "mixture"
@@ -38,6 +40,7 @@ class TargetCoverage(str, Enum):
     """Of the pair's own, and where there is none, of a wider one."""
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class Setup:
     """One way to carry a task adapter.
@@ -49,23 +52,23 @@ class Setup:
 
     name: str
     title: str
-    training: Carrier | None
-    inference: Carrier | None
+    training: LanguageAdapterRole | None
+    inference: LanguageAdapterRole | None
     coverage: TargetCoverage = TargetCoverage.EXACT
     in_name: bool = False
     trains_base: bool = False
 
     def mixture(self, mixture: Mixture) -> Mixture:
         """The languages in the name of its task adapter: of all of `mixture`, or of the source alone."""
-        if self.training in (Carrier.MIXTURE, Carrier.EACH):
+        if self.training in (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH):
             return mixture
         return Mixture(((mixture.source, 1),))
 
-    def carriers(self, mixture: Mixture) -> tuple[Mixture, ...]:
+    def language_adapters(self, mixture: Mixture) -> tuple[Mixture, ...]:
         """The cycle of language-side adapters under the task adapter in training; none: the bare base."""
         if self.training is None:
             return ()
-        if self.training is Carrier.EACH:
+        if self.training is LanguageAdapterRole.EACH:
             return tuple(Mixture(((language, 1),)) for language in mixture.cycle)
         return (self.mixture(mixture),)
 
@@ -77,18 +80,20 @@ class Setup:
         return (exact and self.coverage is TargetCoverage.BOTH) or _holds(trained, wanted)
 
     @property
-    def mark(self) -> str | None:
+    def name_field(self) -> str | None:
         """The setup's field in the name of its task adapter."""
         return self.name if self.in_name else None
 
 
 _ALL = (
     # Parović et al., NAACL 2022, and the setups it compares.
-    Setup("bad-x", "BAD-X", Carrier.MIXTURE, Carrier.MIXTURE),
-    Setup("mad-x", "MAD-X", Carrier.SOURCE, Carrier.TARGET),
-    Setup("ma", "MA", Carrier.MIXTURE, Carrier.MIXTURE, coverage=TargetCoverage.WIDER),
+    Setup("bad-x", "BAD-X", LanguageAdapterRole.MIXTURE, LanguageAdapterRole.MIXTURE),
+    Setup("mad-x", "MAD-X", LanguageAdapterRole.SOURCE, LanguageAdapterRole.TARGET),
+    Setup("ma", "MA", LanguageAdapterRole.MIXTURE, LanguageAdapterRole.MIXTURE, coverage=TargetCoverage.WIDER),
     # Target language-ready task adapters (the same authors, Findings of ACL 2023).
-    Setup("tlr", "TLR", Carrier.EACH, Carrier.TARGET, coverage=TargetCoverage.BOTH, in_name=True),
+    Setup(
+        "tlr", "TLR", LanguageAdapterRole.EACH, LanguageAdapterRole.TARGET, coverage=TargetCoverage.BOTH, in_name=True
+    ),
     Setup("ta-only", "TA only", None, None, in_name=True),
     Setup("full", "Full fine-tuning", None, None, in_name=True, trains_base=True),
 )
@@ -117,3 +122,7 @@ def _holds(wider: Mixture, mixture: Mixture) -> bool:
     return (
         wider.kind == "multilingual" and wider.source == mixture.source and set(mixture.targets) <= set(wider.targets)
     )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.base import Base, base_of
@@ -20,10 +21,11 @@ from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.lock import resolved
-from badx_hub.setups import DEFAULT, SETUPS, Carrier, Setup, setup_named
+from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
 from badx_hub.tasks import AnyTask, task_named
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class BilingualStack:
     """A base with its stack of adapters active, in evaluation mode.
@@ -40,7 +42,7 @@ class BilingualStack:
     setup: str = DEFAULT
 
     @property
-    def carrier(self) -> Entry | None:
+    def language_adapter(self) -> Entry | None:
         """The language-side adapter under the task adapter; None: the bare base."""
         return self.entries[0] if len(self.entries) > 1 else None
 
@@ -166,7 +168,7 @@ def load_entries(
     """
     last = entries[-1].manifest
     how = setup_named(setup or _setup_of(entries[-1]))
-    if how.inference is Carrier.TARGET:
+    if how.inference is LanguageAdapterRole.TARGET:
         _check_swap(entries, how)
     else:
         _check_chain(entries)
@@ -224,19 +226,19 @@ def _setup_of(entry: Entry) -> str:
 
 def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
     """A TA trained on LAs may stand on any LA, but of a language it was trained on only on that very LA."""
-    known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.carriers}
+    known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.language_adapters}
     trained_on = list(known)
-    carriers = [entry.name for entry in entries[:-1]]
-    kinds = {name.kind for name in (*trained_on, *carriers)}
-    if kinds != {"language"} or len(carriers) != 1 or not trained_on:
+    loaded = [entry.name for entry in entries[:-1]]
+    kinds = {name.kind for name in (*trained_on, *loaded)}
+    if kinds != {"language"} or len(loaded) != 1 or not trained_on:
         raise IntegrityError(
             f"{how.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
-            f"trained on {_listed(trained_on)} and would stand on {_listed(carriers)}. "
+            f"trained on {_listed(trained_on)} and would stand on {_listed(loaded)}. "
             "Load it with the adapter it was trained on."
         )
-    if known.get(carriers[0]) not in (None, entries[0].manifest.digest):
+    if known.get(loaded[0]) not in (None, entries[0].manifest.digest):
         raise IntegrityError(
-            f"{entries[-1].name} was trained on {carriers[0]} {known[carriers[0]][:12]} and would stand on "
+            f"{entries[-1].name} was trained on {loaded[0]} {known[loaded[0]][:12]} and would stand on "
             f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it anew on this one."
         )
 

@@ -20,7 +20,7 @@ from statistics import median
 
 from measuring import at_most, report, say, seconds
 
-from badx_hub.manifest import MANIFEST_FILE, ParentRef
+from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import open_registry
 from badx_hub.registry.protocol import version_of
@@ -45,7 +45,7 @@ def fill(root: Path, count: int) -> None:
     embedded = {entry.name.task: entry.manifest for entry in open_registry("demo").list()}
     for name in islice(names(), count):
         like = embedded[name.task]
-        parent = like.parent and ParentRef(name=str(name.parent), digest=like.parent.digest)
+        parent = like.parent and LanguageAdapterRef(name=str(name.language_adapter), digest=like.parent.digest)
         renamed = {"name": str(name), "mixture": name.mixture.parts, "parent": parent}
         text = like.model_copy(update=renamed).to_json()
         folder = root / name.repo_name / version_of(text, like.created)

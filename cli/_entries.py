@@ -73,7 +73,7 @@ def document(entry: Entry) -> dict[str, Any]:
         "digest": manifest.digest,
         "base": manifest.base.name,
         "parent": manifest.parent.model_dump() if manifest.parent else None,
-        "carriers": [ref.model_dump() for ref in manifest.carriers],
+        "carriers": [ref.model_dump() for ref in manifest.language_adapters],
         "metrics": {split: dict(scores) for split, scores in manifest.metrics.items()},
         "location": entry.location,
     }

@@ -15,7 +15,7 @@ def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
     manifest = entry.manifest
     training = manifest.training
-    carriers = ", ".join(f"{ref.name} ({ref.digest[:12]})" for ref in manifest.carriers)
+    language_adapters = ", ".join(f"{ref.name} ({ref.digest[:12]})" for ref in manifest.language_adapters)
     read = f"{training.tokens:,} tokens" if training.tokens else f"{training.sentences or 0:,} sentences"
     facts = {
         "name": manifest.name,
@@ -23,8 +23,8 @@ def info_tables(entry: Entry) -> list[Table]:
         "version": entry.version,
         "created": manifest.created,
         "base": f"{manifest.base.name} ({manifest.base.digest[:12]})",
-        "stands on": "" if manifest.cycle else carriers,
-        "trained on": f"{carriers}, in turn" if manifest.cycle else "",
+        "stands on": "" if manifest.cycle else language_adapters,
+        "trained on": f"{language_adapters}, in turn" if manifest.cycle else "",
         "languages": ", ".join(f"{language}:{weight}" for language, weight in manifest.mixture),
         "task": manifest.task or "",
         "setup": manifest.setup or "",

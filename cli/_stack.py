@@ -32,8 +32,8 @@ def open_and_find(
     chain, resolution = resolved(
         asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
     )
-    if resolution.setup != asked.setup and resolution.carrier is not None:
-        stack = f"{resolution.entry.name} on {resolution.carrier.name}"
+    if resolution.setup != asked.setup and resolution.language_adapter is not None:
+        stack = f"{resolution.entry.name} on {resolution.language_adapter.name}"
         _output.warning(
             f"the fallback {resolution.setup} serves {asked.mixture}: {stack}, "
             "which is not the adapter it was trained on."

@@ -228,7 +228,7 @@ def _checked(report: VerificationReport) -> dict[str, Any]:
         "location": report.entry.location,
         "ok": report.ok,
         "files": [{"name": check.name, "state": check.state} for check in report.files],
-        "parent": report.parent,
+        "parent": report.language_adapters,
         "reason": "; ".join(faults) or None,
         "short": short(report.entry.version),
         "state": "; ".join(faults) or "ok",

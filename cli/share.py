@@ -143,10 +143,10 @@ def _itself(done: Transferred, entry: Entry) -> Entry:
 
 def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[PushPlan]:
     """What a push would do, first the adapters that it was trained on, as far as the Hub lacks them."""
-    from badx_hub.registry.transfer import carrier_of
+    from badx_hub.registry.transfer import language_adapter_of
 
-    lacking = [ref for ref in entry.manifest.carriers if not hub.by_digest(ref.digest, ref.name)]
-    under = [carrier_of(entry, ref, source) for ref in lacking]
+    lacking = [ref for ref in entry.manifest.language_adapters if not hub.by_digest(ref.digest, ref.name)]
+    under = [language_adapter_of(entry, ref, source) for ref in lacking]
     return [hub.plan(source.fetch(one)) for one in (*under, entry)]
 
 

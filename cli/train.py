@@ -113,8 +113,8 @@ def train(
     _check_flags(task, texts, data, option)
     found = open_registry(registry)
     found.require_writable()
-    carriers = asked.how.carriers(mixture) if task else ()
-    on_demo = base == DEMO or (base is None and carriers and _stands_on_demo(found, carriers[0]))
+    language_adapters = asked.setup_definition.language_adapters(mixture) if task else ()
+    on_demo = base == DEMO or (base is None and language_adapters and _stands_on_demo(found, language_adapters[0]))
     chosen = load_recipe(recipe or (DEMO if on_demo else "paper"))
     flags: dict[str, Any] = {
         "steps": steps,
@@ -131,7 +131,7 @@ def train(
     common: dict[str, Any] = {
         "registry": found,
         # A task adapter's base is that of the adapter under it, whatever the recipe would take.
-        "base": base if carriers else base or chosen.base,
+        "base": base if language_adapters else base or chosen.base,
         "label": label,
         "force": force,
         "reporter": _reporter(format),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from badx_hub.data.pairs import LABELS as CLASSES
-from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry
 from badx_hub.tasks.pos import UPOS
@@ -69,8 +69,8 @@ def _prepared(folder: Path, draft: ManifestDraft) -> Path:
     return folder
 
 
-def _reference(entry: Entry) -> ParentRef:
-    return ParentRef(name=str(entry.name), digest=entry.manifest.digest)
+def _reference(entry: Entry) -> LanguageAdapterRef:
+    return LanguageAdapterRef(name=str(entry.name), digest=entry.manifest.digest)
 
 
 def _draft(

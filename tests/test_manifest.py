@@ -46,7 +46,7 @@ def fields(name: str = "mbert/en-wo/pos", **changes: Any) -> dict[str, Any]:
             "num_layers": 12,
             "vocab_size": 119547,
         },
-        "parent": {"name": str(parsed.parent), "digest": "a" * 64} if parsed.parent else None,
+        "parent": {"name": str(parsed.language_adapter), "digest": "a" * 64} if parsed.language_adapter else None,
         **({"cycle": turns(*parsed.mixture.cycle)} if parsed.setup == "tlr" else {}),
         "recipe": {"name": "quick", "adapter": {"reduction_factor": 2}},
         "seed": 1,
@@ -274,16 +274,16 @@ def test_carriers_that_the_setup_does_not_have_are_refused(name: str, changes: d
 
 @pytest.mark.parametrize("carriers", [{"parent": LA}, {"cycle": turns("fo", "wo", "fo")}])
 def test_a_setup_of_a_later_version_has_a_parent_or_a_cycle(carriers: dict[str, Any]) -> None:
-    assert read(fields("mbert/en-wo/pos@later", **carriers)).carriers
+    assert read(fields("mbert/en-wo/pos@later", **carriers)).language_adapters
 
 
 def test_carriers_are_each_named_once() -> None:
     tlr = read(fields("mbert/en+fo+ug@2:1:1/pos@tlr"))
     assert [ref.name for ref in tlr.cycle] == ["mbert/en", "mbert/en", "mbert/fo", "mbert/ug"]
-    assert [ref.name for ref in tlr.carriers] == ["mbert/en", "mbert/fo", "mbert/ug"]
+    assert [ref.name for ref in tlr.language_adapters] == ["mbert/en", "mbert/fo", "mbert/ug"]
     ordinary = read(fields())
-    assert ordinary.carriers == (ordinary.parent,)
-    assert read(fields("mbert/en-wo")).carriers == read(fields("mbert/en/pos@full")).carriers == ()
+    assert ordinary.language_adapters == (ordinary.parent,)
+    assert read(fields("mbert/en-wo")).language_adapters == read(fields("mbert/en/pos@full")).language_adapters == ()
 
 
 def test_an_empty_cycle_is_not_written() -> None:

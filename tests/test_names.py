@@ -123,12 +123,13 @@ def test_names_sort(one: AdapterName, other: AdapterName) -> None:
 @given(names())
 def test_the_parent_is_the_language_side_adapter(name: AdapterName) -> None:
     if name.task is None or name.setup is not None:
-        assert name.parent is None
+        assert name.language_adapter is None
         return
     assert name.kind == "task"
-    assert name.parent is not None
-    assert name.parent.kind == name.mixture.kind
-    assert (name.parent.base, name.parent.mixture, name.parent.label) == (name.base, name.mixture, name.label)
+    below = name.language_adapter
+    assert below is not None
+    assert below.kind == name.mixture.kind
+    assert (below.base, below.mixture, below.label) == (name.base, name.mixture, name.label)
 
 
 @given(st.text(alphabet="abe-nw/o@:51#.mlposrt+_G", max_size=24))

@@ -6,12 +6,12 @@ from hypothesis import given
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName
-from badx_hub.setups import DEFAULT, FALLBACKS, SETUPS, Carrier, setup_named
+from badx_hub.setups import DEFAULT, FALLBACKS, SETUPS, LanguageAdapterRole, setup_named
 from tests.strategies import mixtures
 
 
 def carriers(setup: str, mixture: str) -> list[str]:
-    return [str(one) for one in SETUPS[setup].carriers(Mixture.parse(mixture))]
+    return [str(one) for one in SETUPS[setup].language_adapters(Mixture.parse(mixture))]
 
 
 def test_who_carries_a_task_adapter_in_training() -> None:
@@ -45,7 +45,7 @@ def test_names_tell_setups_apart_where_the_mixture_does_not(mixture: Mixture) ->
 def test_the_table() -> None:
     assert DEFAULT == "bad-x"
     assert all(setup.name == name for name, setup in SETUPS.items())
-    assert all(SETUPS[name].inference is Carrier.TARGET for name in FALLBACKS)
+    assert all(SETUPS[name].inference is LanguageAdapterRole.TARGET for name in FALLBACKS)
     assert [name for name, setup in SETUPS.items() if setup.trains_base] == ["full"]
     with pytest.raises(UsageError, match="bad-x, mad-x"):
         setup_named("bad")

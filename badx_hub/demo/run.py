@@ -115,8 +115,8 @@ def _train(
 
 def _row(title: str, stack: BilingualStack) -> Row:
     metrics = evaluate(stack, TARGET_TREEBANK).scores.metrics
-    carrier = stack.entries[0].manifest.training if len(stack.entries) > 1 else None
-    return Row(title, carrier, stack.entries[-1].manifest.training, metrics["accuracy"], metrics["macro_f1"])
+    language_side = stack.language_adapter.manifest.training if stack.language_adapter else None
+    return Row(title, language_side, stack.entries[-1].manifest.training, metrics["accuracy"], metrics["macro_f1"])
 
 
 def _predictions(stack: BilingualStack) -> tuple[tuple[tuple[str, ...], ...], ...]:

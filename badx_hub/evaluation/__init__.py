@@ -6,18 +6,20 @@ import time
 from dataclasses import dataclass
 
 from badx_hub.data.splits import DataReference, Split
+from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
 from badx_hub.tasks.metrics import Scores
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of a stack on one split.
 
     `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
     predictions. `tallies` has the (gains, stakes) of each example (`Task.counts`), for tests of significance.
-    `carrier` is the language-side adapter under the task adapter.
+    `language_adapter` is the language-side adapter under the task adapter.
     """
 
     entry: Entry
@@ -29,7 +31,7 @@ class Evaluation:
     references: tuple[DataReference, ...]
     setup: str
     tallies: tuple[tuple[int, int], ...]
-    carrier: Entry | None = None
+    language_adapter: Entry | None = None
 
 
 def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
@@ -55,6 +57,6 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         seconds=time.perf_counter() - began,
         references=references,
         setup=stack.setup,
-        carrier=stack.carrier,
+        language_adapter=stack.language_adapter,
         tallies=tuple(stack.task.counts(*pair) for pair in zip(examples, predictions, strict=True)),
     )

@@ -112,10 +112,10 @@ def language_curves(curves: Curves) -> Figure | None:
     names = [name for name in _names(curves) if name.task is None]
     for name in names:
         for target in name.mixture.targets:
-            line = _line(_carrier(name), curves[str(name)], f"{target}/perplexity")
+            line = _line(_kind_and_ratio(name), curves[str(name)], f"{target}/perplexity")
             panels.setdefault(target, []).append(line)
     named = {name_of(tag): panels[tag] for tag in sorted(panels, key=lambda tag: (name_of(tag), tag))}
-    return _small_multiples(named, map(_carrier, names), ylabel="perplexity", logarithmic=True)
+    return _small_multiples(named, map(_kind_and_ratio, names), ylabel="perplexity", logarithmic=True)
 
 
 def task_curves(curves: Curves, task: str, metric: str, source: str) -> Figure | None:
@@ -224,7 +224,7 @@ def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
     return list(_KINDS).index(mixture.kind), Fraction(mixture.weights[0], sum(mixture.weights))
 
 
-def _carrier(name: AdapterName) -> str:
+def _kind_and_ratio(name: AdapterName) -> str:
     """What kind of language-side adapter an adapter is, or is named after: "LA", "BA 5:1"."""
     kind = _KINDS[name.mixture.kind]
     return f"{kind} {':'.join(map(str, name.mixture.weights))}" if name.mixture.kind == "bilingual" else kind
@@ -232,7 +232,7 @@ def _carrier(name: AdapterName) -> str:
 
 def _on(name: AdapterName) -> str:
     """What carried a task adapter in training."""
-    return setup_named(name.setup).title if name.setup else f"on {_carrier(name)}"
+    return setup_named(name.setup).title if name.setup else f"on {_kind_and_ratio(name)}"
 
 
 def _line(label: str, rows: Sequence[Mapping[str, float]], key: str, scale: float = 1) -> Line:

@@ -43,8 +43,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
         UsageError: an unknown language; a stack that is not the one the task adapter was trained in; read-only.
         IntegrityError, StorageError: as `fetch` and `publish` do.
     """
-    own = {ref.digest for ref in evaluation.entry.manifest.carriers}
-    if evaluation.carrier is not None and evaluation.carrier.manifest.digest not in own:
+    own = {ref.digest for ref in evaluation.entry.manifest.language_adapters}
+    if evaluation.language_adapter is not None and evaluation.language_adapter.manifest.digest not in own:
         raise UsageError(
             f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
             "than its own. Leave --record out, or train the pair's own adapter."

@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from badx_hub.errors import HubError
 from badx_hub.evaluation import Evaluation
-from badx_hub.manifest import IMPORTED, ParentRef
+from badx_hub.manifest import IMPORTED, LanguageAdapterRef
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 
@@ -79,8 +79,8 @@ class Result(_Frozen):
 def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
     """What the adapters of `stack`, and those that carried its task adapter in training, cost, each counted once."""
     served = {entry.manifest.digest: entry for entry in stack}
-    carriers = {ref.digest: ref for entry in served.values() for ref in entry.manifest.carriers}
-    found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in carriers.items()}
+    language_adapters = {ref.digest: ref for entry in served.values() for ref in entry.manifest.language_adapters}
+    found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in language_adapters.items()}
     made = served | {digest: entry for digest, entry in found.items() if entry is not None}
     trainings = [entry.manifest.training for entry in made.values()]
     weights = {digest: _weights(registry.fetch(entry)) for digest, entry in made.items()}
@@ -119,7 +119,7 @@ def result_of(
     )
 
 
-def _found(ref: ParentRef, registry: Registry) -> Entry | None:
+def _found(ref: LanguageAdapterRef, registry: Registry) -> Entry | None:
     """An adapter by its digest, from the first place that has it; those farther away are not asked then."""
     for place in _places(registry):
         try:

@@ -14,8 +14,8 @@ from badx_hub.registry.protocol import Contents, Problem, VerificationReport, ne
 class Pinned:
     """`registry` without the other versions of the adapters in `pinned`; all else is as it is there.
 
-    Training finds a carrier by its name and takes the newest. A study names its carriers by content: the newest may
-    be of another recipe. `known`: what `registry` lists, where that is known already.
+    Training finds a language adapter by its name and takes the newest. A study names its language adapters by content,
+    as the newest may be of another recipe. `known`: what `registry` lists, where that is known already.
     """
 
     def __init__(self, registry: Registry, pinned: Iterable[Entry], known: tuple[Entry, ...] | None = None) -> None:

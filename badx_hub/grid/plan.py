@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 from badx_hub.grid.study import Study, Variant
 from badx_hub.languages import Mixture, pair
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.setups import Carrier, Setup
+from badx_hub.setups import LanguageAdapterRole, Setup
 from badx_hub.training.runs import seed_label
 
 
@@ -96,15 +96,14 @@ def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) ->
     """What one cell of the study takes: language-side adapters, the task adapter on them, and its score."""
     setup, mixture = variant.setup, study.mixture(variant, target)
     base, label = base_slug(study.base), seed_label(seed)
-    under = tuple(dict.fromkeys(setup.carriers(mixture)))
+    in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
     at_inference = _at_inference(setup, mixture, target)
-    for one in dict.fromkeys((*under, *at_inference)):
+    for one in dict.fromkeys((*in_training, *at_inference)):
         yield TrainLanguage(str(AdapterName(base, one, label=label)), one, seed)
-    trained = AdapterName(base, setup.mixture(mixture), task=task, setup=setup.mark, label=label)
-    yield TrainTask(
-        str(trained), setup, mixture, task, seed, needs=tuple(str(AdapterName(base, one, label=label)) for one in under)
-    )
-    carriers = (str(AdapterName(base, one, label=label)) for one in at_inference)
+    trained = AdapterName(base, setup.mixture(mixture), task=task, setup=setup.name_field, label=label)
+    needs = tuple(str(AdapterName(base, one, label=label)) for one in in_training)
+    yield TrainTask(str(trained), setup, mixture, task, seed, needs=needs)
+    language_adapters = (str(AdapterName(base, one, label=label)) for one in at_inference)
     yield Evaluate(
         f"{task}/{target}/{variant}{f'#{label}' if label else ''}",
         variant,
@@ -112,7 +111,7 @@ def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) ->
         task,
         target,
         seed,
-        needs=(str(trained), *carriers),
+        needs=(str(trained), *language_adapters),
     )
 
 
@@ -120,4 +119,4 @@ def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture,
     """The language-side adapter under the task adapter when it serves the target; none: the bare base."""
     if setup.inference is None:
         return ()
-    return (Mixture(((target, 1),)) if setup.inference is Carrier.TARGET else setup.mixture(mixture),)
+    return (Mixture(((target, 1),)) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)

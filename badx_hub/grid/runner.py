@@ -204,11 +204,11 @@ class StudyRunner:
         from badx_hub.evaluation import evaluate
         from badx_hub.stack import load_entries
 
-        trained, *carriers = self._needed(step)
+        trained, *language_adapters = self._needed(step)
         key = self._evaluation_status(step).key
-        registry = Pinned(self.registry, (trained, *carriers))
+        registry = Pinned(self.registry, (trained, *language_adapters))
         stack = load_entries(
-            (*carriers, trained),
+            (*language_adapters, trained),
             registry,
             base=self.study.base,
             setup=step.variant.setup.name,
@@ -226,7 +226,7 @@ class StudyRunner:
         atomic_write_text(self._place(str(key)), result.model_dump_json(indent=1) + "\n")
 
     def _arguments(self, step: TrainTask) -> dict[str, Any]:
-        """What plans and trains a task adapter, on exactly the carriers of this study."""
+        """What plans and trains a task adapter, on exactly the language adapters of this study."""
         return {
             "mixture": step.mixture,
             "task": step.task,

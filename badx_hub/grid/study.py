@@ -31,7 +31,7 @@ from badx_hub.modeling.base import DEMO
 from badx_hub.names import base_slug
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import expanded, parsed, validated
-from badx_hub.setups import Carrier, Setup, TargetCoverage, setup_named
+from badx_hub.setups import LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
 
 _NO_PATHS = (HUB_PREFIX, DEMO_PREFIX, INDEX)
@@ -51,7 +51,10 @@ class Variant:
         setup = setup_named(name)
         if not at:
             return cls(setup)
-        if setup.coverage is TargetCoverage.WIDER or setup.training not in (Carrier.MIXTURE, Carrier.EACH):
+        if setup.coverage is TargetCoverage.WIDER or setup.training not in (
+            LanguageAdapterRole.MIXTURE,
+            LanguageAdapterRole.EACH,
+        ):
             raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
         weights = pair("en", "wo", ratio).weights  # any pair: it is the numbers that are checked
         return cls(setup, None if weights == (1, 1) else ":".join(map(str, weights)))

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, Manifest, ParentRef
+from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 
 # Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
@@ -58,7 +58,7 @@ class _Safe(str):
 
 
 def render_card(
-    manifest: Manifest, *, published: Mapping[ParentRef, str] | None = None, location: str | None = None
+    manifest: Manifest, *, published: Mapping[LanguageAdapterRef, str] | None = None, location: str | None = None
 ) -> str:
     """README.md for `manifest`: YAML metadata, then Markdown. The same arguments give the same text.
 
@@ -124,10 +124,10 @@ def _ud_config(files: Sequence[EvaluationRef]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _context(manifest: Manifest, location: str | None, published: Mapping[ParentRef, str]) -> dict[str, Any]:
+def _context(manifest: Manifest, location: str | None, published: Mapping[LanguageAdapterRef, str]) -> dict[str, Any]:
     name = manifest.adapter_name
     # The last language is the target, whose adapter carries the task adapter where several took turns.
-    under = manifest.carriers[-1] if manifest.carriers else None
+    under = manifest.language_adapters[-1] if manifest.language_adapters else None
     scores = list(_scores(manifest))
     found = _HUB_PLACE.fullmatch(location) if location else None
     registry = f"hf:{found['repo'].partition('/')[0]}" if found else None
@@ -143,7 +143,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Parent
         "swaps": name.task is not None and name.setup is None and name.mixture.kind == "language",
         "lineage": [
             (ref.name, published.get(ref, AdapterName.parse(ref.name).repo_name), ref.digest)
-            for ref in manifest.carriers
+            for ref in manifest.language_adapters
         ],
         "files": _files(name, location),
         "under_files": under and _files(AdapterName.parse(under.name), published.get(under)),
@@ -248,7 +248,7 @@ def _options(name: AdapterName) -> str:
 def _arguments(manifest: Manifest, registry: str | None) -> str | None:
     """The arguments of `load_bilingual_stack`, for the kinds it loads: a TA of a pair, of its publisher.
 
-    A TA whose carriers took turns serves every target of its mixture: the last one stands for them.
+    A TA whose language adapters took turns serves every target of its mixture: the last one stands for them.
     """
     name = manifest.adapter_name
     if not (manifest.cycle or (name.mixture.kind == "bilingual" and name.setup is None)):

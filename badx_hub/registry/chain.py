@@ -12,7 +12,7 @@ from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
 from badx_hub.registry.protocol import HUB, Contents, Entry, Problem, Registry, VerificationReport
 from badx_hub.registry.resolve import AdapterQuery, RegistrySnapshot, Resolution, resolve_in_order, target_of
-from badx_hub.setups import Carrier
+from badx_hub.setups import LanguageAdapterRole
 
 HUB_CACHE = "hf-cache:"
 
@@ -187,5 +187,5 @@ def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQ
     for setup in dict.fromkeys((query.setup, fallback or query.setup)):
         one = replace(query, setup=setup)
         yield one
-        if one.how.inference is Carrier.TARGET:
+        if one.setup_definition.inference is LanguageAdapterRole.TARGET:
             yield AdapterQuery(target_of(one), base=one.base, label=one.label)

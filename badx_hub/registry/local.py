@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
+from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
@@ -120,7 +120,7 @@ class LocalRegistry:
         """
         self._refuse_if_read_only()
         if isinstance(entry, Entry) and not force:
-            self._refuse_if_stood_on(entry)
+            self._refuse_if_in_use(entry)
         folder = self._folder(entry) if isinstance(entry, Entry) else self._inside(Path(entry.location))
         with storage_errors(folder):
             _discard(folder)
@@ -135,7 +135,7 @@ class LocalRegistry:
     def verify(self, entry: Entry) -> VerificationReport:
         """Re-hashes every file, badx.json included. Raises NotFoundError if the entry has gone."""
         folder = self.fetch(entry)
-        missing = tuple(ref for ref in entry.manifest.carriers if not self._holds(ref))
+        missing = tuple(ref for ref in entry.manifest.language_adapters if not self._holds(ref))
         checks = check_folder(folder, entry)
         self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
         return VerificationReport(entry, checks, missing)
@@ -191,11 +191,13 @@ class LocalRegistry:
             )
         return entry
 
-    def _holds(self, carrier: ParentRef) -> bool:
-        named = AdapterName.parse(carrier.name)
+    def _holds(self, language_adapter: LanguageAdapterRef) -> bool:
+        named = AdapterName.parse(language_adapter.name)
         near = (self.root / named.repo_name / version for version in self._versions(named))
         # The name is a short cut past a scan of the whole registry; the digest decides.
-        return any(_digest(folder) == carrier.digest for folder in near) or bool(self.by_digest(carrier.digest))
+        return any(_digest(folder) == language_adapter.digest for folder in near) or bool(
+            self.by_digest(language_adapter.digest)
+        )
 
     def _no_such(self, name: AdapterName) -> str:
         if not (known := [str(other) for repo in _folders(self.root) if (other := _name_of(repo))]):
@@ -208,12 +210,12 @@ class LocalRegistry:
         if self.read_only:
             raise UsageError(f"The registry {self.root} is read-only. Name another with `--registry DIR`.")
 
-    def _refuse_if_stood_on(self, entry: Entry) -> None:
+    def _refuse_if_in_use(self, entry: Entry) -> None:
         digest = entry.manifest.digest
         entries = self.list()
         if any(other.manifest.digest == digest and other.location != entry.location for other in entries):
             return
-        standing = [e for e in entries if any(ref.digest == digest for ref in e.manifest.carriers)]
+        standing = [e for e in entries if any(ref.digest == digest for ref in e.manifest.language_adapters)]
         if standing:
             names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
             raise UsageError(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from badx_hub.manifest import Manifest, ParentRef
+from badx_hub.deprecated import keeps_old_attributes
+from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 
 if TYPE_CHECKING:
@@ -54,18 +55,19 @@ class FileCheck:
     state: FileState
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class VerificationReport:
     """What `verify` found: the state of each file, and which of the adapters that it was trained on are `missing`."""
 
     entry: Entry
     files: tuple[FileCheck, ...]
-    missing: tuple[ParentRef, ...] = ()
+    missing: tuple[LanguageAdapterRef, ...] = ()
 
     @property
-    def parent(self) -> Literal["present", "missing"] | None:
-        """Whether all of the adapters that it was trained on are at hand; None where it needs none."""
-        if not self.entry.manifest.carriers:
+    def language_adapters(self) -> Literal["present", "missing"] | None:
+        """Whether all language adapters that it was trained on are here; None where it needs none."""
+        if not self.entry.manifest.language_adapters:
             return None
         return "missing" if self.missing else "present"
 

@@ -23,12 +23,13 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import UNRELATED, Mixture, distance
-from badx_hub.manifest import ParentRef
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.protocol import HUB, Entry, Problem, newest
-from badx_hub.setups import DEFAULT, FALLBACKS, Carrier, Setup, TargetCoverage, setup_named
+from badx_hub.setups import DEFAULT, FALLBACKS, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 
 _SHOWN = 3
 _HUB_OWNER = re.compile(rf"{HUB}(?P<owner>[^/@]+)/.+")
@@ -36,6 +37,7 @@ _SEED_LABEL = re.compile(r"seed(?P<seed>[0-9]+)")
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class AdapterQuery:
     """What is asked for.
@@ -56,26 +58,27 @@ class AdapterQuery:
             raise UsageError(f"The setup {self.setup} is about a task adapter. Name its task (`--task pos`).")
 
     @property
-    def how(self) -> Setup:
+    def setup_definition(self) -> Setup:
         """`setup`, as data."""
         return setup_named(self.setup)
 
 
+@keeps_old_attributes
 @dataclass(frozen=True)
 class Resolution:
     """What was found: the adapter asked for, and the one under it (None under a language-side or TA only).
 
-    `setup` is what really serves: as wanted, or the fallback. The carrier is the one for inference.
+    `setup` is what really serves: as wanted, or the fallback. The language adapter is the one for inference.
     """
 
     entry: Entry
-    carrier: Entry | None
+    language_adapter: Entry | None
     setup: str = DEFAULT
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The stack, the language-side adapter first."""
-        return (self.entry,) if self.carrier is None else (self.carrier, self.entry)
+        return (self.entry,) if self.language_adapter is None else (self.language_adapter, self.entry)
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,9 @@ def resolve_in_order(
             continue
         if (under := _under(entry, query)) is None:
             return Resolution(entry, None, query.setup)
-        if (carrier := _carrier(entry, under, seen)) is not None:
-            return Resolution(entry, carrier, query.setup)
-        reason = _no_carrier(entry, under)
+        if (language_adapter := _language_adapter(entry, under, seen)) is not None:
+            return Resolution(entry, language_adapter, query.setup)
+        reason = _language_adapter_missing(entry, under)
     pool = [one for place in seen for one in place.entries]
     reason = reason or _nothing_fits(pool, query)
     if fallback is not None:
@@ -169,7 +172,7 @@ def train_command(query: AdapterQuery) -> str:
     """The command that trains what is wanted, "badx-hub train en-wo --ratio 5:1 --task pos"."""
     plain = Mixture(tuple((language, 1) for language in query.mixture.languages))
     parts = ["badx-hub", "train", str(plain)]
-    if query.mixture != plain and query.how.mixture(query.mixture) == query.mixture:
+    if query.mixture != plain and query.setup_definition.mixture(query.mixture) == query.mixture:
         parts += ["--ratio", ":".join(str(weight) for weight in query.mixture.weights)]
     if query.task is not None:
         parts += ["--task", query.task]
@@ -186,13 +189,13 @@ def train_command(query: AdapterQuery) -> str:
 
 def _key(query: AdapterQuery) -> tuple[Mixture, str | None]:
     """The mixture and the setup as names write them."""
-    return query.how.mixture(query.mixture), query.how.mark
+    return query.setup_definition.mixture(query.mixture), query.setup_definition.name_field
 
 
 def is_exactly(name: AdapterName, query: AdapterQuery) -> bool:
     """Whether `query` means the adapter of that name, whatever its base."""
-    alike = (name.task, name.setup, name.label) == (query.task, query.how.mark, query.label)
-    return alike and query.how.serves(name.mixture, query.mixture)
+    alike = (name.task, name.setup, name.label) == (query.task, query.setup_definition.name_field, query.label)
+    return alike and query.setup_definition.serves(name.mixture, query.mixture)
 
 
 def is_base(slug: str, digest: str, asked: str | None) -> bool:
@@ -298,12 +301,12 @@ def _refuse_several_bases(matching: Sequence[Entry], query: AdapterQuery) -> Non
     raise UsageError(f"{_title(query)} is there on {len(bases)} bases. Choose one: {flags}.")
 
 
-def _under(entry: Entry, query: AdapterQuery) -> ParentRef | AdapterQuery | None:
+def _under(entry: Entry, query: AdapterQuery) -> LanguageAdapterRef | AdapterQuery | None:
     """What carries `entry` at inference: an adapter it was trained on, or the LA of the target; None: nothing."""
-    if query.how.inference is not Carrier.TARGET:
+    if query.setup_definition.inference is not LanguageAdapterRole.TARGET:
         return entry.manifest.parent
     target = target_of(query)
-    trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.carriers}
+    trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.language_adapters}
     return trained_on.get(target) or AdapterQuery(target, base=entry.manifest.base.digest, label=query.label)
 
 
@@ -322,7 +325,9 @@ def pair_of(mixture: Mixture) -> Mixture:
     return Mixture(tuple((language, 1) for language in mixture.languages[:2]))
 
 
-def _carrier(entry: Entry, under: ParentRef | AdapterQuery, chain: Sequence[RegistrySnapshot]) -> Entry | None:
+def _language_adapter(
+    entry: Entry, under: LanguageAdapterRef | AdapterQuery, chain: Sequence[RegistrySnapshot]
+) -> Entry | None:
     if isinstance(under, AdapterQuery):
         return _first(chain, under)
     for place in chain:
@@ -332,16 +337,16 @@ def _carrier(entry: Entry, under: ParentRef | AdapterQuery, chain: Sequence[Regi
     return None
 
 
-def _on_same_base(carrier: Entry, entry: Entry) -> Entry:
-    if carrier.manifest.base.digest != entry.manifest.base.digest:
+def _on_same_base(language_adapter: Entry, entry: Entry) -> Entry:
+    if language_adapter.manifest.base.digest != entry.manifest.base.digest:
         raise IntegrityError(
-            f"{entry.name} and {carrier.name} under it were trained on different bases. "
+            f"{entry.name} and {language_adapter.name} under it were trained on different bases. "
             f"Remove {entry.name} and train it again."
         )
-    return carrier
+    return language_adapter
 
 
-def _no_carrier(entry: Entry, under: ParentRef | AdapterQuery) -> str:
+def _language_adapter_missing(entry: Entry, under: LanguageAdapterRef | AdapterQuery) -> str:
     if isinstance(under, AdapterQuery):
         train = train_command(replace(under, base=entry.manifest.base.name))
         return f"{_title(under)}, on which {entry.name} would stand, is not here. To train it: `{train}`."
@@ -419,19 +424,23 @@ def _to_train(candidates: Sequence[Entry], query: AdapterQuery) -> str:
 
 
 def training_commands(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[str, ...]:
-    """What to type, in order, to get what is wanted: first the carriers, of training and of inference, not yet there.
+    """What to type, in order, to get what is asked for; language adapters that are still missing come first.
 
     An MA is written with `LANG` for the languages that a pair does not say.
     """
-    if query.task is not None and query.how.coverage is TargetCoverage.WIDER and query.mixture.kind != "multilingual":
+    if (
+        query.task is not None
+        and query.setup_definition.coverage is TargetCoverage.WIDER
+        and query.mixture.kind != "multilingual"
+    ):
         return tuple(_with_more_languages(train_command(one), query) for one in (_language_side(query), query))
     return tuple(train_command(one) for one in _missing(candidates, query))
 
 
 def _missing(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQuery]:
-    """What is wanted and the carriers it needs, in the order of training, as far as they are not there."""
-    mixtures = [] if query.task is None else [*query.how.carriers(query.mixture)]
-    if query.how.inference is Carrier.TARGET:
+    """What is wanted and the language adapters it needs, in the order of training, as far as they are not there."""
+    mixtures = [] if query.task is None else [*query.setup_definition.language_adapters(query.mixture)]
+    if query.setup_definition.inference is LanguageAdapterRole.TARGET:
         mixtures.append(target_of(query))
     under = [replace(_language_side(query), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
     return [one for one in (*under, query) if not _is_there(candidates, one)]
@@ -464,6 +473,6 @@ def _title(query: AdapterQuery) -> str:
         return f"The {query.mixture.kind} adapter {query.mixture}{label}"
     if query.setup == DEFAULT:
         return f"The {query.task} adapter for {query.mixture}{label}"
-    if query.how.training is None:
+    if query.setup_definition.training is None:
         return f"The {query.task} adapter trained on {query.mixture.source} alone{label}"
     return f"The {query.task} adapter of setup {query.setup} for {query.mixture}{label}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from badx_hub.errors import IntegrityError, NotFoundError
-from badx_hub.manifest import ParentRef
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest
 
 
@@ -26,9 +26,9 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     Raises NotFoundError if one of these is in neither registry (nothing is copied then), IntegrityError if a file
     at either end is not what its manifest says, StorageError and UsageError as `publish` does.
     """
-    carriers = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.carriers}
-    lacking = [carrier_of(entry, ref, source) for ref, there in carriers.items() if not there]
-    already = [_sound(newest(there), destination) for there in carriers.values() if there]
+    language_adapters = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.language_adapters}
+    lacking = [language_adapter_of(entry, ref, source) for ref, there in language_adapters.items() if not there]
+    already = [_sound(newest(there), destination) for there in language_adapters.values() if there]
     copied = [_publish(one, source, destination) for one in lacking]
     same = _same_version(entry, destination)
     if same is not None:
@@ -38,13 +38,13 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     return Transferred(tuple(copied), tuple(already))
 
 
-def carrier_of(entry: Entry, carrier: ParentRef, source: Registry) -> Entry:
+def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry) -> Entry:
     """One of the adapters that a task adapter was trained on, by digest. Raises NotFoundError."""
-    if not (found := source.by_digest(carrier.digest, carrier.name)):
+    if not (found := source.by_digest(ref.digest, ref.name)):
         raise NotFoundError(
-            f"{entry.name} stands on {carrier.name} with digest {carrier.digest[:12]}, which is not in "
+            f"{entry.name} stands on {ref.name} with digest {ref.digest[:12]}, which is not in "
             f"{source.location}. Pull that adapter there first: "
-            f"`badx-hub pull '{carrier.name}' --from ORG`, or --from ./DIR."
+            f"`badx-hub pull '{ref.name}' --from ORG`, or --from ./DIR."
         )
     return newest(found)
 

@@ -13,7 +13,7 @@ from typing import Any
 from accelerate import PartialState
 
 from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.manifest import ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
 from badx_hub.modeling.stacks import save_adapter
@@ -48,8 +48,8 @@ class TrainingRun:
     base: Base
     recipe: LanguageRecipe | TaskRecipe
     sources: tuple[SourceRef, ...]
-    parent: ParentRef | None = None
-    cycle: tuple[ParentRef, ...] = ()
+    parent: LanguageAdapterRef | None = None
+    cycle: tuple[LanguageAdapterRef, ...] = ()
     labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -62,12 +62,12 @@ class TrainingRun:
 
     @property
     def key(self) -> str:
-        """sha256 over name, base, recipe, data and carriers; how often it is saved does not count.
+        """sha256 over name, base, recipe, data and language adapters; how often it is saved does not count.
 
         Nor does the ordinary precision: runs had their keys before there was another.
         """
         uncounted = {"save_every"} | ({"precision"} if self.recipe.precision == "fp32" else set())
-        turns = {"cycle": [carrier.digest for carrier in self.cycle]} if self.cycle else {}
+        turns = {"cycle": [ref.digest for ref in self.cycle]} if self.cycle else {}
         return digest_of(
             {
                 **turns,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest import ParentRef, SourceRef
+from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
@@ -21,7 +21,7 @@ from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, traine
 from badx_hub.names import AdapterName
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
-from badx_hub.setups import DEFAULT, Carrier, Setup, TargetCoverage, setup_named
+from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import AnyTask, task_named
 from badx_hub.tasks.base import EpochBatches, labelled_only
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
@@ -47,7 +47,7 @@ class _TaskModel(nn.Module):
 class TaskObjective:
     """A task adapter and its head on a frozen stack (or a whole base with a head), judged on the source's dev data.
 
-    Several `carriers` take turns under the task adapter, one a step; the first, of the source, carries it on dev data.
+    Several `language_adapters` take turns under the task adapter, one a step. Dev data uses the first, the source's.
     """
 
     unit = "sentences"
@@ -57,7 +57,7 @@ class TaskObjective:
         self,
         model: Any,
         name: AdapterName,
-        carriers: Sequence[AdapterName],
+        language_adapters: Sequence[AdapterName],
         task: AnyTask,
         tokenizer: Any,
         examples: Mapping[Split, Sequence[Any]],
@@ -65,7 +65,7 @@ class TaskObjective:
         recipe: TaskRecipe,
     ) -> None:
         self.model, self.task, self.recipe, self.labels = model, task, recipe, labels
-        self.name, self.carriers = name, carriers
+        self.name, self.language_adapters = name, language_adapters
         self.module: nn.Module = _TaskModel(model)
         self.parameters = trained_parameters(model, name)
         self.pad_id: int = tokenizer.pad_token_id
@@ -76,7 +76,7 @@ class TaskObjective:
         self.order = EpochBatches(self.windows, recipe.batch_size, recipe.seed)
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self._stand_on(0)
+        self._activate(0)
 
     @property
     def selection(self) -> str:
@@ -84,8 +84,8 @@ class TaskObjective:
         return f"{self.source}/{self.task.selection_metric}"
 
     def prepare(self, step: int) -> None:
-        """Put the step's carrier under the task adapter."""
-        self._stand_on(step)
+        """Put the step's language adapter under the task adapter."""
+        self._activate(step)
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
         """`batch_size` windows of similar length, in up to `parts` slices."""
@@ -96,7 +96,7 @@ class TaskObjective:
 
     def evaluate(self) -> Row:
         """The task's metrics on the development data."""
-        self._stand_on(0)
+        self._activate(0)
         predictions = predict_windows(
             self.model,
             self.task,
@@ -114,10 +114,10 @@ class TaskObjective:
         scored = self.task.gold_count(inputs)
         return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
 
-    def _stand_on(self, step: int) -> None:
-        """Put the carrier whose turn it is under the task adapter."""
-        under = [self.carriers[step % len(self.carriers)]] if self.carriers else []
-        activate(self.model, [*under, *([] if self.name.kind == "model" else [self.name])])
+    def _activate(self, step: int) -> None:
+        """Put the language adapter whose turn it is under the task adapter."""
+        below = [self.language_adapters[step % len(self.language_adapters)]] if self.language_adapters else []
+        activate(self.model, [*below, *([] if self.name.kind == "model" else [self.name])])
         self.model.active_head = self.name.module_name
 
 
@@ -182,19 +182,19 @@ def planned(
 ) -> TrainingRun:
     """The run that `train_task_adapter` would make of the same arguments; nothing is loaded or trained.
 
-    Raises NotFoundError if a carrier is not in `registry`, and what reading the data raises.
+    Raises NotFoundError if a language adapter is not in `registry`, and what reading the data raises.
     """
     return _prepared(mixture, task, recipe, data, registry, base, setup_named(setup), label).run
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A run with what it needs: the task as the recipe wants it, its examples, the carriers in the order of turns."""
+    """A run with its task as the recipe wants it, its examples and its language adapters in the order of turns."""
 
     run: TrainingRun
     task: AnyTask
     examples: Mapping[Split, Sequence[Any]]
-    carriers: tuple[Entry, ...]
+    language_adapters: tuple[Entry, ...]
 
 
 def _prepared(
@@ -208,16 +208,18 @@ def _prepared(
     label: str | None,
 ) -> _Prepared:
     chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
-    carriers = _carriers(setup, mixture, base, name_label, registry)
-    found = base_of(carriers[0].manifest.base, base) if carriers else resolve_base(base or DEFAULT_BASE)
+    language_adapters = _language_adapters(setup, mixture, base, name_label, registry)
+    found = (
+        base_of(language_adapters[0].manifest.base, base) if language_adapters else resolve_base(base or DEFAULT_BASE)
+    )
     files = {split: tuple(chosen.references(data, split)) for split in TRAINING_SPLITS}
     hashable: Any = chosen  # as every frozen dataclass is
     read = {split: _examples(hashable, data, split, files[split]) for split in TRAINING_SPLITS}
     labels = chosen.labels(read["train"])
-    refs = tuple(ParentRef(name=str(carrier.name), digest=carrier.manifest.digest) for carrier in carriers)
-    takes_turns = setup.training is Carrier.EACH
+    refs = tuple(LanguageAdapterRef(name=str(one.name), digest=one.manifest.digest) for one in language_adapters)
+    takes_turns = setup.training is LanguageAdapterRole.EACH
     run = TrainingRun(
-        AdapterName(found.slug, setup.mixture(mixture), task=task, setup=setup.mark, label=name_label),
+        AdapterName(found.slug, setup.mixture(mixture), task=task, setup=setup.name_field, label=name_label),
         found,
         recipe,
         sources=tuple(
@@ -230,7 +232,7 @@ def _prepared(
         labels=labels,
     )
     examples = {split: chosen.aligned(examples, labels) for split, examples in read.items()}
-    return _Prepared(run, chosen, examples, carriers)
+    return _Prepared(run, chosen, examples, language_adapters)
 
 
 @lru_cache(maxsize=len(TRAINING_SPLITS))
@@ -239,7 +241,7 @@ def _examples(task: AnyTask, data: str, split: Split, _files: tuple[DataReferenc
     return task.read(data, split)
 
 
-def _carriers(
+def _language_adapters(
     setup: Setup, mixture: Mixture, base: str | None, label: str | None, registry: Registry
 ) -> tuple[Entry, ...]:
     """The language-side adapters under the task adapter, in the order of their turns, all on one base."""
@@ -249,23 +251,23 @@ def _carriers(
             f"{len(mixture.languages)}. Name them all, such as {'+'.join(mixture.languages)}+LANG."
         )
     entries, found = registry.list(), dict[Mixture, Entry]()
-    for one in dict.fromkeys(setup.carriers(mixture)):
+    for one in dict.fromkeys(setup.language_adapters(mixture)):
         on = next(iter(found.values())).manifest.base.digest if found else base
         query = AdapterQuery(one, None, base=on, label=label)
         found[one] = resolve(entries, query, broken=registry.problems()).entry
-    return tuple(found[one] for one in setup.carriers(mixture))
+    return tuple(found[one] for one in setup.language_adapters(mixture))
 
 
 def _objective(ready: _Prepared, recipe: TaskRecipe, registry: Registry) -> tuple[TaskObjective, Any]:
     run, labels = ready.run, ready.run.labels or ()
     model = load_encoder(run.base)
-    for carrier in {entry.name: entry for entry in ready.carriers}.values():
-        load_adapter(model, carrier.name, registry.fetch(carrier))
+    for language_adapter in {entry.name: entry for entry in ready.language_adapters}.values():
+        load_adapter(model, language_adapter.name, registry.fetch(language_adapter))
     if run.name.kind != "model":
         add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         ready.task.add_head(model, run.name.module_name, labels)
-    names = [entry.name for entry in ready.carriers]
+    names = [entry.name for entry in ready.language_adapters]
     tokenizer = load_tokenizer(run.base)
     return TaskObjective(model, run.name, names, ready.task, tokenizer, ready.examples, labels, recipe), model

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from badx_hub.cli import main
-from badx_hub.manifest import ParentRef
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry import Entry, LocalRegistry
 from tests.registry.conftest import build
 
@@ -60,6 +60,6 @@ def own(home: Path) -> LocalRegistry:
 def stack(own: LocalRegistry, tmp_path: Path) -> tuple[Entry, Entry]:
     """A BA and a TA on it in the user's own registry."""
     carrier = own.publish(build(tmp_path / "ba", "mbert/en-wo", metrics={"dev": {"wo/perplexity": 12.345}}))
-    parent = ParentRef(name=carrier.manifest.name, digest=carrier.manifest.digest)
+    parent = LanguageAdapterRef(name=carrier.manifest.name, digest=carrier.manifest.digest)
     metrics = {"dev": {"en/accuracy": 0.8765}}
     return carrier, own.publish(build(tmp_path / "ta", "mbert/en-wo/pos", parent=parent, metrics=metrics))

@@ -9,7 +9,7 @@ from badx_hub.data.splits import DataReference
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.record import record
-from badx_hub.manifest import MANIFEST_FILE, ParentRef, utc_now
+from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import LabelScore, Scores
@@ -33,7 +33,7 @@ def task(registry: LocalRegistry, tmp_path: Path) -> Entry:
         build(
             tmp_path / "ta",
             "mbert/en-wo/pos",
-            parent=ParentRef(name="mbert/en-wo", digest=carrier.manifest.digest),
+            parent=LanguageAdapterRef(name="mbert/en-wo", digest=carrier.manifest.digest),
             metrics={"dev": {"en/accuracy": 0.9}},
             files={"curves.png": b"png"},
             run="e" * 64,
@@ -137,12 +137,12 @@ def test_other_weights_of_the_same_name_are_left_alone(task: Entry, registry: Lo
 def test_scores_on_a_swapped_in_adapter_are_not_the_task_adapters_own(
     task: Entry, registry: LocalRegistry, tmp_path: Path
 ) -> None:
-    (own,) = registry.by_digest(task.manifest.carriers[0].digest)
+    (own,) = registry.by_digest(task.manifest.language_adapters[0].digest)
     other = registry.publish(build(tmp_path / "la", "mbert/wo", weights=3.0))
     with pytest.raises(UsageError, match="--record"):
-        record(replace(judged(task), setup="mad-x", carrier=other), registry, language="wo")
+        record(replace(judged(task), setup="mad-x", language_adapter=other), registry, language="wo")
     assert len(registry.list()) == 3
-    assert not record(replace(judged(task), carrier=own), registry, language="wo").already
+    assert not record(replace(judged(task), language_adapter=own), registry, language="wo").already
 
 
 def test_it_goes_into_ones_own_registry_whatever_else_was_looked_into(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from badx_hub.data.splits import DataReference
 from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.results import Cost, Result, cost_of, result_of
-from badx_hub.manifest import IMPORTED, ParentRef, Training
+from badx_hub.manifest import IMPORTED, LanguageAdapterRef, Training
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import Scores
@@ -35,7 +35,7 @@ class Maker:
         return self._publish(name, **{"training": LANGUAGE, **changes})
 
     def task(self, name: str, *carriers: Entry, **changes: Any) -> Entry:
-        refs = tuple(ParentRef(name=str(entry.name), digest=entry.manifest.digest) for entry in carriers)
+        refs = tuple(LanguageAdapterRef(name=str(entry.name), digest=entry.manifest.digest) for entry in carriers)
         under = {"cycle": refs} if len(refs) > 1 else {"parent": refs[0]} if refs else {}
         return self._publish(name, **{"training": TASK, **under, **changes})
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from badx_hub.manifest import BaseRef, ManifestDraft, ParentRef, SourceRef, Training, needed_files
+from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training, needed_files
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.prepare import prepare
@@ -53,12 +53,12 @@ def build(
     return folder
 
 
-def describe(name: AdapterName, *, parent: ParentRef | None = None, **changes: Any) -> ManifestDraft:
+def describe(name: AdapterName, *, parent: LanguageAdapterRef | None = None, **changes: Any) -> ManifestDraft:
     """A draft with figures of every sort; a TA without `parent` or `cycle` stands on made-up digests."""
-    if parent is None and name.parent is not None:
-        parent = ParentRef(name=str(name.parent), digest="a" * 64)
+    if parent is None and name.language_adapter is not None:
+        parent = LanguageAdapterRef(name=str(name.language_adapter), digest="a" * 64)
     if name.setup == "tlr":
-        made_up = (ParentRef(name=f"{name.base}/{one}", digest=digest_of(one)) for one in name.mixture.cycle)
+        made_up = (LanguageAdapterRef(name=f"{name.base}/{one}", digest=digest_of(one)) for one in name.mixture.cycle)
         changes = {"cycle": tuple(made_up), **changes}
     values: dict[str, Any] = {
         "base": MBERT.model_copy(update={"digest": name.base.encode().hex().ljust(64, "0")[:64]}),
@@ -124,6 +124,6 @@ def turns(put: Any) -> tuple[Entry, Entry, Entry]:
     return en, wo, put("mbert/en-wo/pos@tlr", on=(en, wo))
 
 
-def reference(entry: Entry) -> ParentRef:
+def reference(entry: Entry) -> LanguageAdapterRef:
     """The entry as a manifest names it."""
-    return ParentRef(name=entry.manifest.name, digest=entry.manifest.digest)
+    return LanguageAdapterRef(name=entry.manifest.name, digest=entry.manifest.digest)

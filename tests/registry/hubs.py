@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from badx_hub.manifest import ParentRef
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.hub.client import RetryPolicy
 from badx_hub.registry.hub.registry import HubRegistry
@@ -22,7 +22,7 @@ Open = Callable[..., HubRegistry]
 def open_org(hub: HubServer, cache: Path, owner: str | None = "acme", **options: Any) -> HubRegistry:
     """The namespace as its owner sees it."""
     token = options.pop("token", hub.token)
-    return HubRegistry(owner, token=token, cache=cache, **{"offline": False, "patience": QUICK, **options})
+    return HubRegistry(owner, token=token, cache=cache, **{"offline": False, "retries": QUICK, **options})
 
 
 @pytest.fixture
@@ -47,5 +47,5 @@ def pair(registry: LocalRegistry, put: Any) -> tuple[Entry, Entry]:
 def stack_in(registry: LocalRegistry, folder: Path, **options: Any) -> tuple[Entry, Entry]:
     """A BA and a TA on it, built below `folder`."""
     ba = registry.publish(build(folder / "ba", "mbert/en-wo", **options))
-    parent = ParentRef(name=ba.manifest.name, digest=ba.manifest.digest)
+    parent = LanguageAdapterRef(name=ba.manifest.name, digest=ba.manifest.digest)
     return ba, registry.publish(build(folder / "ta", "mbert/en-wo/pos", parent=parent, **options))

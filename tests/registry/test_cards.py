@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from badx_hub import load_bilingual_stack
-from badx_hub.manifest import IMPORTED, EvaluationRef, Manifest, ManifestDraft, ParentRef, SourceRef
+from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest, ManifestDraft, SourceRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
@@ -342,7 +342,7 @@ model.active_adapters = Stack(carrier, task)
 def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
     commit = "0123456789" * 4
     place = f"org/mbert.en-wo@{commit}"
-    card = render_card(measured, published={measured.carriers[0]: place}, location="org/mbert.en-wo.pos")
+    card = render_card(measured, published={measured.language_adapters[0]: place}, location="org/mbert.en-wo.pos")
     assert f"| Stands on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
     assert HUB_SNIPPET.replace("COMMIT", commit) in card
     assert 'load_bilingual_stack("en", "wo", "pos", registry="hf:org")' in card
@@ -352,7 +352,7 @@ def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
 
 @pytest.mark.parametrize("place", ["x') or evil('@" + "a" * 40, "org/name@main", "../name", "a/b/c", "| ` <b>"])
 def test_a_location_is_data_too(measured: Manifest, place: str) -> None:
-    card = render_card(measured, published={measured.carriers[0]: place}, location=place)
+    card = render_card(measured, published={measured.language_adapters[0]: place}, location=place)
     assert "snapshot_download" not in card and "registry=" not in card
     assert [line for line in outside_fences(parts(card)[1]) if line.startswith("#")][1:] == HEADINGS
     assert {line.count("|") for line in tables(parts(card)[1])[-1]} == {5}
@@ -441,7 +441,7 @@ and stands there on that language's adapter.
 
 def test_the_card_of_a_ta_whose_carriers_took_turns(manifest: Any) -> None:
     tlr = manifest("mbert/en-wo@2:1/pos@tlr")
-    english, wolof = tlr.carriers
+    english, wolof = tlr.language_adapters
     place = f"org/mbert.wo@{'0123456789' * 4}"
     card = render_card(tlr, published={wolof: place}, location="org/mbert.en-wo.2-1.pos-tlr")
     assert TURNS in card
@@ -596,14 +596,14 @@ def test_the_plain_snippets_run(
     model.add_tagging_head(ta.module_name, num_labels=2)
     torch.nn.init.normal_(model.heads[ta.module_name][1].weight)
     cards = {}
-    parent: ParentRef | None = None
+    parent: LanguageAdapterRef | None = None
     for name in (ba, ta):
         folder = tmp_path / name.repo_name
         model.save_adapter(str(folder), name.module_name, with_head=name == ta, use_safetensors=True)
         manifest = prepare(
             folder, draft(name, parent=parent, base=draft(name).base.model_copy(update={"name": "tiny"}))
         )
-        parent = ParentRef(name=str(name), digest=manifest.digest)
+        parent = LanguageAdapterRef(name=str(name), digest=manifest.digest)
         cards[name] = (folder / "README.md").read_text(encoding="utf-8")
         LocalRegistry(tmp_path / "registry").publish(folder)
     model.active_adapters = Stack(ba.module_name, ta.module_name)

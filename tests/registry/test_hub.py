@@ -67,7 +67,7 @@ def test_adapters_that_took_turns_are_published_and_found_with_their_ta(
     card = hub.files("acme/mbert.en-wo.pos-tlr")["README.md"].decode()
     for la in done.copied[:2]:
         assert f"| Trained on | `{la.name}` | `{la.location.removeprefix('hf:')}` |" in card
-    assert org.verify(done.copied[2]).parent == "present"
+    assert org.verify(done.copied[2]).language_adapters == "present"
     assert copy(turns[2], registry, org).already == done.copied
     query = AdapterQuery(Mixture.parse("en-wo"), "pos", setup="tlr")
     for there in (visitor, open_org(hub, tmp_path / "c", None)):
@@ -84,7 +84,7 @@ def test_one_of_several_that_is_not_on_the_hub_is_missing(
     copy(turns[1], registry, org)
     task = org.publish(registry.fetch(turns[2]))
     report = org.verify(task)
-    assert (report.parent, [ref.name for ref in report.missing]) == ("missing", ["mbert/en"])
+    assert (report.language_adapters, [ref.name for ref in report.missing]) == ("missing", ["mbert/en"])
     assert "| Trained on | `mbert/en` | `mbert.en` |" in hub.files("acme/mbert.en-wo.pos-tlr")["README.md"].decode()
 
 
@@ -128,7 +128,7 @@ def test_list_get_and_verify(org: HubRegistry, registry: LocalRegistry, pair: Pa
     assert org.get("mbert/en-wo") == org.get(ba.name, ba.version) == ba
     assert ba.location.startswith(f"hf:{BA}@")
     assert org.verify(ba).ok and org.verify(ta).ok
-    assert org.verify(ta).parent == "present"
+    assert org.verify(ta).language_adapters == "present"
     with pytest.raises(NotFoundError, match=r"Nearest there: mbert/en-wo"):
         org.get("mbert/en-fo")
     with pytest.raises(NotFoundError, match="has no version"):
@@ -168,7 +168,7 @@ def test_candidates_serve_resolution(org: HubRegistry, registry: LocalRegistry, 
     query = AdapterQuery(Mixture.parse("en-wo"), "pos")
     found = resolve(org.candidates(query), query)
     assert found.entry.version == pair[1].version
-    assert found.carrier is not None and found.carrier.version == pair[0].version
+    assert found.language_adapter is not None and found.language_adapter.version == pair[0].version
     assert "mbert/en-fo" not in {str(entry.name) for entry in org.candidates(query)}
 
 

@@ -141,11 +141,11 @@ def test_verify_reports_each_file(registry: LocalRegistry, put: Any) -> None:
 def test_verify_looks_for_the_parent_by_digest(registry: LocalRegistry, put: Any) -> None:
     ba = put("mbert/en-wo")
     ta = put("mbert/en-wo/pos", on=ba)
-    assert registry.verify(ba).parent is None
-    assert registry.verify(ta).parent == "present"
+    assert registry.verify(ba).language_adapters is None
+    assert registry.verify(ta).language_adapters == "present"
     registry.remove(ba, force=True)
     put("mbert/en-wo", weights=2.0)
-    assert registry.verify(ta).parent == "missing"
+    assert registry.verify(ta).language_adapters == "missing"
     put("mbert/en-wo#copy")
     assert registry.verify(ta).ok
 
@@ -157,7 +157,7 @@ def test_verify_names_which_of_several_is_missing(
     assert registry.verify(turns[2]).ok
     registry.remove(turns[which], force=True)
     report = registry.verify(turns[2])
-    assert (report.ok, report.parent, report.faults) == (False, "missing", ())
+    assert (report.ok, report.language_adapters, report.faults) == (False, "missing", ())
     assert [ref.name for ref in report.missing] == [str(turns[which].name)]
 
 
@@ -173,7 +173,7 @@ def test_each_of_several_that_took_turns_is_kept(
 
 def test_a_whole_model_is_an_entry_like_any_other(registry: LocalRegistry, put: Any) -> None:
     model = put("mbert/en/pos@full")
-    assert (model.manifest.kind, registry.list(), registry.verify(model).parent) == ("model", (model,), None)
+    assert (model.manifest.kind, registry.list(), registry.verify(model).language_adapters) == ("model", (model,), None)
     (registry.fetch(model) / "encoder.safetensors").write_bytes(b"other")
     assert [check.name for check in registry.verify(model).faults] == ["encoder.safetensors"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest import BaseRef, Manifest, ParentRef, Training, weights_digest
+from badx_hub.manifest import BaseRef, LanguageAdapterRef, Manifest, Training, weights_digest
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Problem, RegistrySnapshot, resolve, resolve_in_order
 from badx_hub.registry.resolve import nearest, train_command, training_commands
@@ -60,8 +60,8 @@ def entry(
     return Entry(manifest, f"202601{day:02}T000000Z-{'0' * 12}", "x")
 
 
-def reference(one: Entry) -> ParentRef:
-    return ParentRef(name=one.manifest.name, digest=one.manifest.digest)
+def reference(one: Entry) -> LanguageAdapterRef:
+    return LanguageAdapterRef(name=one.manifest.name, digest=one.manifest.digest)
 
 
 def want(mixture: str, task: str | None = "pos", **options: Any) -> AdapterQuery:
@@ -98,7 +98,7 @@ def test_exactly_what_was_asked(query: AdapterQuery, found: Entry, carrier: Entr
     for seed in range(5):
         candidates = random.Random(seed).sample(ALL, len(ALL))
         resolution = resolve(candidates, query)
-        assert (resolution.entry, resolution.carrier) == (found, carrier)
+        assert (resolution.entry, resolution.language_adapter) == (found, carrier)
 
 
 def test_the_newest_version_wins() -> None:
@@ -108,9 +108,9 @@ def test_the_newest_version_wins() -> None:
 
 def test_the_ba_is_chosen_by_digest_and_never_by_name() -> None:
     newer_ba = entry("mbert/en-wo", day=28, weights="2")
-    assert resolve((newer_ba, *ALL), want("en-wo")).carrier == BA
+    assert resolve((newer_ba, *ALL), want("en-wo")).language_adapter == BA
     renamed = Entry(BA.manifest.model_copy(update={"name": "mbert/en-wo#kept"}), BA.version, "y")
-    assert resolve((newer_ba, renamed, TA), want("en-wo")).carrier == renamed
+    assert resolve((newer_ba, renamed, TA), want("en-wo")).language_adapter == renamed
 
 
 def test_a_missing_ba_names_its_digest_and_both_ways_out() -> None:
@@ -267,7 +267,7 @@ TA_EN = entry("mbert/en/pos", on=LA_EN)
 
 def test_the_fallback_takes_the_la_of_the_target() -> None:
     found = resolve((LA_EN, LA_WO, TA_EN), want("en-wo"), fallback="mad-x")
-    assert (found.entry, found.carrier, found.setup) == (TA_EN, LA_WO, "mad-x")
+    assert (found.entry, found.language_adapter, found.setup) == (TA_EN, LA_WO, "mad-x")
     assert resolve((*ALL, LA_EN, LA_WO, TA_EN), want("en-wo"), fallback="mad-x").setup == "bad-x"
     without_ba = (TA, LA_EN, LA_WO, TA_EN)
     assert resolve(without_ba, want("en-wo"), fallback="mad-x").setup == "mad-x"
@@ -331,15 +331,15 @@ TLR = entry("mbert/en-wo/pos@tlr", turns=(LA_EN, LA_WO))
 
 def test_mad_x_swaps_the_target_s_adapter_in() -> None:
     found = resolve((LA_EN, LA_WO, TA_EN, *ALL), want("en-wo", setup="mad-x"))
-    assert (found.entry, found.carrier, found.setup) == (TA_EN, LA_WO, "mad-x")
+    assert (found.entry, found.language_adapter, found.setup) == (TA_EN, LA_WO, "mad-x")
     with pytest.raises(NotFoundError, match=r"mbert/en/pos would stand.*`badx-hub train wo --base bert-base"):
         resolve((LA_EN, TA_EN, *ALL), want("en-wo", setup="mad-x"))
 
 
 def test_the_target_s_adapter_is_the_newest_one_and_that_of_training_where_there_is_one() -> None:
     newer = entry("mbert/wo", day=9, weights="again")
-    assert resolve((LA_EN, LA_WO, newer, TA_EN), want("en-wo", setup="mad-x")).carrier == newer
-    assert resolve((LA_EN, LA_WO, newer, TLR), want("en-wo", setup="tlr")).carrier == LA_WO
+    assert resolve((LA_EN, LA_WO, newer, TA_EN), want("en-wo", setup="mad-x")).language_adapter == newer
+    assert resolve((LA_EN, LA_WO, newer, TLR), want("en-wo", setup="tlr")).language_adapter == LA_WO
 
 
 def test_tlr_takes_its_own_pair_first_and_then_one_with_more_languages() -> None:
@@ -347,7 +347,7 @@ def test_tlr_takes_its_own_pair_first_and_then_one_with_more_languages() -> None
     there = (LA_EN, LA_WO, LA_FO, TLR, wider)
     assert resolve(there, want("en-wo", setup="tlr")).entry == TLR
     found = resolve(there, want("en-fo", setup="tlr"))
-    assert (found.entry, found.carrier) == (wider, LA_FO)
+    assert (found.entry, found.language_adapter) == (wider, LA_FO)
     with pytest.raises(UsageError, match="one target"):
         resolve(there, want("en+fo+wo", setup="tlr"))
 

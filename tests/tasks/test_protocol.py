@@ -20,7 +20,7 @@ from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.data.pairs import LABELS as CLASSES
 from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
-from badx_hub.manifest import Manifest, ManifestDraft, ParentRef, SourceRef, Training
+from badx_hub.manifest import LanguageAdapterRef, Manifest, ManifestDraft, SourceRef, Training
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
@@ -289,7 +289,7 @@ def draft(learned: Learned) -> ManifestDraft:
         metrics={"dev": {f"en/{learned.task.selection_metric}": 1.0}},
         versions={"torch": torch.__version__},
         labels=learned.labels,
-        parent=ParentRef(name="tiny/en-wo", digest="d" * 64),
+        parent=LanguageAdapterRef(name="tiny/en-wo", digest="d" * 64),
         created="2026-01-01T00:00:00Z",
     )
 

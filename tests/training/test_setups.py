@@ -73,7 +73,7 @@ def invertible_parts(stack: BilingualStack) -> list[str]:
 def test_mad_x_stands_on_the_target_s_adapter_with_its_invertible_part(registry: Registry, data: str) -> None:
     task = trained(registry, data, "mad-x")
     assert str(task.name) == "tiny/en/pos"
-    assert [ref.name for ref in task.manifest.carriers] == ["tiny/en"]
+    assert [ref.name for ref in task.manifest.language_adapters] == ["tiny/en"]
     swapped = load_bilingual_stack("en", "wo", "pos", setup="mad-x", registry=registry)
     as_trained = load_entries([registry.get("tiny/en"), task], registry)
     assert [str(entry.name) for entry in swapped.entries] == ["tiny/wo", "tiny/en/pos"]
@@ -151,7 +151,7 @@ def test_another_turn_or_another_adapter_is_another_run(registry: Registry, data
 
 def test_full_fine_tuning_trains_the_base_and_leaves_no_adapter(registry: Registry, data: str, tiny_base: Path) -> None:
     entry = trained(registry, data, "full", base=tiny_base)
-    assert (str(entry.name), entry.name.kind, entry.manifest.carriers) == ("tiny/en/pos@full", "model", ())
+    assert (str(entry.name), entry.name.kind, entry.manifest.language_adapters) == ("tiny/en/pos@full", "model", ())
     stack = load_bilingual_stack("en", "wo", "pos", setup="full", registry=registry)
     only = trained(registry, data, "ta-only", base=tiny_base)
     bare = load_entries([only], registry)

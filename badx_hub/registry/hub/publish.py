@@ -19,7 +19,7 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, Manifest, ParentRef, read_manifest_text
+from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
 from badx_hub.registry.hub.client import read_file
@@ -116,7 +116,7 @@ class Publisher:
         """The branch."""
         return self.options.revision or MAIN
 
-    def publish(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> Entry:
+    def publish(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str]) -> Entry:
         """Makes the commit; `published` says where the adapters that it was trained on are ("org/repo@commit").
 
         Raises IntegrityError and UsageError (something else is there, a public repository), HubError.
@@ -144,7 +144,7 @@ class Publisher:
                 self._wait_or_raise(error, tried, repo)
         raise AssertionError("unreachable")
 
-    def plan(self, prepared: Prepared, published: Mapping[ParentRef, str]) -> PushPlan:
+    def plan(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str]) -> PushPlan:
         """What publishing will do; nothing is changed. Raises like `publish`."""
         manifest = prepared.manifest
         repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
@@ -195,7 +195,9 @@ class Publisher:
         answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, retries=self.reader.retries)
         return answer.content.decode("utf-8", "replace")
 
-    def _card(self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[ParentRef, str]) -> str:
+    def _card(
+        self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[LanguageAdapterRef, str]
+    ) -> str:
         ours = render_card(prepared.manifest, location=repo, published=published)
         local = prepared.folder / CARD_FILE
         if theirs is None and local.is_file() and sha256_file(local) != prepared.manifest.files.get(CARD_FILE):

@@ -14,7 +14,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.manifest import Manifest, ParentRef
+from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
 from badx_hub.registry.hub.client import COMMIT, RetryPolicy, is_offline, refuse_if_offline
@@ -108,13 +108,13 @@ class HubRegistry:
         return Contents(self.list(), self.problems())
 
     def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
-        """The adapters that share a language with what is wanted, for its task or as a carrier.
+        """The adapters that share a language with what is wanted, for its task or as a language adapter.
 
         Where none of them is what is wanted, also the closest few of related languages, to be named.
         """
         if self.offline:
             return self.list()
-        mixture = query.how.mixture(query.mixture)
+        mixture = query.setup_definition.mixture(query.mixture)
         languages = set(mixture.targets)
         tags = () if len(mixture.targets) > 1 else (f"badx-target:{mixture.targets[0]}",)
         found = self._reader.find(self.owner, tags)
@@ -123,8 +123,10 @@ class HubRegistry:
             near += [one for one in self._related(query, found) if one not in near]
         entries = self.confirm(near)
         known = {entry.manifest.digest for entry in entries}
-        carriers = dict.fromkeys(ref for entry in entries for ref in entry.manifest.carriers) if query.task else ()
-        for ref in carriers:
+        language_adapters = (
+            dict.fromkeys(ref for entry in entries for ref in entry.manifest.language_adapters) if query.task else ()
+        )
+        for ref in language_adapters:
             if ref.digest not in known:
                 entries += self.by_digest(ref.digest, ref.name)
         return entries
@@ -238,12 +240,12 @@ class HubRegistry:
     def _faults(self, entry: Entry) -> tuple[FileCheck, ...]:
         return VerificationReport(entry, self._checks(entry)).faults
 
-    def _missing(self, entry: Entry) -> tuple[ParentRef, ...]:
-        return tuple(ref for ref in entry.manifest.carriers if not self.by_digest(ref.digest, ref.name))
+    def _missing(self, entry: Entry) -> tuple[LanguageAdapterRef, ...]:
+        return tuple(ref for ref in entry.manifest.language_adapters if not self.by_digest(ref.digest, ref.name))
 
-    def _published(self, manifest: Manifest) -> dict[ParentRef, str]:
+    def _published(self, manifest: Manifest) -> dict[LanguageAdapterRef, str]:
         """Where the adapters that a task adapter was trained on are, "org/repo@commit", as far as they are here."""
-        found = {ref: self.by_digest(ref.digest, ref.name) for ref in manifest.carriers}
+        found = {ref: self.by_digest(ref.digest, ref.name) for ref in manifest.language_adapters}
         return {ref: entries[-1].location.removeprefix(HUB) for ref, entries in found.items() if entries}
 
     def _publisher(self) -> Publisher:
