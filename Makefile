@@ -4,31 +4,62 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types unit bench clean
+# `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
+PYTEST ?=
+
+.PHONY: demo check test lint imports audit types fast unit coverage hooks bench links clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
 
+# In less than a minute: all but the tests that train, serve a Hub or load a model (marked in tests/conftest.py).
+check: lint types fast
+
 test: lint types unit
 
-lint: $(STAMP)
+# The second call of deptry leaves out what only tells that tests and tools use the dev extra.
+lint: $(STAMP) imports audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deptry badx_hub cli cards
+	$(BIN)/deptry tests benchmarks docs tools --ignore DEP002,DEP004
 
-# The packages cli/ and cards/ install below badx_hub; mypy sees them there through links.
-types: $(STAMP)
+imports: $(STAMP) links
+	cd build/types && $(CURDIR)/$(BIN)/lint-imports --no-cache --no-logo
+
+audit: $(STAMP)
+	$(BIN)/python tools/audit.py
+
+types: $(STAMP) links
+	cd build/types && $(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache -p badx_hub
+
+# The packages cli/ and cards/ install below badx_hub; mypy and import-linter see them there through links.
+links:
 	rm -rf build/types && mkdir -p build/types/badx_hub
 	ln -s $(CURDIR)/badx_hub/* $(CURDIR)/cli $(CURDIR)/cards build/types/badx_hub/
-	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p badx_hub
+	ln -s $(CURDIR)/pyproject.toml build/types/
+
+fast: $(STAMP)
+	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST)
 
 unit: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 $(PYTEST)
+
+# What runs in processes of its own (some tests of the command line) does not count.
+coverage: $(STAMP)
+	mkdir -p build/coverage
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --cov-report=html:build/coverage/html $(PYTEST)
+
+# Has git run .pre-commit-config.yaml before each commit.
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
 
 # Takes about half an hour; leave the machine alone meanwhile. `python benchmarks/bench.py --only NAME` runs one script.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py
 
-# torch first and alone: an open range would fetch gigabytes of GPU libraries.
+# torch first and alone: where pip knows a source of CPU builds (PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL) it takes the one
+# of this version, and elsewhere the ordinary one, on Linux with gigabytes of GPU libraries.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch

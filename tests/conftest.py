@@ -22,7 +22,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+# The marker `slow` is given here alone: by what a test asks for, and by where it is.
+SLOW_FIXTURES = {
+    "hub": "a server",
+    "shared": "real corpora and tokenizers",
+    "tiny_base": "a base that is loaded, and mostly trained on",
+}
+SLOW_PLACES = (
+    "tests/hub/",
+    "tests/test_docs.py::test_python_examples_run",
+    "tests/test_hub_story.py",
+    "tests/test_story.py",
+    "tests/training/test_processes.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the slow tests. A toy model of a few numbers, as in tests/training/test_loop.py, is not slow."""
+    for item in items:
+        asked = getattr(item, "fixturenames", ())
+        if not SLOW_FIXTURES.keys().isdisjoint(asked) or item.nodeid.startswith(SLOW_PLACES):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
