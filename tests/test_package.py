@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import badx_hub
+from tests.conftest import SLOW_FIXTURES, SLOW_PLACES
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_EMBEDDED_BYTES = 25_000_000
@@ -80,8 +88,79 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_the_public_api_is_there() -> None:
-    import badx_hub
-
     assert all(getattr(badx_hub, name) is not None for name in badx_hub.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         badx_hub.nonsense  # noqa: B018
+
+
+def test_everything_that_names_the_version_names_the_same(wheel: Path) -> None:
+    """`badx_hub.__version__` is the one source."""
+    assert wheel.name.startswith(f"badx_hub-{badx_hub.__version__}-")
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == badx_hub.__version__
+    released = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", text_of("CHANGELOG.md"), flags=re.MULTILINE)
+    assert released[0] == badx_hub.__version__
+    said = re.compile(r"badx[-_]hub(?: |==|@v)(\d+\.\d+\.\d+)")
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
+    assert {version for page in pages for version in said.findall(text_of(page))} <= {badx_hub.__version__}
+
+
+def test_pinned_versions_serve_every_supported_python() -> None:
+    """A pinned version that needs a later Python than ours is pinned for that one alone."""
+    oldest = metadata("badx-hub")["Requires-Python"].removeprefix(">=")
+    wrong = []
+    for pinned in map(Requirement, text_of("constraints.txt").splitlines()):
+        for_oldest = pinned.marker is None or pinned.marker.evaluate({"python_version": oldest})
+        try:
+            known = metadata(pinned.name)
+        except PackageNotFoundError:  # of another platform or Python
+            continue
+        needs = SpecifierSet(known["Requires-Python"] or "")
+        if for_oldest and known["Version"] in pinned.specifier and f"{oldest}.0" not in needs:
+            wrong.append(f"{pinned.name} needs Python {needs}")
+    assert not wrong
+
+
+def test_ci_tests_from_the_oldest_python_on() -> None:
+    workflow = yaml.safe_load(text_of(".github/workflows/ci.yml"))
+    pythons = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert f">={pythons[0]}" == metadata("badx-hub")["Requires-Python"]
+    assert "make test" in str(workflow["jobs"]["test"]["steps"])
+
+
+@pytest.mark.parametrize("template", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml")), ids=lambda p: p.name)
+def test_issue_templates_are_forms(template: Path) -> None:
+    """With what GitHub demands of a form, which it leaves out of its list without a word otherwise."""
+    form = yaml.safe_load(text_of(template))
+    assert form["name"] and form["description"]
+    fields = [field for field in form["body"] if field["type"] != "markdown"]
+    assert all(field["attributes"]["label"] for field in fields)
+    assert len({field["id"] for field in fields}) == len(fields) > 0
+
+
+def test_hooks_run_what_is_installed() -> None:
+    """They fetch nothing: all are local, and start a program of .venv or a target of the Makefile."""
+    hooks = yaml.safe_load(text_of(".pre-commit-config.yaml"))
+    assert {repository["repo"] for repository in hooks["repos"]} == {"local"}
+    for hook in (hook for repository in hooks["repos"] for hook in repository["hooks"]):
+        program, *arguments = hook["entry"].split()
+        assert hook["language"] == "system"
+        if program == "make":
+            assert re.search(rf"^{arguments[-1]}:", text_of("Makefile"), flags=re.MULTILINE)
+        else:
+            assert Path(sys.executable).with_name(Path(program).name).is_file()
+
+
+@pytest.mark.parametrize("place", SLOW_PLACES)
+def test_what_is_marked_slow_is_there(place: str) -> None:
+    path, _, function = place.partition("::")
+    assert (ROOT / path).exists()
+    assert not function or f"def {function}(" in text_of(path)
+
+
+@pytest.mark.parametrize("fixture", SLOW_FIXTURES)
+def test_what_makes_a_test_slow_is_a_fixture(fixture: str) -> None:
+    assert any(f"\ndef {fixture}(" in text_of(file) for file in (ROOT / "tests").rglob("*.py"))
+
+
+def text_of(path: str | Path) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
