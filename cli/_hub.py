@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from badx_hub.cli import _output
 from badx_hub.errors import UsageError
+from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
     from badx_hub.registry.hub.publish import PushOptions
     from badx_hub.registry.hub.registry import HubRegistry
 
-PREFIX = "hf:"
-
 
 def is_hub(registry: Registry) -> bool:
     """Whether it is on a Hub, so that reading all of it takes time."""
-    return registry.location.startswith(PREFIX)
+    return HubRef.parse(registry.location) is not None
 
 
 def open_hub(
@@ -31,24 +30,24 @@ def open_hub(
     return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_output.note)
 
 
-def owner_in(where: str, flag: str) -> str | None:
-    """The namespace that the value of `flag` means, or None for a folder (or demo).
+def place_in(where: str, flag: str) -> HubRef | str:
+    """The namespace on the Hub that the value of `flag` means, or what `open_registry` opens here: a folder, demo.
 
     ORG and hf:ORG are on the Hub; what has a slash, ".", ".." and "~" are folders. A bare name that is a folder too is
     refused: to publish in the wrong place costs more than to type two more characters.
     """
-    if where.startswith(PREFIX):
-        return where.removeprefix(PREFIX)
+    if isinstance(place := parse_location(where), HubRef):
+        return place
     if "://" in where:
         raise UsageError(f"{flag} takes no address. Write {flag} ORG, and set HF_ENDPOINT for another Hub.")
     if any(mark in where for mark in "/\\") or where in (".", "..", "~", "demo"):
-        return None
+        return where
     if Path(where).exists():
         raise UsageError(
             f"{flag} {where} could be the folder ./{where} or an organisation on the Hub. "
-            f"Write {flag} ./{where} or {flag} {PREFIX}{where}."
+            f"Write {flag} ./{where} or {flag} {HUB}{where}."
         )
-    return where
+    return HubRef(checked_owner(where))
 
 
 def split_name(text: str) -> tuple[str, AdapterName] | None:
@@ -56,8 +55,8 @@ def split_name(text: str) -> tuple[str, AdapterName] | None:
     from badx_hub.errors import UsageError
     from badx_hub.names import AdapterName
 
-    owner, slash, repo = text.removeprefix(PREFIX).partition("/")
-    if not slash or not (text.startswith(PREFIX) or "." in repo):  # mbert/en-wo has no dot in it
+    owner, slash, repo = text.removeprefix(HUB).partition("/")
+    if not slash or not (text.startswith(HUB) or "." in repo):  # mbert/en-wo has no dot in it
         return None
     try:
         return owner, AdapterName.from_repo_name(repo)
@@ -75,8 +74,8 @@ def named(
         if registry is not None:
             raise UsageError(f"{name} says where it is. Leave out --registry, or give a name such as {split[1]}.")
         return open_hub(split[0], revision=revision, offline=offline), split[1]
-    if registry is not None and registry.startswith(PREFIX):
-        return open_hub(registry.removeprefix(PREFIX) or None, revision=revision, offline=offline), None
+    if registry is not None and isinstance(place := parse_location(registry), HubRef):
+        return open_hub(place.namespace, revision=revision, offline=offline), None
     refuse_on_folder("this registry", {"--revision": revision is not None})
     return open_registry(registry), None
 

@@ -39,7 +39,7 @@ def open_and_find(
             "which is not the adapter it was trained on."
         )
     for entry in resolution.entries:
-        if entry.location.startswith("hf:"):
+        if entry.place is not None:
             _output.note(f"using {entry.location}")
     return chain, resolution
 

@@ -82,7 +82,7 @@ def _here(entry: Entry, own: Registry) -> str | None:
 
 
 def _repo(entry: Entry) -> str:
-    return entry.location.removeprefix(_hub.PREFIX).partition("@")[0]
+    return entry.place.repo if entry.place else entry.location
 
 
 def _document(entry: Entry, here: str | None) -> dict[str, Any]:

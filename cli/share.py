@@ -24,6 +24,7 @@ from badx_hub.cli._options import (
 from badx_hub.cli._output import Format, Table
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef, parse_location
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
@@ -55,21 +56,21 @@ def push(
     from badx_hub.registry import open_registry
 
     source = open_registry(registry)
-    owner = _hub.owner_in(to, "--to")
-    if owner is None:
+    where = _hub.place_in(to, "--to")
+    if not isinstance(where, HubRef):
         flags = {"--private": private, "--revision": bool(revision), "--tag": bool(tag), "--create-pr": create_pr}
         _hub.refuse_on_folder(to, {**flags, "--message": bool(message), "--dry-run": dry_run})
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
-    if owner is None:
-        _transfer(entry, source, open_registry(to), format)
+    if not isinstance(where, HubRef):
+        _transfer(entry, source, open_registry(where), format)
         return
     from badx_hub.registry.hub.publish import PushOptions
 
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
     chosen = PushOptions(private=private, revision=revision, create_pr=create_pr, message=message)
-    hub = _hub.open_hub(owner, options=chosen)
+    hub = _hub.open_hub(where.namespace, options=chosen)
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
@@ -102,10 +103,10 @@ def pull(
     from badx_hub.registry import open_registry
 
     destination = open_registry(registry)
-    where = f"{_hub.PREFIX}{owner}" if origin and (owner := _hub.owner_in(origin, "--from")) else origin
+    where = None if origin is None else str(_hub.place_in(origin, "--from"))
     if where is None and _hub.split_name(name) is None:
         raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
-    if where not in (None, "demo") and not where.startswith(_hub.PREFIX) and not Path(where).expanduser().exists():
+    if where not in (None, "demo") and isinstance(place := parse_location(where), Path) and not place.exists():
         raise NotFoundError(f"There is no registry in {where}. Check the folder given to --from.")
     source, named = _hub.named(name, where, revision=revision, offline=offline)
     if named is None:

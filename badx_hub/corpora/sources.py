@@ -16,8 +16,9 @@ from badx_hub import languages
 from badx_hub.data.conllu import read_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
-from badx_hub.data.rows import HUB_PREFIX, Rows, first_line, open_rows, parsed
+from badx_hub.data.rows import Rows, first_line, open_rows, parsed
 from badx_hub.errors import DataError, NotFoundError, UsageError
+from badx_hub.hub.ref import HUB
 from badx_hub.storage import cached_sha256, digest_of
 
 TEXT_COLUMN = "text"
@@ -65,7 +66,7 @@ def parse_text_option(option: str) -> TextSource:
 
 def default_source(language: str) -> TextSource:
     """The Wikipedia of ``language``, streamed from the Hub (BAD-X trains on Wikipedia)."""
-    return TextSource(language, f"{HUB_PREFIX}wikimedia/wikipedia:20231101.{language}")
+    return TextSource(language, f"{HUB}wikimedia/wikipedia:20231101.{language}")
 
 
 def open_source(language: str, spec: str) -> Source:
@@ -83,7 +84,7 @@ def open_source(language: str, spec: str) -> Source:
         StorageError: a file that cannot be read.
         DataError: empty, binary or not UTF-8; names the file.
     """
-    if spec.startswith(HUB_PREFIX):
+    if spec.startswith(HUB):
         return _open_dataset(language, spec)
     return _open_files(Path(embedded(spec)).expanduser())
 

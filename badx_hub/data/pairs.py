@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from badx_hub.data.lines import json_objects, numbered_lines
-from badx_hub.data.rows import HUB_PREFIX, Rows, open_rows, parsed
+from badx_hub.data.rows import Rows, open_rows, parsed
 from badx_hub.data.splits import DataReference, FileKind, Split, split_called
 from badx_hub.errors import DataError, NotFoundError
+from badx_hub.hub.ref import HUB
 from badx_hub.storage import digest_of
 
 _LOG = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def read_pairs(data: str, split: Split) -> tuple[Pair, ...]:
     Raises NotFoundError, UsageError and StorageError for the place, and DataError, starting with FILE:LINE, for
     content: missing columns, unknown labels (all of them listed), numbers without names, several languages at once.
     """
-    if data.startswith(HUB_PREFIX):
+    if data.startswith(HUB):
         return _pairs(_streamed(_open(data, split)), data)
     return tuple(
         pair for path in PAIR_FILES.split_files(data, split) for pair in _pairs(_reader(path)(path), str(path))
@@ -74,7 +75,7 @@ def read_pairs(data: str, split: Split) -> tuple[Pair, ...]:
 
 def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
     """Name and digest of what `read_pairs` reads."""
-    if data.startswith(HUB_PREFIX):
+    if data.startswith(HUB):
         rows = _open(data, split)
         return (DataReference(rows.name, digest_of([rows.name, rows.split, rows.content])),)
     return tuple(DataReference.of(path) for path in PAIR_FILES.split_files(data, split))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
+from badx_hub.hub.ref import HUB
 from badx_hub.storage import cached_sha256, digest_of
 
-HUB_PREFIX = "hf:"
 _HUB_TIMEOUT = 10.0
 
 
@@ -50,9 +50,9 @@ def parsed(spec: str, fields: str) -> list[str]:
     Raises UsageError if there is no DATASET.
     """
     count = fields.count(":") + 1
-    given = [part.strip() for part in spec.removeprefix(HUB_PREFIX).split(":", count - 1)]
+    given = [part.strip() for part in spec.removeprefix(HUB).split(":", count - 1)]
     if not given[0]:
-        raise UsageError(f"{spec!r} names no dataset; expected {HUB_PREFIX}{fields}.")
+        raise UsageError(f"{spec!r} names no dataset; expected {HUB}{fields}.")
     return given + [""] * (count - len(given))
 
 
@@ -80,8 +80,8 @@ def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, ad
         wanted = ":".join(part for part in (dataset, config, splits[0]) if part)
         raise NotFoundError(f"The dataset {wanted} cannot be loaded ({first_line(error)}). {advice}") from error
     content = _folder_digest(builder, split) if local else builder.hash
-    _, colon, rest = spec.removeprefix(HUB_PREFIX).partition(":")
-    return Rows(f"{HUB_PREFIX}{folder.name}{colon}{rest}" if local else spec, split, content, stream)
+    _, colon, rest = spec.removeprefix(HUB).partition(":")
+    return Rows(f"{HUB}{folder.name}{colon}{rest}" if local else spec, split, content, stream)
 
 
 def first_line(error: BaseException) -> str:

@@ -22,10 +22,10 @@ from pydantic import (
 )
 
 from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
-from badx_hub.data.rows import HUB_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
 from badx_hub.errors import UsageError
+from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
 from badx_hub.modeling.base import DEMO
 from badx_hub.names import base_slug
@@ -34,7 +34,7 @@ from badx_hub.recipes.load import expanded, parsed, validated
 from badx_hub.setups import LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
 
-_NO_PATHS = (HUB_PREFIX, DEMO_PREFIX, INDEX)
+_NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
 
 
 @dataclass(frozen=True)

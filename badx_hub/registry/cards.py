@@ -16,6 +16,7 @@ from huggingface_hub.repocard_data import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
+from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
 from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
@@ -39,8 +40,6 @@ _PIPELINES = {
 }
 _UNKNOWN = "unknown"  # what the Hub's own tools write where an evaluation's data set has no id
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
-_HUB_PLACE = re.compile(rf"(?:hf:)?(?P<repo>{_HUB_ID.pattern})(?:@(?P<revision>[0-9a-f]{{40}}))?")
-_HUB_DATASET = re.compile(rf"hf:({_HUB_ID.pattern})(:.*)?", re.DOTALL)
 _UD_FILE = re.compile(r"(?P<config>[a-z]{2,3}_[a-z0-9]+)-ud-(?:train|dev|test)[a-z0-9-]*\.conllu(?:\.gz)?")
 _LICENCE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
 _STRUCTURE = re.compile(
@@ -76,7 +75,7 @@ def render_card(
 def card_data(manifest: Manifest) -> ModelCardData:
     """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags, zero-shot scores."""
     name = manifest.adapter_name
-    datasets = [found[1] for source in manifest.data if (found := _HUB_DATASET.fullmatch(source.name))]
+    datasets = [found for source in manifest.data if (found := _dataset(source.name)) is not None]
     results = list(_results(manifest))
     return ModelCardData(
         base_model=manifest.base.name if _on_hub(manifest.base.name) else None,
@@ -129,8 +128,8 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
     # The last language is the target, whose adapter carries the task adapter where several took turns.
     under = manifest.language_adapters[-1] if manifest.language_adapters else None
     scores = list(_scores(manifest))
-    found = _HUB_PLACE.fullmatch(location) if location else None
-    registry = f"hf:{found['repo'].partition('/')[0]}" if found else None
+    place = _place(location)
+    registry = str(HubRef(place.owner)) if place else None
     return {
         "manifest": manifest,
         "name": name,
@@ -147,7 +146,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         ],
         "files": _files(name, location),
         "under_files": under and _files(AdapterName.parse(under.name), published.get(under)),
-        "from_hub": any(place and _HUB_PLACE.fullmatch(place) for place in (location, under and published.get(under))),
+        "from_hub": place is not None or (under is not None and _place(published.get(under)) is not None),
         "base_on_hub": _on_hub(manifest.base.name),
         "base_place": (
             'resolve_base("demo").folder of badx_hub.modeling.base'
@@ -156,7 +155,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         ),
         "options": _options(name) + (f" --registry {registry}" if registry else ""),
         "train": _options(name),
-        "repo": found and found["repo"],
+        "repo": place and place.repo,
         "load": _arguments(manifest, registry),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
         "recipe": [*_flat(manifest.recipe), *([] if manifest.origin == IMPORTED else _training(manifest))],
@@ -299,8 +298,20 @@ def _scores(manifest: Manifest) -> Iterator[tuple[str, str, str, str, float]]:
 
 def _files(name: AdapterName, location: str | None) -> _Safe:
     """The Python expression for the folder of an adapter's files: downloaded, where the Hub has them."""
-    found = _HUB_PLACE.fullmatch(location) if location else None
-    if found is None:
+    place = _place(location)
+    if place is None:
         return _python(f"./{name.repo_name}")
-    revision = f", revision={_python(found['revision'])}" if found["revision"] else ""
-    return _Safe(f"snapshot_download({_python(found['repo'])}{revision})")
+    revision = f", revision={_python(place.revision)}" if place.revision else ""
+    return _Safe(f"snapshot_download({_python(place.repo)}{revision})")
+
+
+def _place(location: str | None) -> HubRef | None:
+    """The repository on a Hub that a location means, as it is now or at a commit."""
+    place = HubRef.parse(location, bare=True) if location else None
+    return place if place and place.name and place.revision == place.commit else None
+
+
+def _dataset(source: str) -> str | None:
+    """The id of the data set on the Hub that "hf:org/name:config:split" is from."""
+    place = HubRef.parse(":".join(source.split(":")[:2]))
+    return place.repo if place and place.name and place.revision is None else None

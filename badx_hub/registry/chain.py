@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from badx_hub.errors import BadxError, NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
-from badx_hub.registry.protocol import HUB, Contents, Entry, Problem, Registry, VerificationReport
+from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
 from badx_hub.registry.resolve import AdapterQuery, RegistrySnapshot, Resolution, resolve_in_order, target_of
 from badx_hub.setups import LanguageAdapterRole
 
@@ -28,7 +29,7 @@ def open_chain(where: Where = None, *, offline: bool = False) -> RegistryChain:
     """
     given: Sequence[Registry | str | Path | None]
     if where is None:
-        given = (None, HUB_CACHE, HUB)
+        given = (None, HUB_CACHE, str(HubRef()))
     elif isinstance(where, Sequence) and not isinstance(where, str):
         given = where
     else:
@@ -174,11 +175,11 @@ class RegistryChain:
 def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
     if one is not None and not isinstance(one, (str, Path)):
         return one
-    if one == HUB_CACHE or (offline and isinstance(one, str) and one.startswith(HUB)):
+    place = HubRef() if one == HUB_CACHE else parse_location(one) if isinstance(one, str) else one
+    if isinstance(place, HubRef) and (offline or one == HUB_CACHE):
         from badx_hub.registry.hub.registry import HubRegistry
 
-        owner = None if one == HUB_CACHE else one.removeprefix(HUB) or None
-        return HubRegistry(owner, offline=True)
+        return HubRegistry(place.namespace, offline=True)
     return open_registry(one)
 
 

@@ -10,12 +10,13 @@ import struct
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, WEIGHT_FILES, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
@@ -32,7 +33,6 @@ PICKLES = {"pytorch_adapter.bin": TENSOR_FILE, "pytorch_model_head.bin": WEIGHT_
 """The pickles that `adapters` writes by default, and the files to put in their place."""
 
 _LIMITS = {CONFIG_FILE: 2**20, TENSOR_FILE: 2**30}
-_REPO = re.compile(r"(?P<repo>[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@(?P<revision>[^@\s]+))?")
 _NEEDS = re.compile(r"GLOBAL ([\w.]+)")
 # What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
 _UNREADABLE = (
@@ -137,11 +137,10 @@ def _take(place: str, target: Path) -> str:
             with storage_errors(source / name):
                 shutil.copyfile(source / name, target / name)
         return source.resolve().name
-    found = _REPO.fullmatch(place)
-    if found is None or place.startswith((".", "~")):
+    found = HubRef.parse(place, bare=True)
+    if found is None or found.name is None:
         raise NotFoundError(f"No folder {place!r} with an adapter. Give a folder or a repository's id (org/name).")
-    commit = _download(found["repo"], found["revision"], target)
-    return f"hf:{found['repo']}@{commit}"
+    return str(replace(found, revision=_download(found.repo, found.revision, target)))
 
 
 def _download(repo: str, revision: str | None, target: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from typing_extensions import Self
 
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture
 from badx_hub.manifest import Digest, Text, Word, read_manifest_text
 from badx_hub.names import AdapterName
@@ -34,7 +34,6 @@ MAX_LOCK_BYTES = 2**20
 _HEADER = (
     "# Written by `badx-hub lock`. load_bilingual_stack(..., lock=...) loads exactly these versions or says why not.\n"
 )
-_HUB_PLACE = re.compile(r"hf:(?P<owner>[^/@]+)/[^@]+(?:@(?P<commit>[0-9a-f]{40}|[0-9a-f]{64}))?")
 
 
 class _Frozen(BaseModel):
@@ -246,7 +245,6 @@ def _toml(text: str) -> str:
 
 
 def _locked(entry: Entry, chain: RegistryChain, registry: str | None) -> LockedAdapter:
-    on_hub = _HUB_PLACE.fullmatch(entry.location)
     manifest = _manifest_digest(entry, chain)
     if faults := chain.verify(entry).faults:
         raise IntegrityError(
@@ -258,8 +256,8 @@ def _locked(entry: Entry, chain: RegistryChain, registry: str | None) -> LockedA
         version=entry.version,
         digest=entry.manifest.digest,
         manifest=manifest,
-        registry=f"hf:{on_hub['owner']}" if on_hub else registry,
-        commit=on_hub["commit"] if on_hub else None,
+        registry=str(HubRef(entry.place.owner)) if entry.place else registry,
+        commit=entry.place.commit if entry.place else None,
     )
 
 

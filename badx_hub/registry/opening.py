@@ -6,8 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.registry.local import LocalRegistry
-from badx_hub.registry.protocol import HUB, Registry
+from badx_hub.registry.protocol import Registry
 from badx_hub.storage import home
 
 DEMO = "demo"
@@ -27,11 +28,11 @@ def open_registry(where: str | Path | None = None) -> Registry:
         if not embedded.is_dir():
             raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
         return LocalRegistry(embedded, read_only=True)
-    if isinstance(where, str) and where.startswith(HUB):
+    root = parse_location(where) if isinstance(where, str) else where.expanduser()
+    if isinstance(root, HubRef):
         from badx_hub.registry.hub.registry import HubRegistry
 
-        return HubRegistry(where.removeprefix(HUB) or None)
-    root = Path(where).expanduser()
+        return HubRegistry(root.namespace)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is a file and a registry is a folder. Give a folder (`--registry DIR`).")
     return LocalRegistry(root)

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from badx_hub.deprecated import keeps_old_attributes
+from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 
 if TYPE_CHECKING:
     from badx_hub.registry.resolve import AdapterQuery
-
-HUB = "hf:"
-"""What the location of a registry on a Hub, and of what is in it, begins with."""
 
 # "edited" is a README.md that somebody has written in: prose for people, from which nothing is loaded. Its digest
 # in badx.json records the card that the weights were published with, and no registry refuses an adapter over it.
@@ -35,6 +33,11 @@ class Entry:
     def name(self) -> AdapterName:
         """The adapter's name."""
         return self.manifest.adapter_name
+
+    @property
+    def place(self) -> HubRef | None:
+        """Where on a Hub it is; None in a folder."""
+        return HubRef.parse(self.location)
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ from dataclasses import dataclass, replace
 
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.registry.protocol import HUB, Entry, Problem, newest
+from badx_hub.registry.protocol import Entry, Problem, newest
 from badx_hub.setups import DEFAULT, FALLBACKS, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 
 _SHOWN = 3
-_HUB_OWNER = re.compile(rf"{HUB}(?P<owner>[^/@]+)/.+")
 _SEED_LABEL = re.compile(r"seed(?P<seed>[0-9]+)")
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
@@ -276,8 +276,8 @@ def _unread(chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> str:
 
 def _owner(location: str) -> str | None:
     """The namespace on the Hub that publishes what is at a location; None for one that is not on a Hub."""
-    found = _HUB_OWNER.fullmatch(location)
-    return found["owner"] if found else None
+    place = HubRef.parse(location)
+    return place.owner if place else None
 
 
 def _refuse_several_owners(matching: Sequence[Entry], query: AdapterQuery) -> None:

@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import adapter_at_commit, split_repo
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
 from badx_hub.registry.hub.registry import HubRegistry
-from badx_hub.registry.hub.trust import MAX_WEIGHTS, HubRef, size_limit, split_repo
+from badx_hub.registry.hub.trust import MAX_WEIGHTS, size_limit
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
 from tests.registry.conftest import build
@@ -249,7 +250,7 @@ LISTED = [
 def test_names_in_a_listing_are_ours_to_the_letter(repo: str) -> None:
     assert split_repo(repo) is None
     with pytest.raises(NotFoundError, match="no place on a Hub"):
-        HubRef.parse(f"{repo}@{'a' * 40}")
+        adapter_at_commit(f"hf:{repo}@{'a' * 40}")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

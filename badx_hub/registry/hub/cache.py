@@ -15,10 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from badx_hub.errors import BadxError, StorageError
+from badx_hub.hub.ref import HubRef, is_commit, split_repo
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
-from badx_hub.names import AdapterName
-from badx_hub.registry.hub.client import COMMIT
-from badx_hub.registry.hub.trust import HubRef, split_repo
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Entry, version_of
 from badx_hub.storage import atomic_write_text, home
@@ -47,7 +45,7 @@ class HubCache:
         for name in [owner] if owner else self._owners():
             for entry in self.adapters(name).list():
                 if (commit := self._commit_of(name, entry)) is not None:
-                    yield Entry(entry.manifest, entry.version, str(HubRef(name, entry.name, commit)))
+                    yield Entry(entry.manifest, entry.version, str(HubRef(name, entry.name.repo_name, commit)))
 
     def remember(self, place: HubRef, text: str) -> None:
         """Keeps a manifest. A full or read-only disk costs speed alone."""
@@ -63,10 +61,11 @@ class HubCache:
             return None
 
     def _file(self, place: HubRef) -> Path:
-        return self._manifests(place.owner, place.name) / f"{place.commit}.json"
+        owner, name = place.parts
+        return self._manifests(owner, name) / f"{place.commit}.json"
 
-    def _manifests(self, owner: str, name: AdapterName) -> Path:
-        return self.root / owner / _MANIFESTS / name.repo_name
+    def _manifests(self, owner: str, name: str) -> Path:
+        return self.root / owner / _MANIFESTS / name
 
     def _owners(self) -> list[str]:
         try:
@@ -76,8 +75,8 @@ class HubCache:
 
     def _commit_of(self, owner: str, entry: Entry) -> str | None:
         with suppress(OSError):
-            for path in sorted(self._manifests(owner, entry.name).iterdir()):
-                if COMMIT.fullmatch(path.stem) and _version(path) == entry.version:
+            for path in sorted(self._manifests(owner, entry.name.repo_name).iterdir()):
+                if is_commit(path.stem) and _version(path) == entry.version:
                     return path.stem
         return None
 

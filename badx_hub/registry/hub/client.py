@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,12 +17,12 @@ from huggingface_hub import HfApi, configure_http_backend, constants, get_sessio
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from badx_hub.errors import BadxError, HubError, IntegrityError
+from badx_hub.hub.ref import is_commit
 from badx_hub.registry.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
 from badx_hub.storage import storage_errors
 
 LIBRARY = "badx_hub"
 TIME_LIMITS = (10.0, 60.0)  # seconds to connect, and of silence
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _CHUNK = 1 << 16
 _T = TypeVar("_T")
@@ -116,7 +115,7 @@ def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, re
         with closing(_open(api, repo, file, revision, 0, retries)) as response:
             content = b"".join(_bounded(response, limit, doing))
             commit = response.headers.get("X-Repo-Commit")
-            return Answer(content, commit if commit and COMMIT.fullmatch(commit) else None)
+            return Answer(content, commit if commit and is_commit(commit) else None)
 
     return attempt(read, doing, retries)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from huggingface_hub.hf_api import RepoFile
 
 from badx_hub.errors import HubError, IntegrityError
+from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content
 from badx_hub.registry.hub.client import download, read_file
 from badx_hub.registry.hub.reader import HubReader
-from badx_hub.registry.hub.trust import HubRef, check_size, foreign_weights, size_limit
+from badx_hub.registry.hub.trust import check_size, foreign_weights, size_limit
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 
 
@@ -31,7 +32,7 @@ def download_into(reader: HubReader, place: HubRef, entry: Entry, folder: Path) 
             _card_into(reader, place, entry, listed, folder)
         else:
             size = listed[name].size if listed is not None else size_limit(entry.manifest, name)
-            download(reader.api, place.repo, name, place.commit, folder / name, limit=size, retries=reader.retries)
+            download(reader.api, place.repo, name, place.at, folder / name, limit=size, retries=reader.retries)
     (folder / MANIFEST_FILE).write_bytes(manifest_text(reader, place, entry).encode())
     check_content(folder, entry.manifest, Path(place.repo))
 
@@ -44,7 +45,7 @@ def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
             reader.api,
             place.repo,
             MANIFEST_FILE,
-            place.commit,
+            place.at,
             limit=MAX_MANIFEST_BYTES,
             retries=reader.retries,
         )
@@ -56,7 +57,7 @@ def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
 
 def check_files(reader: HubReader, place: HubRef, entry: Entry) -> tuple[FileCheck, ...]:
     """The state of each file at that commit, README.md left out, and "extra" for weights that are not ours."""
-    listed = reader.files(place.repo, place.commit)
+    listed = reader.files(place.repo, place.at)
     checks = [FileCheck(MANIFEST_FILE, "ok" if MANIFEST_FILE in listed else "missing")]
     for name, digest in sorted(entry.manifest.files.items()):
         if name != CARD_FILE:
@@ -75,14 +76,14 @@ def _state(
     limit = size_limit(entry.manifest, name)
     if listed.size > limit:
         return "changed"
-    answer = read_file(reader.api, place.repo, name, place.commit, limit=limit, retries=reader.retries)
+    answer = read_file(reader.api, place.repo, name, place.at, limit=limit, retries=reader.retries)
     return "ok" if sha256(answer.content).hexdigest() == digest else "changed"
 
 
 def _listed(reader: HubReader, place: HubRef) -> Mapping[str, RepoFile] | None:
     """None where the server lists no files: the bounds by kind of file hold all the same."""
     try:
-        return reader.files(place.repo, place.commit)
+        return reader.files(place.repo, place.at)
     except HubError as error:
         if error.status in (405, 501):
             return None
@@ -112,4 +113,4 @@ def _card_into(
     if file is None or not 0 <= file.size <= limit:
         (folder / CARD_FILE).write_bytes(render_card(entry.manifest).encode())
         return
-    download(reader.api, place.repo, CARD_FILE, place.commit, folder / CARD_FILE, limit=limit, retries=reader.retries)
+    download(reader.api, place.repo, CARD_FILE, place.at, folder / CARD_FILE, limit=limit, retries=reader.retries)

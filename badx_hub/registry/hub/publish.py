@@ -19,14 +19,15 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
 from badx_hub.registry.hub.client import read_file
 from badx_hub.registry.hub.errors import FAILURES, cause_of, hub_error, one_line, status_of
-from badx_hub.registry.hub.reader import MAIN, HubReader
+from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
-from badx_hub.registry.hub.trust import MAX_README, HubRef, foreign_weights
+from badx_hub.registry.hub.trust import MAX_README, foreign_weights
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
 from badx_hub.storage import sha256_file
 
@@ -256,18 +257,18 @@ class Publisher:
         if faults := self.faults(entry):
             raise _Mixed(f"{faults[0].name} is {faults[0].state}")
         if not self.options.create_pr:
-            self._look_for_others(prepared, plan, HubRef.parse(entry.location))
+            self._look_for_others(prepared, plan, adapter_at_commit(entry.location))
         return entry
 
     def _look_for_others(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
         """Tells of a commit that came between the look and ours: the server should have refused ours."""
         history = self.reader.commits(plan.repo, plan.revision)
-        if place.commit not in history:
-            head = self.reader.read(self.owner, place.name, plan.revision) if history else None
+        if place.at not in history:
+            head = self.reader.read(self.owner, prepared.manifest.adapter_name, plan.revision) if history else None
             if head is not None and head.version != prepared.version:
                 raise _Mixed("somebody else's push took its place")
             return
-        below = history[history.index(place.commit) + 1 :]
+        below = history[history.index(place.at) + 1 :]
         between = below[: below.index(plan.parent)] if plan.parent in below else ()
         for commit in between:
             self.say(

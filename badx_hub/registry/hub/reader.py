@@ -13,15 +13,15 @@ from huggingface_hub import HfApi
 from huggingface_hub.hf_api import RepoFile
 
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError
+from badx_hub.hub.ref import HUB, MAIN, HubRef, is_commit, split_repo
 from badx_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
-from badx_hub.registry.hub.client import COMMIT, TIME_LIMITS, RetryPolicy, attempt, client, read_file
-from badx_hub.registry.hub.trust import MAX_FILES_LISTED, HubRef, check_repo_name, split_repo
-from badx_hub.registry.protocol import HUB, Entry, Problem, version_of
+from badx_hub.registry.hub.client import TIME_LIMITS, RetryPolicy, attempt, client, read_file
+from badx_hub.registry.hub.trust import MAX_FILES_LISTED, check_repo_name
+from badx_hub.registry.protocol import Entry, Problem, version_of
 
 TAG = "badx"
-MAIN = "main"
 MAX_REPOS = 20_000
 _MAX_HISTORY = 200
 _READERS = 8
@@ -75,8 +75,8 @@ class HubReader:
         found = []
         for repo, sha, tagged in attempt(listing, f"Looking for {whose}", self.retries):
             if (split := split_repo(repo)) is not None and split[0] == (owner or split[0]):
-                is_commit = isinstance(sha, str) and COMMIT.fullmatch(sha) is not None
-                found.append(RepoListing(*split, sha if is_commit else None, TAG in tagged))
+                commit = sha if isinstance(sha, str) and is_commit(sha) else None
+                found.append(RepoListing(*split, commit, TAG in tagged))
         return tuple(sorted(found, key=lambda one: (str(one.name), one.owner)))
 
     def read(self, owner: str, name: AdapterName, revision: str = MAIN) -> Entry:
@@ -86,8 +86,9 @@ class HubReader:
         that cannot be trusted), HubError.
         """
         repo = f"{owner}/{name.repo_name}"
-        if COMMIT.fullmatch(revision) and (text := self.cache.manifest(HubRef(owner, name, revision))) is not None:
-            return _entry(text, HubRef(owner, name, revision))
+        place = HubRef(owner, name.repo_name, revision)
+        if place.commit is not None and (text := self.cache.manifest(place)) is not None:
+            return _entry(text, place)
         answer = read_file(self.api, repo, MANIFEST_FILE, revision, limit=MAX_MANIFEST_BYTES, retries=self.retries)
         try:
             text = answer.content.decode("utf-8")
@@ -96,7 +97,7 @@ class HubReader:
         commit = answer.commit or self.head(repo, revision)
         if commit is None:
             raise IntegrityError(f"{repo}: the Hub does not say which commit {revision} is. Check HF_ENDPOINT.")
-        place = HubRef(owner, name, commit)
+        place = HubRef(owner, name.repo_name, commit)
         entry = _entry(text, place)
         self.cache.remember(place, text)
         return entry
@@ -127,7 +128,7 @@ class HubReader:
 
         def listing() -> tuple[str, ...]:
             found = self.api.list_repo_commits(repo, revision=revision)
-            return tuple(commit.commit_id for commit in found if COMMIT.fullmatch(commit.commit_id))
+            return tuple(commit.commit_id for commit in found if is_commit(commit.commit_id))
 
         try:
             return attempt(listing, f"Reading the history of {repo}", self.retries)
@@ -141,7 +142,7 @@ class HubReader:
 
         def ask() -> str | None:
             sha = self.api.model_info(repo, revision=revision, timeout=TIME_LIMITS[1]).sha
-            return sha if sha and COMMIT.fullmatch(sha) else None
+            return sha if sha and is_commit(sha) else None
 
         return attempt(ask, f"Reading {repo}", self.retries)
 
@@ -196,16 +197,16 @@ def set_tag(reader: HubReader, place: HubRef, tag: str) -> None:
     """Names a commit. Raises HubError if the tag is taken by another commit."""
     refs = attempt(lambda: reader.api.list_repo_refs(place.repo), f"Reading the tags of {place.repo}", reader.retries)
     taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
-    if taken == place.commit:
+    if taken == place.revision:
         return
     if taken is not None:
         raise HubError(
             f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}. "
-            f"Choose another: badx-hub push '{place.name}' --to {HUB}{place.owner} --tag NAME",
+            f"Choose another: badx-hub push '{place.adapter}' --to {HUB}{place.owner} --tag NAME",
             409,
         )
 
     def create() -> None:
-        reader.api.create_tag(place.repo, tag=tag, revision=place.commit)
+        reader.api.create_tag(place.repo, tag=tag, revision=place.at)
 
     attempt(create, f"Tagging {place}", reader.retries)

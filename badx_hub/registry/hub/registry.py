@@ -14,17 +14,17 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit, checked_owner, is_commit
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
-from badx_hub.registry.hub.client import COMMIT, RetryPolicy, is_offline, refuse_if_offline
+from badx_hub.registry.hub.client import RetryPolicy, is_offline, refuse_if_offline
 from badx_hub.registry.hub.files import check_files, download_into
 from badx_hub.registry.hub.filters import RepoFilter as RepoFilter
 from badx_hub.registry.hub.filters import is_beside
 from badx_hub.registry.hub.publish import Prepared, Publisher, PushOptions, PushPlan
-from badx_hub.registry.hub.reader import MAIN, HubReader, RepoListing, set_tag
-from badx_hub.registry.hub.trust import HubRef, checked_owner
-from badx_hub.registry.protocol import HUB, Contents, Entry, FileCheck, Problem, VerificationReport
+from badx_hub.registry.hub.reader import HubReader, RepoListing, set_tag
+from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
 from badx_hub.registry.resolve import AdapterQuery, is_exactly, relation
 from badx_hub.storage import atomic_folder
 
@@ -72,7 +72,7 @@ class HubRegistry:
     @property
     def location(self) -> str:
         """ "hf:ORG", or "hf:" for the whole Hub."""
-        return f"{HUB}{self.owner or ''}"
+        return str(HubRef(self.owner))
 
     def list(self) -> tuple[Entry, ...]:
         """Every readable adapter, in its newest version; offline, those in the cache."""
@@ -141,7 +141,7 @@ class HubRegistry:
         if self.offline:
             return self._cached(name, version)
         owner = self.owner or self._only_owner(name)
-        if version is not None and COMMIT.fullmatch(version):
+        if version is not None and is_commit(version):
             return self._reader.read(owner, name, version)
         try:
             newest = self._reader.read(owner, name, self.revision)
@@ -190,11 +190,12 @@ class HubRegistry:
     def tag(self, entry: Entry, tag: str) -> None:
         """Gives the entry's commit a name. Raises HubError if another commit has it."""
         refuse_if_offline(self.offline, "Tagging")
-        set_tag(self._reader, HubRef.parse(entry.location), tag)
+        set_tag(self._reader, adapter_at_commit(entry.location), tag)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
-        repo = entry.location.removeprefix(HUB).partition("@")[0]
+        place = HubRef.parse(entry.location)
+        repo = place.repo if place and place.name else entry.location
         raise UsageError(
             f"badx_hub deletes nothing on a Hub: others' task adapters may stand on {repo}. "
             f"If you must, do it there (`hf repo delete {repo}`, or the repository's settings)."
@@ -205,9 +206,10 @@ class HubRegistry:
 
         Raises NotFoundError, HubError, IntegrityError (files not as badx.json says, or too large), StorageError.
         """
-        place = HubRef.parse(entry.location)
-        kept = self.cache.adapters(place.owner)
-        final = kept.root / place.name.repo_name / entry.version
+        place = adapter_at_commit(entry.location)
+        owner, name = place.parts
+        kept = self.cache.adapters(owner)
+        final = kept.root / name / entry.version
         if final.is_dir():
             if not kept.verify(entry).faults:
                 return final
@@ -224,15 +226,15 @@ class HubRegistry:
         README.md is left out; files that could be taken for weights and are not ours are "extra".
         """
         if self.offline:
-            place = HubRef.parse(entry.location)
-            return self.cache.adapters(place.owner).verify(entry)
+            place = adapter_at_commit(entry.location)
+            return self.cache.adapters(place.parts[0]).verify(entry)
         return VerificationReport(entry, self._checks(entry), self._missing(entry))
 
     def _checks(self, entry: Entry) -> tuple[FileCheck, ...]:
         """What was found sound at a commit stays so: commits never change."""
         if (known := self._sound.get(entry.location)) is not None:
             return known
-        checks = check_files(self._reader, HubRef.parse(entry.location), entry)
+        checks = check_files(self._reader, adapter_at_commit(entry.location), entry)
         if not VerificationReport(entry, checks).faults:
             self._sound[entry.location] = checks
         return checks
@@ -246,7 +248,7 @@ class HubRegistry:
     def _published(self, manifest: Manifest) -> dict[LanguageAdapterRef, str]:
         """Where the adapters that a task adapter was trained on are, "org/repo@commit", as far as they are here."""
         found = {ref: self.by_digest(ref.digest, ref.name) for ref in manifest.language_adapters}
-        return {ref: entries[-1].location.removeprefix(HUB) for ref, entries in found.items() if entries}
+        return {ref: adapter_at_commit(entries[-1].location).repo_at for ref, entries in found.items() if entries}
 
     def _publisher(self) -> Publisher:
         if self.owner is None:
@@ -293,7 +295,7 @@ class HubRegistry:
     def _cached(self, name: AdapterName, version: str | None) -> Entry:
         found = [entry for entry in self.list() if entry.name == name]
         if version is not None:
-            found = [e for e in found if version in (e.version, HubRef.parse(e.location).commit)]
+            found = [e for e in found if version in (e.version, adapter_at_commit(e.location).commit)]
         if not found:
             raise NotFoundError(f"{name} of {self.location} is not in the cache, and you are offline. Pull it online.")
         return max(found, key=lambda entry: entry.version)

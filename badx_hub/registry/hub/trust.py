@@ -6,14 +6,8 @@ else that badx.json names has to have the sha256 it names; nothing else is ever 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-from badx_hub.errors import IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import IntegrityError
 from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, WEIGHT_FILES, Manifest
-from badx_hub.names import AdapterName
-from badx_hub.registry.hub.client import COMMIT
-from badx_hub.registry.protocol import HUB
 
 MIB = 2**20
 MAX_README = MIB
@@ -23,51 +17,6 @@ MAX_WEIGHTS = 2**31
 MAX_FILES_LISTED = 5000
 # Nobody's notes: files that a loader could take for this adapter's weights, or run.
 _WEIGHT_LIKE = (*PICKLES, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".npz", ".joblib", ".py")
-
-_OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_-])){0,95}")
-
-
-@dataclass(frozen=True)
-class HubRef:
-    """One commit of a repository that is named as an adapter of ours; `str` is "hf:org/repo@commit"."""
-
-    owner: str
-    name: AdapterName
-    commit: str
-
-    @property
-    def repo(self) -> str:
-        """The repository's id, "org/mbert.en-wo"."""
-        return f"{self.owner}/{self.name.repo_name}"
-
-    def __str__(self) -> str:
-        return f"{HUB}{self.repo}@{self.commit}"
-
-    @classmethod
-    def parse(cls, location: str) -> HubRef:
-        """Reads an entry's location. Raises NotFoundError if it is none of a Hub's."""
-        repo, _, commit = location.removeprefix(HUB).partition("@")
-        if (found := split_repo(repo)) is None or not COMMIT.fullmatch(commit):
-            raise NotFoundError(f"{location!r} is no place on a Hub. See `badx-hub search`.")
-        return cls(*found, commit)
-
-
-def split_repo(repo: str) -> tuple[str, AdapterName] | None:
-    """The owner and the adapter of a repository's id, None if it is not named as an adapter of ours."""
-    owner, _, name = repo.partition("/")
-    if not _OWNER.fullmatch(owner):
-        return None
-    try:
-        return owner, AdapterName.from_repo_name(name)
-    except UsageError:
-        return None
-
-
-def checked_owner(owner: str) -> str:
-    """The name of a user or an organisation. Raises UsageError."""
-    if not _OWNER.fullmatch(owner):
-        raise UsageError(f"{owner!r} is not a user or an organisation of a Hub: write `hf:ORG`, ORG as in ORG/name.")
-    return owner
 
 
 def check_repo_name(manifest: Manifest, repo: str) -> None:
