@@ -14,7 +14,6 @@ from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.full import load_model
-from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
@@ -22,7 +21,8 @@ from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.lock import resolved
 from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
-from badx_hub.tasks import AnyTask, task_named
+from badx_hub.tasks import Task, task_named
+from badx_hub.tasks.batching import predict_windows
 
 
 @keeps_old_attributes
@@ -37,7 +37,7 @@ class BilingualStack:
 
     model: Any
     tokenizer: Any
-    task: AnyTask
+    task: Task
     entries: tuple[Entry, ...]
     setup: str = DEFAULT
 

@@ -165,7 +165,7 @@ def counted_flops(base: Path, batch: int) -> float:
 
     from badx_hub.languages import pair
     from badx_hub.modeling.base import resolve_base
-    from badx_hub.modeling.fast.dropout import cheap_dropout
+    from badx_hub.modeling.fast import cheap_dropout
     from badx_hub.modeling.mlm import MaskedLanguageModel
     from badx_hub.modeling.models import load_masked_lm
     from badx_hub.modeling.stacks import activate, add_adapter, own_parameters

@@ -27,13 +27,14 @@ from plain import PARSER_LENGTH
 from torch import Tensor
 from torch.nn.functional import pad
 
+from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.biaffine import ParsingHead
+from badx_hub.modeling.heads import ParsingHead
 from badx_hub.modeling.models import load_tokenizer
-from badx_hub.tasks.base import IGNORED, bucketed
+from badx_hub.tasks.batching import bucketed
 from badx_hub.tasks.dp import DpTask
+from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.parsing import TreeWindow
-from badx_hub.tasks.relations import UNIVERSAL
 
 DATA = "demo:ud/UD_English-EWT"
 HIDDEN, BATCH, SEED, TARGET = 768, 8, 1, 5.0

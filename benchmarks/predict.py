@@ -27,8 +27,8 @@ from badx_hub.modeling.models import load_tokenizer
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.stack import load_entries
 from badx_hub.tasks import task_named
+from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.pos import UPOS
-from badx_hub.tasks.relations import UNIVERSAL
 
 DATA = "demo:ud/UD_Wolof-WTB"
 BATCH, TARGET = 32, 1.8

@@ -36,8 +36,8 @@ from badx_hub.modeling.models import load_tokenizer
 from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.tasks import task_named
+from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.pos import UPOS
-from badx_hub.tasks.relations import UNIVERSAL
 from badx_hub.training.loop import Silent
 from badx_hub.training.task import train_task_adapter
 

@@ -31,7 +31,7 @@ from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
     from badx_hub.stack import BilingualStack
-    from badx_hub.tasks import AnyTask
+    from badx_hub.tasks import Task
 
 _CHUNK = 1024
 """Sentences predicted before the first of them are printed."""
@@ -94,7 +94,7 @@ def _predicted(stack: BilingualStack, examples: Sequence[Any], batch_size: int) 
         yield from zip(part, stack.predict_examples(part, batch_size=batch_size), strict=True)
 
 
-def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) -> None:
+def _write(task: Task, predicted: Iterable[tuple[Any, Any]], output: Output) -> None:
     if output is Output.JSON:
         _output.write_records(task.record(example, prediction) for example, prediction in predicted)
         return
@@ -110,7 +110,7 @@ def _write(task: AnyTask, predicted: Iterable[tuple[Any, Any]], output: Output) 
             _output.write(to_conllu(sentence).removesuffix("\n"))
 
 
-def _examples(task: AnyTask, text: str | None, file: Path | None) -> tuple[Any, ...]:
+def _examples(task: Task, text: str | None, file: Path | None) -> tuple[Any, ...]:
     if text is not None and file is not None:
         raise UsageError("TEXT and --file are both given. Leave one out.")
     if file is not None and file.name.endswith((".conllu", ".conllu.gz")):

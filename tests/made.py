@@ -11,8 +11,8 @@ from badx_hub.data.pairs import LABELS as CLASSES
 from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, Registry
+from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.pos import UPOS
-from badx_hub.tasks.relations import UNIVERSAL
 
 _LABELS = {"pos": UPOS, "dp": UNIVERSAL, "nli": CLASSES, "ner": ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")}
 

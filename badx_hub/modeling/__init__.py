@@ -1,1 +1,4 @@
-"""The frozen base, the adapters in it and the masked-language-model loss."""
+"""Models: finding and loading a base, adapters in it, what they are trained for (MLM loss, heads of tasks)."""
+
+IGNORED = -100
+"""The label id that torch's cross entropy leaves out of the loss."""

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
 from badx_hub.manifest import ENCODER_FILE
 from badx_hub.modeling.stacks import own_parameters
@@ -46,7 +47,7 @@ def load_model(model: Any, name: AdapterName, folder: Path) -> None:
         model.load_head(str(folder), load_as=name.module_name, use_safetensors=True)
         stored = load_file(folder / "model_head.safetensors")
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise _unfit(name, (str(error).strip().splitlines() or [type(error).__name__])[0]) from error
+        raise _unfit(name, first_line(error)) from error
     head = own_parameters(model, name)
     _refuse_others(name, head, stored)
     for parameter in head.values():

@@ -11,7 +11,7 @@ from torch.nn.functional import gelu
 from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
 from badx_hub.errors import UsageError
-from badx_hub.modeling.fast.decoder_loss import decoder_loss
+from badx_hub.modeling.fast import decoder_loss
 
 _ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
 """Encoders of the same build, whose last layer can be taken apart."""

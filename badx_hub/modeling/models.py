@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import adapters
@@ -17,7 +19,6 @@ from transformers import (
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.base import Base
-from badx_hub.modeling.quiet import without_warnings
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
@@ -76,3 +77,15 @@ def freeze(model: Any) -> Any:
 def _unasked_advice() -> AbstractContextManager[None]:
     """transformers advises to train the layers that we replace or do not use."""
     return without_warnings("transformers")
+
+
+@contextmanager
+def without_warnings(name: str) -> Iterator[None]:
+    """Silence warnings of the logger called `name`, a library's, about what is done here on purpose."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from badx_hub.adapter_types import adapter_config
+from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
-from badx_hub.modeling.quiet import without_warnings
+from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
 
@@ -70,7 +71,7 @@ def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
         )
     except (OSError, RuntimeError) as error:
         raise IntegrityError(
-            f"{name} could not be loaded into this base: {_first_line(error)}. "
+            f"{name} could not be loaded into this base: {first_line(error)}. "
             f"Check it with `badx-hub verify {name}` and the base with --base."
         ) from error
     missing = [*report.get("missing_keys", ()), *_absent(model, name, folder, with_head)]
@@ -95,7 +96,3 @@ def _stored(file: Path) -> int:
     """How many weights a file holds, by its header."""
     with safe_open(file, framework="pt") as weights:
         return len(weights.keys())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

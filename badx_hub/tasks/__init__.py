@@ -10,21 +10,21 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from badx_hub.errors import UsageError
-from badx_hub.tasks.base import AnyTask, Task
+from badx_hub.tasks.base import Task
 from badx_hub.tasks.dp import DpTask
 from badx_hub.tasks.ner import NerTask
 from badx_hub.tasks.nli import NliTask
 from badx_hub.tasks.pos import PosTask
 
-__all__ = ["TASKS", "AnyTask", "Task", "task_named"]
+__all__ = ["TASKS", "Task", "task_named"]
 
-_ALL: tuple[AnyTask, ...] = (PosTask(), DpTask(), NliTask(), NerTask())
+_ALL: tuple[Task, ...] = (PosTask(), DpTask(), NliTask(), NerTask())
 
-TASKS: Mapping[str, AnyTask] = MappingProxyType({task.name: task for task in _ALL})
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _ALL})
 """The tasks by name."""
 
 
-def task_named(name: str, options: Mapping[str, Any] | None = None) -> AnyTask:
+def task_named(name: str, options: Mapping[str, Any] | None = None) -> Task:
     """The task of a name, with these options in place of their defaults.
 
     Raises UsageError, listing what there is, for an unknown task or option and for an impossible value.
@@ -36,7 +36,7 @@ def task_named(name: str, options: Mapping[str, Any] | None = None) -> AnyTask:
     if unknown := [key for key in options or {} if key not in known]:
         raise UsageError(f"the task {name} has no option {unknown[0]!r}; its options: {', '.join(known) or 'none'}")
     try:
-        chosen: AnyTask = TypeAdapter(type(task)).validate_python({**asdict(task), **(options or {})})
+        chosen: Task = TypeAdapter(type(task)).validate_python({**asdict(task), **(options or {})})
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = problem["loc"][0]

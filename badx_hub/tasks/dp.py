@@ -13,8 +13,8 @@ from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.data.treebanks import split_files
 from badx_hub.errors import DataError
-from badx_hub.tasks.base import IGNORED
-from badx_hub.tasks.labels import counted, require_known
+from badx_hub.modeling import IGNORED
+from badx_hub.tasks.labels import UNIVERSAL, counted, require_known, universal
 from badx_hub.tasks.metrics import Scores, label_table
 from badx_hub.tasks.parsing import (
     Part,
@@ -25,7 +25,6 @@ from badx_hub.tasks.parsing import (
     encode_trees,
     merge_trees,
 )
-from badx_hub.tasks.relations import UNIVERSAL, universal
 from badx_hub.tasks.trees import Decoding
 from badx_hub.tasks.words import sentence_of
 
@@ -109,8 +108,8 @@ class DpTask:
         self.patch_head(model, name)
 
     def patch_head(self, model: Any, name: str) -> None:
-        """Our head in the stock one's place: see `badx_hub.modeling.biaffine`."""
-        from badx_hub.modeling.biaffine import adopt_parsing_head
+        """Our head in the stock one's place: see `badx_hub.modeling.heads`."""
+        from badx_hub.modeling.heads import adopt_parsing_head
 
         adopt_parsing_head(model, name)
 

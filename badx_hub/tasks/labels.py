@@ -1,4 +1,4 @@
-"""Gold labels and those of a head: matched by name, never by position."""
+"""Labels: the relations of Universal Dependencies, and gold labels matched to a head's by name, never by position."""
 
 from __future__ import annotations
 
@@ -10,6 +10,56 @@ from badx_hub.errors import DataError, IntegrityError
 
 if TYPE_CHECKING:
     import torch
+
+
+ROOT = "root"
+"""The relation of a word on the root, and of no other word."""
+
+UNIVERSAL = (
+    "acl",
+    "advcl",
+    "advmod",
+    "amod",
+    "appos",
+    "aux",
+    "case",
+    "cc",
+    "ccomp",
+    "clf",
+    "compound",
+    "conj",
+    "cop",
+    "csubj",
+    "dep",
+    "det",
+    "discourse",
+    "dislocated",
+    "expl",
+    "fixed",
+    "flat",
+    "goeswith",
+    "iobj",
+    "list",
+    "mark",
+    "nmod",
+    "nsubj",
+    "nummod",
+    "obj",
+    "obl",
+    "orphan",
+    "parataxis",
+    "punct",
+    "reparandum",
+    "root",
+    "vocative",
+    "xcomp",
+)
+"""The 37 universal relations, in alphabetical order (https://universaldependencies.org/u/dep/)."""
+
+
+def universal(relation: str) -> str:
+    """The relation without its subtype: "nsubj" of "nsubj:pass"."""
+    return relation.partition(":")[0]
 
 
 def require_known(gold: Iterable[str | None], labels: Sequence[str], advice: str = "") -> None:

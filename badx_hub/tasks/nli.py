@@ -10,10 +10,11 @@ from badx_hub.data.conllu import Sentence
 from badx_hub.data.pairs import LABELS, Pair, pair_references, read_pairs
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import DataError, UsageError
-from badx_hub.tasks.base import IGNORED, filled, padded
+from badx_hub.modeling import IGNORED
+from badx_hub.tasks.batching import filled, padded
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
 from badx_hub.tasks.metrics import Scores, accuracy, confusion, label_table, macro_f1
-from badx_hub.tasks.subwords import PairFrame, sub_words_of_texts
+from badx_hub.tasks.words import PairFrame, sub_words_of_texts
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +134,7 @@ class NliTask:
     def patch_head(self, model: Any, name: str) -> None:
         """With `pooling` "mean", let the head take the mean; for "cls" the stock head serves."""
         if self.pooling == "mean":
-            from badx_hub.modeling.pooling import pool_by_mean
+            from badx_hub.modeling.heads import pool_by_mean
 
             pool_by_mean(model, name)
 

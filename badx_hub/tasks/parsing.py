@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from badx_hub.data.conllu import Sentence
 from badx_hub.errors import IntegrityError
-from badx_hub.tasks.base import IGNORED, filled, padded
-from badx_hub.tasks.labels import best_ids, gold_id
-from badx_hub.tasks.relations import ROOT, universal
-from badx_hub.tasks.stretches import Stretch, stretches
+from badx_hub.modeling import IGNORED
+from badx_hub.tasks.batching import filled, padded
+from badx_hub.tasks.labels import ROOT, best_ids, gold_id, universal
 from badx_hub.tasks.trees import Decoding, best_heads
-from badx_hub.tasks.windows import Span
+from badx_hub.tasks.windows import SentenceWindow, WordRange, sentence_windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,24 +34,16 @@ class Tree(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TreeWindow:
-    """A sentence of `words` words, or a stretch of a long one.
+class TreeWindow(SentenceWindow):
+    """A window of a sentence of `length` words, with gold heads and relations.
 
-    `heads` and `relations` are gold, one a word of the stretch: the head is 0 for the root and k for the k-th word
-    of the stretch. Both are None for a word that has none, that another stretch owns, or whose head lies outside.
+    `heads` and `relations` are one a word of the window: the head is 0 for the root and k for the k-th word of the
+    window. Both are None for a word without a gold head, owned by another window, or with a head outside this one.
     """
 
-    stretch: Stretch
-    words: int
+    length: int
     heads: tuple[int | None, ...]
     relations: tuple[str | None, ...]
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
-
-    @property
-    def input_ids(self) -> tuple[int, ...]:
-        return self.stretch.input_ids
 
     @property
     def labelled(self) -> bool:
@@ -61,7 +52,7 @@ class TreeWindow:
     @property
     def whole(self) -> bool:
         """Whether it holds all words of its sentence."""
-        return len(self.heads) == self.words
+        return len(self.heads) == self.length
 
 
 class WholeTree(NamedTuple):
@@ -74,11 +65,11 @@ class WholeTree(NamedTuple):
 class PartialScores(NamedTuple):
     """What one of several windows says about the words that it owns.
 
-    `arcs` are owned words x (root and words of the span), `relations` the best relation on each of these arcs.
+    `arcs` are owned words x (root and words of the window), `relations` the best relation on each of these arcs.
     """
 
     example: int
-    span: Span
+    words: WordRange
     arcs: NDArray[np.float32]
     relations: Sequence[Sequence[str]]
 
@@ -89,9 +80,9 @@ Part: TypeAlias = WholeTree | PartialScores
 def encode_trees(
     sentences: Sequence[Sentence], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[TreeWindow, ...]:
-    """The windows of `stretches`, with the gold heads and relations of the words that each owns."""
-    found = stretches([sentence.words for sentence in sentences], tokenizer, max_length)
-    return tuple(_window(stretch, sentences[stretch.example]) for stretch in found)
+    """The `sentence_windows`, with the gold heads and relations of the words that each owns."""
+    found = sentence_windows([sentence.words for sentence in sentences], tokenizer, max_length)
+    return tuple(_window(window, sentences[window.example]) for window in found)
 
 
 def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, pad_id: int) -> dict[str, torch.Tensor]:
@@ -101,7 +92,7 @@ def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, p
     windows x most words; -100 wherever there is nothing. Raises DataError for a relation not among `labels`.
     """
     batch = padded(windows, pad_id)
-    batch["word_starts"] = filled([window.stretch.starts for window in windows], IGNORED)
+    batch["word_starts"] = filled([window.starts for window in windows], IGNORED)
     if labels is not None:
         ids = {label: index for index, label in enumerate(labels)}
         heads = [[IGNORED if head is None else head for head in window.heads] for window in windows]
@@ -118,20 +109,18 @@ def decode_trees(
 ) -> tuple[Part, ...]:
     """The tree of each sentence that is whole in its window, the scores of all others.
 
-    `output` is a `badx_hub.modeling.biaffine.ParsingOutput`. A word on the root is "root", and no other word is.
+    `output` is a `badx_hub.modeling.heads.ParsingOutput`. A word on the root is "root", and no other word is.
     Raises IntegrityError for a head with other labels.
     """
     scores = output.arc_preds.float().cpu().numpy()
     heads = {
-        row: best_heads(scores[row, : window.words, : window.words + 1], decoding)
+        row: best_heads(scores[row, : window.length, : window.length + 1], decoding)
         for row, window in enumerate(windows)
         if window.whole
     }
     trees = _trees(output, heads, labels)
     return tuple(
-        WholeTree(window.stretch.example, trees[row])
-        if window.whole
-        else _partial(output, row, window.stretch, scores[row], labels)
+        WholeTree(window.example, trees[row]) if window.whole else _partial(output, row, window, scores[row], labels)
         for row, window in enumerate(windows)
     )
 
@@ -148,21 +137,31 @@ def merge_trees(lengths: Sequence[int], parts: Iterable[Part], decoding: Decodin
     return tuple(_merged(length, found[example], decoding) for example, length in enumerate(lengths))
 
 
-def _window(stretch: Stretch, sentence: Sentence) -> TreeWindow:
-    span = stretch.span
-    owned = frozenset(span.owned)
-    heads = tuple(_node(span, sentence.heads[word]) if word in owned else None for word in range(span.start, span.stop))
-    relations = tuple(
-        None if head is None else sentence.deprels[word] for word, head in enumerate(heads, start=span.start)
+def _window(window: SentenceWindow, sentence: Sentence) -> TreeWindow:
+    words = window.words
+    owned = frozenset(words.owned)
+    heads = tuple(
+        _node(words, sentence.heads[word]) if word in owned else None for word in range(words.start, words.stop)
     )
-    return TreeWindow(stretch, len(sentence.words), heads, relations)
+    relations = tuple(
+        None if head is None else sentence.deprels[word] for word, head in enumerate(heads, start=words.start)
+    )
+    return TreeWindow(
+        window.example,
+        words,
+        window.input_ids,
+        window.starts,
+        length=len(sentence.words),
+        heads=heads,
+        relations=relations,
+    )
 
 
-def _node(span: Span, head: int | None) -> int | None:
-    """A head in the sentence as one in the span; None if it lies outside."""
+def _node(words: WordRange, head: int | None) -> int | None:
+    """A head in the sentence as one in the range; None if it lies outside."""
     if head is None or head == 0:
         return head
-    return head - span.start if span.start < head <= span.stop else None
+    return head - words.start if words.start < head <= words.stop else None
 
 
 def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence[str]) -> dict[int, Tree]:
@@ -178,17 +177,17 @@ def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence
 
 
 def _partial(
-    output: Any, row: int, stretch: Stretch, scores: NDArray[np.float32], labels: Sequence[str]
+    output: Any, row: int, window: TreeWindow, scores: NDArray[np.float32], labels: Sequence[str]
 ) -> PartialScores:
     import torch
 
-    span = stretch.span
-    words = span.stop - span.start
-    owned = [word - span.start for word in span.owned]
+    words = window.words.stop - window.words.start
+    owned = [word - window.words.start for word in window.words.owned]
     on_arcs = output.all_relations(row, words)[owned]
     to_root = torch.zeros(on_arcs.shape[:2], dtype=torch.bool)
     to_root[:, 0] = True
-    return PartialScores(stretch.example, span, scores[owned, : words + 1], _best_relations(on_arcs, to_root, labels))
+    relations = _best_relations(on_arcs, to_root, labels)
+    return PartialScores(window.example, window.words, scores[owned, : words + 1], relations)
 
 
 def _best_relations(scores: torch.Tensor, to_root: torch.Tensor, labels: Sequence[str]) -> Any:
@@ -214,14 +213,14 @@ def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> Tree:
     partial = [part for part in parts if isinstance(part, PartialScores)]
     scores = np.full((words, words + 1), -np.inf, dtype=np.float32)
     for part in partial:
-        scores[np.ix_(part.span.owned, [0, *range(part.span.start + 1, part.span.stop + 1)])] = part.arcs
+        scores[np.ix_(part.words.owned, [0, *range(part.words.start + 1, part.words.stop + 1)])] = part.arcs
     heads = tuple(best_heads(scores, decoding).tolist())
     relations = {
-        word: _relation(part, index, heads[word]) for part in partial for index, word in enumerate(part.span.owned)
+        word: _relation(part, index, heads[word]) for part in partial for index, word in enumerate(part.words.owned)
     }
     return Tree(heads, tuple(relations[word] for word in range(words)))
 
 
 def _relation(part: PartialScores, index: int, head: int) -> str:
-    node = _node(part.span, head)
+    node = _node(part.words, head)
     return UNSCORED if node is None else part.relations[index][node]

@@ -7,21 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.tasks.base import IGNORED, ExampleT, padded
+from badx_hub.modeling import IGNORED
+from badx_hub.tasks.batching import padded
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
-from badx_hub.tasks.stretches import stretches
+from badx_hub.tasks.windows import sentence_windows
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+ExampleT = TypeVar("ExampleT")
+
 
 @dataclass(frozen=True)
 class WordWindow:
-    """A sentence, or a stretch of a long one.
+    """A sentence, or a part of a long one.
 
     It answers for `words` (indices into the sentence of index `example`, all counted from 0), whose first
     sub-words stand at `positions` of `input_ids`. `gold` is their label, None where there is none.
@@ -55,16 +58,16 @@ def encode_words(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> tuple[WordWindow, ...]:
-    """A window for each of the `stretches` of the sentences; errors are theirs."""
+    """The `sentence_windows` as word windows; errors are theirs."""
     return tuple(
         WordWindow(
             input_ids=part.input_ids,
             example=part.example,
-            words=part.span.owned,
-            positions=tuple(part.starts[word - part.span.start] for word in part.span.owned),
-            gold=tuple(gold[part.example][word] for word in part.span.owned),
+            words=part.words.owned,
+            positions=tuple(part.starts[word - part.words.start] for word in part.words.owned),
+            gold=tuple(gold[part.example][word] for word in part.words.owned),
         )
-        for part in stretches(sentences, tokenizer, max_length)
+        for part in sentence_windows(sentences, tokenizer, max_length)
     )
 
 

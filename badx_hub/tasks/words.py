@@ -1,12 +1,18 @@
-"""Words of raw text, for predictions on sentences that nobody has split."""
+"""From text to words, and from words to sub-words, each distinct one once; the special tokens around them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import regex
 
 from badx_hub.data.conllu import Sentence
+from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Zero-width (non-)joiner, soft hyphen, word joiner: no script writes them between two words.
 _JOINERS = r"\u200c\u200d\u00ad\u2060"
@@ -38,3 +44,96 @@ def sentence_of(item: str | Sequence[str] | Sentence) -> Sentence:
     if isinstance(item, Sentence):
         return item
     return Sentence.of(words_of(item), text=item) if isinstance(item, str) else Sentence.of(item)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The special tokens around an input, and the one for a word that has no sub-word."""
+
+    cls: int
+    sep: int
+    unk: int
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Frame:
+        """Raises UsageError for a tokenizer without CLS, SEP or unknown token."""
+        ids = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.unk_token_id)
+        if None in ids:
+            raise UsageError(
+                f"the tokenizer ({type(tokenizer).__name__}) has no CLS, SEP or unknown token;"
+                " use a base that is an encoder, such as mBERT or XLM-R"
+            )
+        return cls(*ids)
+
+
+@dataclass(frozen=True)
+class PairFrame:
+    """The special tokens of a pair: `before` the first text, `between` the two, `after` the second.
+
+    `types` are the token types of these three and of the two texts, in the order in which they stand.
+    """
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    types: tuple[int, int, int, int, int] = (0, 0, 0, 1, 1)
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> PairFrame:
+        """As the tokenizer itself frames a pair; CLS a SEP b SEP, in BERT's types, if it does not.
+
+        Raises UsageError for a tokenizer without CLS, SEP or unknown token.
+        """
+        frame = Frame.of(tokenizer)
+        encoded = tokenizer("a", "a", return_token_type_ids=True)
+        ids, owners = encoded["input_ids"], encoded.sequence_ids(0)
+        if None not in owners:
+            return cls((frame.cls,), (frame.sep,), (frame.sep,))
+        first, second = owners.index(0), owners.index(1)
+        end, last = second - owners[:second][::-1].index(0), len(owners) - owners[::-1].index(1)
+        typed = "token_type_ids" in tokenizer.model_input_names
+        kinds = encoded["token_type_ids"] if typed else [0] * len(ids)
+        return cls(
+            before=tuple(ids[:first]),
+            between=tuple(ids[end:second]),
+            after=tuple(ids[last:]),
+            types=(kinds[0], kinds[first], kinds[end], kinds[second], kinds[-1]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+def sub_words(words: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
+    """The sub-word ids, at least one, of each distinct word as it is written after a space.
+
+    What tokenises to nothing is the unknown token, and so is a word that spells a special token ("[SEP]"): words
+    are data and do not steer the model. One tokenizer call for all.
+    """
+    unknown = Frame.of(tokenizer).unk
+    # The space makes byte-level and SentencePiece tokenizers mark the word's start; BERT's strip it.
+    return {word: pieces or (unknown,) for word, pieces in _pieces(words, tokenizer, before=" ").items()}
+
+
+def sub_words_of_texts(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
+    """The sub-word ids, maybe none, of each distinct text; special tokens as in `sub_words`."""
+    return _pieces(texts, tokenizer)
+
+
+def _pieces(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, before: str = "") -> dict[str, tuple[int, ...]]:
+    unknown = Frame.of(tokenizer).unk
+    special = frozenset(tokenizer.all_special_ids)
+    distinct = sorted(set(texts))
+    if not distinct:
+        return {}
+    encoded = tokenizer(
+        [before + text for text in distinct],
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    return {
+        text: tuple(unknown if piece in special else piece for piece in pieces)
+        for text, pieces in zip(distinct, encoded["input_ids"], strict=True)
+    }

@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
-from badx_hub.modeling.fast.dropout import cheap_dropout
+from badx_hub.modeling.fast import cheap_dropout
 from badx_hub.recipes import TrainingRecipe
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned

@@ -15,15 +15,14 @@ from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
-from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
 from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
-from badx_hub.tasks import AnyTask, task_named
-from badx_hub.tasks.base import EpochBatches, labelled_only
+from badx_hub.tasks import Task, task_named
+from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
 from badx_hub.training.loop import Batch, Reporter, Row, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
@@ -58,7 +57,7 @@ class TaskObjective:
         model: Any,
         name: AdapterName,
         language_adapters: Sequence[AdapterName],
-        task: AnyTask,
+        task: Task,
         tokenizer: Any,
         examples: Mapping[Split, Sequence[Any]],
         labels: tuple[str, ...],
@@ -192,7 +191,7 @@ class _Prepared:
     """A run with its task as the recipe wants it, its examples and its language adapters in the order of turns."""
 
     run: TrainingRun
-    task: AnyTask
+    task: Task
     examples: Mapping[Split, Sequence[Any]]
     language_adapters: tuple[Entry, ...]
 
@@ -236,7 +235,7 @@ def _prepared(
 
 
 @lru_cache(maxsize=len(TRAINING_SPLITS))
-def _examples(task: AnyTask, data: str, split: Split, _files: tuple[DataReference, ...]) -> tuple[Any, ...]:
+def _examples(task: Task, data: str, split: Split, _files: tuple[DataReference, ...]) -> tuple[Any, ...]:
     """The examples of a split. Many runs in a row are about the same data: it is read again when its files change."""
     return task.read(data, split)
 

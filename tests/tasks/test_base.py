@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
 from badx_hub.tasks import TASKS, task_named
-from badx_hub.tasks.base import EpochBatches, bucketed, filled, labelled_only, padded
+from badx_hub.tasks.batching import EpochBatches, bucketed, filled, labelled_only, padded
 from badx_hub.tasks.tagging import WordWindow
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=300)

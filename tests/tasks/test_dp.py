@@ -18,14 +18,14 @@ from udtools.udeval import evaluate, load_conllu_file
 from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.data.splits import SPLITS
 from badx_hub.errors import DataError, IntegrityError, UsageError
+from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder
 from badx_hub.tasks import task_named
-from badx_hub.tasks.base import IGNORED, bucketed
+from badx_hub.tasks.batching import bucketed, predict_windows
 from badx_hub.tasks.dp import DpTask
+from badx_hub.tasks.labels import UNIVERSAL, universal
 from badx_hub.tasks.parsing import UNSCORED, Tree, TreeWindow
-from badx_hub.tasks.relations import UNIVERSAL, universal
 from badx_hub.tasks.trees import best_heads
 from tests.tiny import demo_data
 
@@ -170,7 +170,7 @@ def test_options_are_checked_by_name() -> None:
 def test_a_batch_by_hand(tokenizer: Any) -> None:
     windows = TASK.encode([BARK, HALF], tokenizer, 64)
     batch = TASK.collate(windows, UNIVERSAL, pad_id=11)
-    first, second = (window.stretch.starts for window in windows)
+    first, second = (window.starts for window in windows)
     assert batch["word_starts"].tolist() == [list(first), [*second, IGNORED, IGNORED]]
     assert (first[0], first[-1], second[-1]) == (1, len(windows[0]) - 1, len(windows[1]) - 1)  # CLS before, SEP behind.
     assert batch["labels_arcs"].tolist() == [[2, 3, 0, 3], [0, IGNORED, IGNORED, IGNORED]]

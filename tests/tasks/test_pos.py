@@ -19,7 +19,7 @@ from udtools.udeval import evaluate, load_conllu_file
 
 from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.tasks.base import bucketed
+from badx_hub.tasks.batching import bucketed
 from badx_hub.tasks.pos import UPOS, PosTask
 from badx_hub.tasks.tagging import WordWindow
 from tests.tiny import demo_data

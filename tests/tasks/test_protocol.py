@@ -22,14 +22,13 @@ from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, ManifestDraft, SourceRef, Training
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.inference import predict_windows
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
 from badx_hub.registry.prepare import prepare
-from badx_hub.tasks import TASKS, AnyTask
-from badx_hub.tasks.base import bucketed, labelled_only
+from badx_hub.tasks import TASKS, Task
+from badx_hub.tasks.batching import bucketed, labelled_only, predict_windows
 from badx_hub.tasks.parsing import Tree
 from tests.tiny import demo_lines
 
@@ -118,7 +117,7 @@ CASES: dict[str, Callable[[], Case]] = {"pos": pos, "dp": dp, "nli": nli, "ner":
 class Learned:
     """A tiny base with an adapter and a head that know the case's examples by heart."""
 
-    task: AnyTask
+    task: Task
     case: Case
     name: AdapterName
     labels: tuple[str, ...]
@@ -138,14 +137,14 @@ class Learned:
 
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
-def case(request: pytest.FixtureRequest) -> tuple[AnyTask, Case]:
+def case(request: pytest.FixtureRequest) -> tuple[Task, Case]:
     if request.param not in CASES:
         pytest.fail(f"the task {request.param} has no case in {Path(__file__).name}; write one and put it into CASES")
     return TASKS[request.param], CASES[request.param]()
 
 
 @pytest.fixture(scope="module")
-def learned(case: tuple[AnyTask, Case], tiny_base: Path) -> Learned:
+def learned(case: tuple[Task, Case], tiny_base: Path) -> Learned:
     task, own = case
     found, name = resolve_base(str(tiny_base)), AdapterName.parse(f"tiny/en-wo/{task.name}")
     labels = task.labels(own.examples)
@@ -183,7 +182,7 @@ def by_heart(model: Any, name: AdapterName, batch: dict[str, torch.Tensor], step
 # --- the laws ---
 
 
-def test_a_task_says_what_it_measures(case: tuple[AnyTask, Case]) -> None:
+def test_a_task_says_what_it_measures(case: tuple[Task, Case]) -> None:
     task, own = case
     assert TASKS[task.name] == task
     assert task.selection_metric in task.metrics
@@ -218,7 +217,7 @@ def test_predictions_do_not_depend_on_batches_or_order(learned: Learned, longest
     assert learned.predict(examples[::-1], 7, longest) == alone[::-1]
 
 
-def test_gold_goes_through_windows_and_comes_back(case: tuple[AnyTask, Case], tiny_base: Path) -> None:
+def test_gold_goes_through_windows_and_comes_back(case: tuple[Task, Case], tiny_base: Path) -> None:
     task, own = case
     if own.oracle is None:
         pytest.skip(f"{task.name} does this in tests of its own")
@@ -240,7 +239,7 @@ relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], 
 @relaxed
 @given(st.randoms(use_true_random=False), st.sets(st.integers(0, 9), min_size=1))
 def test_the_tallies_add_up_to_the_selection_metric(
-    case: tuple[AnyTask, Case], source: random.Random, drawn: set[int]
+    case: tuple[Task, Case], source: random.Random, drawn: set[int]
 ) -> None:
     """Of any examples: that is what a bootstrap over examples needs."""
     task, own = case
@@ -252,7 +251,7 @@ def test_the_tallies_add_up_to_the_selection_metric(
     assert sum(gain for gain, _ in tallies) / sum(stake for _, stake in tallies) == pytest.approx(expected)
 
 
-def test_labels_are_aligned_by_name_and_once(case: tuple[AnyTask, Case]) -> None:
+def test_labels_are_aligned_by_name_and_once(case: tuple[Task, Case]) -> None:
     task, own = case
     labels = task.labels(own.examples)
     once = task.aligned(own.examples, labels)
@@ -294,7 +293,7 @@ def draft(learned: Learned) -> ManifestDraft:
     )
 
 
-def test_predictions_are_text_json_and_where_words_are_conllu(case: tuple[AnyTask, Case], tmp_path: Path) -> None:
+def test_predictions_are_text_json_and_where_words_are_conllu(case: tuple[Task, Case], tmp_path: Path) -> None:
     task, own = case
     for example in own.examples:
         prediction = own.right(example)
@@ -311,7 +310,7 @@ def test_predictions_are_text_json_and_where_words_are_conllu(case: tuple[AnyTas
             assert list(read_conllu(path)) == [sentence]
 
 
-def test_prepared_examples_carry_no_label(case: tuple[AnyTask, Case], tiny_base: Path) -> None:
+def test_prepared_examples_carry_no_label(case: tuple[Task, Case], tiny_base: Path) -> None:
     task, own = case
     examples = [task.prepare(item) for item in own.inputs]
     assert labelled_only(task.encode(examples, load_tokenizer(resolve_base(str(tiny_base))), 64)) == ()

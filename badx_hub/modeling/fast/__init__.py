@@ -1,0 +1,53 @@
+"""Faster ways to compute what torch computes, and the switch that turns them off.
+
+| here | in place of | what differs |
+|---|---|---|
+| `cheap_dropout` | torch's dropout and attention dropout on a CPU | other random masks of the same kind; less memory |
+| `decoder_loss` | `cross_entropy(linear(hidden, weight, bias), labels)` | rounding; logits are never kept |
+
+Set the environment variable `BADX_HUB_FAST=0` to use torch's own functions, for instance to see whether a strange
+result comes from here. Only this module is imported from outside the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+
+from badx_hub.modeling.fast import _decoder_loss, _dropout
+
+SWITCH = "BADX_HUB_FAST"
+
+
+def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
+    """In a `with` block, every dropout on a CPU draws its mask cheaply, attention's dropout included.
+
+    Masks are a function of torch's default generator, as torch's own are, but not the same ones. On other devices,
+    and with the switch off, nothing changes.
+    """
+    return _dropout.CheapDropout() if device.type == "cpu" and _on() else nullcontext()
+
+
+def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """The summed cross-entropy, in nats, of `hidden` @ `weight`.T + `bias` against `labels`.
+
+    Only `hidden` gets a gradient. Sums are float32, or float64 where the inputs are.
+
+    Args:
+        hidden: [rows, hidden].
+        weight, bias: [vocabulary, hidden], [vocabulary]; frozen.
+        labels: [rows] ids of words.
+    """
+    if not _on():
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        logits = linear(hidden, weight.to(hidden.dtype), bias.to(hidden.dtype))
+        return cross_entropy(logits.to(wide), labels, reduction="sum")
+    return _decoder_loss.decoder_loss(hidden, weight, bias, labels)
+
+
+def _on() -> bool:
+    return os.environ.get(SWITCH, "1") != "0"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from badx_hub.modeling.fast import decoder_loss as module
-from badx_hub.modeling.fast.decoder_loss import decoder_loss
+from badx_hub.modeling.fast import _decoder_loss as module
+from badx_hub.modeling.fast import decoder_loss
 
 
 def drawn(rows: int, words: int, scale: float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from badx_hub.modeling.fast import dropout
-from badx_hub.modeling.fast.dropout import cheap_dropout, keep_mask
+from badx_hub.modeling.fast import _dropout as dropout
+from badx_hub.modeling.fast import cheap_dropout
+from badx_hub.modeling.fast._dropout import keep_mask
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,6 @@ dropout. On other devices `torch`'s own kernels are used.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -21,15 +20,7 @@ _LEVELS = 2**16
 """A probability is rounded to one of so many steps; the scale of what is kept is exact for the rounded one."""
 
 
-def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
-    """In a `with` block, every dropout on a CPU draws its mask cheaply, that of attention included.
-
-    Masks are a function of torch's default generator, as those of `torch` are, but not the same ones.
-    """
-    return _CheapDropout() if device.type == "cpu" else nullcontext()
-
-
-class _CheapDropout(TorchFunctionMode):
+class CheapDropout(TorchFunctionMode):
     """Puts our functions in the place of torch's, whatever module calls them."""
 
     def __torch_function__(

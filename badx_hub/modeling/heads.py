@@ -1,10 +1,12 @@
-"""The biaffine dependency head: the weights of `adapters`' stock head, with a behaviour of its own.
+"""Heads with the weights of a stock head of `adapters` and a behaviour of their own.
 
-One bilinear score for each arc and one for each relation on an arc, over words as the mean of their sub-words, with
-CLS as root (Glavaš and Vulić, arXiv:2008.06788). The stock head of `adapters` 1.3 takes the pad id for "no head":
-root words have no loss where it is 0, words headed by the first one have none where it is 1. It also lets padding
-win, and walks through words in python. Weights move freely between the two: parameters have the same names, shapes
-and meaning.
+`ParsingHead` is the biaffine dependency head: one bilinear score for each arc and one for each relation on an arc, over
+words as the mean of their sub-words, with CLS as root (Glavaš and Vulić, arXiv:2008.06788). The stock head of
+`adapters` 1.3 takes the pad id for "no head": root words have no loss where it is 0, words headed by the first one have
+none where it is 1. It also lets padding win, and walks through words in python. Weights move freely between the two:
+parameters have the same names, shapes and meaning.
+
+`MeanPoolingHead` classifies by the mean of all positions; the stock head reads the first one.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from adapters.heads import ClassificationHead
 from adapters.heads.dependency_parsing import BiaffineParsingHead, DependencyParsingOutput
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, pad
 
 from badx_hub.errors import IntegrityError
-from badx_hub.tasks.base import IGNORED
+from badx_hub.modeling import IGNORED
 
 
 @dataclass
@@ -155,3 +158,46 @@ def _loss(arcs: Tensor, relations: Tensor, heads: Tensor, labels: Tensor) -> Ten
 def _with_one(vectors: Tensor) -> Tensor:
     """With a 1 behind, for the bias."""
     return pad(vectors, (0, 1), value=1.0)
+
+
+class MeanPoolingHead(ClassificationHead):  # type: ignore[misc]
+    """The stock head, parameters and configuration alike, on the mean over the positions that are no padding.
+
+    In plain `adapters` its weights load as the stock head, which reads the first position.
+    """
+
+    def forward(
+        self,
+        outputs: Any,
+        cls_output: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """`outputs[0]` are hidden states, batch x positions x size; `attention_mask` is 0 at padding."""
+        return super().forward(
+            outputs,
+            cls_output=mean_of(outputs[0], attention_mask),
+            attention_mask=attention_mask,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+
+def mean_of(states: Tensor, mask: Tensor | None) -> Tensor:
+    """The mean over unmasked positions, batch x size; all positions without a mask."""
+    if mask is None:
+        return states.mean(dim=1)
+    weights = mask.to(states.dtype).unsqueeze(-1)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def pool_by_mean(model: Any, name: str) -> None:
+    """Let the model's classification head of that name take the mean, with the weights that it has."""
+    stock = model.heads[name]
+    options = {key: value for key, value in stock.config.items() if key not in ("head_type", "label2id")}
+    id2label = {number: label for label, number in stock.config["label2id"].items()}
+    head = MeanPoolingHead(model, name, id2label=id2label, **options)
+    head.load_state_dict(stock.state_dict())
+    weight = next(stock.parameters())
+    model.heads[name] = head.to(weight).requires_grad_(weight.requires_grad).train(stock.training)

@@ -19,15 +19,7 @@ _PIECE = 4096
 
 
 def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
-    """The summed cross-entropy, in nats, of `hidden` @ `weight`.T + `bias` against `labels`.
-
-    Only `hidden` gets a gradient. Sums are float32, or float64 where the inputs are.
-
-    Args:
-        hidden: [rows, hidden].
-        weight, bias: [vocabulary, hidden], [vocabulary]; frozen.
-        labels: [rows] ids of words.
-    """
+    """See `badx_hub.modeling.fast.decoder_loss`."""
     loss: Tensor = _DecoderLoss.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return loss
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from transformers import BertConfig, XLMRobertaConfig
 
 from badx_hub.errors import IntegrityError
+from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.biaffine import ParsingHead, ParsingOutput, adopt_parsing_head, pooled, relation_scores
+from badx_hub.modeling.heads import ParsingHead, ParsingOutput, adopt_parsing_head, pooled, relation_scores
 from badx_hub.modeling.models import load_encoder
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
-from badx_hub.tasks.base import IGNORED
 
 LABELS = ("nsubj", "root", "punct")
 NAME = AdapterName.parse("tiny/en-wo/dp")
