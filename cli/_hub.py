@@ -61,7 +61,7 @@ def split_name(text: str) -> tuple[str, AdapterName] | None:
     try:
         return owner, AdapterName.from_repo_name(repo)
     except UsageError as error:
-        raise UsageError(f"{text}: {error}") from error
+        raise UsageError(f"{text}: {error.fact}", remedies=error.remedies) from error
 
 
 def named(

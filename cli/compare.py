@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _output, _stack
+from badx_hub.cli import _errors, _output, _stack
 from badx_hub.cli._options import (
     BaseOption,
     BatchSizeOption,
@@ -80,7 +80,11 @@ def compare(
         batch_size=batch_size,
         before=_announce,
     )
-    _tell_missing(found, library.baseline_named(runs, baseline), library.commands_of(found.missing))
+    _tell_missing(
+        found,
+        library.baseline_named(runs, baseline),
+        [_errors.training(call) for call in library.calls_of(found.missing)],
+    )
     _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
 
 
@@ -88,9 +92,9 @@ def _announce(run: SystemRun) -> None:
     _output.note(f"evaluating {run.name}, seed {run.seed}")
 
 
-def _tell_missing(found: Comparison, baseline: str, commands: tuple[str, ...]) -> None:
+def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> None:
     for one in found.missing:
-        _output.warning(f"{one.name}, seed {one.seed}: {one.reason}")
+        _output.warning(f"{one.name}, seed {one.seed}: {_errors.message(one.error)}")
     if found.baseline is None:
         _output.warning(f"no run of the baseline {baseline} is here: there are no differences.")
     if len(found.missing) > 1:
@@ -208,4 +212,9 @@ def _compared(one: Compared) -> dict[str, Any]:
 
 
 def _missing(one: Missing) -> dict[str, Any]:
-    return {"name": one.name, "seed": one.seed, "reason": one.reason, "commands": list(one.commands)}
+    return {
+        "name": one.name,
+        "seed": one.seed,
+        "reason": _errors.message(one.error),
+        "commands": [_errors.training(call) for call in one.calls],
+    }

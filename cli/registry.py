@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _output
+from badx_hub.cli import _entries, _errors, _hub, _output
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._info import info_tables
 from badx_hub.cli._options import (
@@ -26,6 +26,7 @@ from badx_hub.cli._options import (
 )
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.remedies import ListAdapters
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -50,7 +51,7 @@ def list_adapters(
     everything, problems = found.contents()
     entries = tuple(entry for entry in everything if pair is None or _is_of(entry.name, pair))
     for problem in problems:
-        _output.warning(problem.reason)
+        _output.warning(_errors.message(problem.error))
     if not entries:
         of_pair = f" for {pair}" if pair else ""
         advice = "Train one: badx-hub train en-wo" if registry is None else "Check the place given to --registry."
@@ -192,7 +193,7 @@ def _named(registry: Registry, texts: list[str]) -> tuple[list[Entry], list[Prob
     names = [entry.name for entry in entries] + [one.name for one in problems if one.name is not None]
     for text in texts:
         if not any(_matches(name, text) for name in names):
-            raise NotFoundError(f"{text} is not in {registry.location}. See `badx-hub list`.")
+            raise NotFoundError(f"{text} is not in {registry.location}.", remedies=(ListAdapters(),))
     return (
         [entry for entry in entries if any(_matches(entry.name, text) for text in texts)],
         [one for one in problems if one.name is not None and any(_matches(one.name, text) for text in texts)],
@@ -243,9 +244,9 @@ def _unreadable(problem: Problem) -> dict[str, Any]:
         "ok": False,
         "files": [],
         "parent": None,
-        "reason": problem.reason,
+        "reason": _errors.message(problem.error),
         "short": short(problem.version),
-        "state": problem.reason,
+        "state": _errors.message(problem.error),
     }
 
 

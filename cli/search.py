@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _output
+from badx_hub.cli import _entries, _errors, _hub, _output
 from badx_hub.cli._options import BaseOption, FormatOption, OfflineOption, RegistryOption, TaskOption
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import NotFoundError
@@ -46,7 +46,7 @@ def search(
         found = hub.find(query)
         entries, count = hub.confirm(found[first : first + limit]), len(found)
     for problem in hub.problems():
-        _output.warning(problem.reason)
+        _output.warning(_errors.message(problem.error))
     if not count and hub.offline:
         _output.note("Nothing that was loaded from the Hub before fits, and offline the Hub itself is not asked.")
     elif not count:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _output
+from badx_hub.cli import _entries, _errors, _output
 from badx_hub.cli._options import FormatOption, RegistryOption
 from badx_hub.cli._output import Format, Table
-from badx_hub.errors import NotFoundError
+from badx_hub.errors import BadxError, NotFoundError
 
 if TYPE_CHECKING:
     from badx_hub.grid.costs import StepEstimate
@@ -102,7 +102,7 @@ def run(
         _output.note("nothing to do")
     broken = [outcome for outcome in outcomes if outcome.end in (End.FAILED, End.SKIPPED)]
     for outcome in broken:
-        _output.error(f"{outcome.step.name} {outcome.end.value}: {outcome.reason}")
+        _output.error(f"{outcome.step.name} {outcome.end.value}: {_reason(outcome)}")
     if broken:
         raise typer.Exit(1)
 
@@ -156,7 +156,7 @@ class _Lines:
     def ended(self, outcome: StepOutcome) -> None:
         """Say how it ended."""
         self.number += 1
-        reason = f": {outcome.reason}" if outcome.reason else ""
+        reason = f": {_reason(outcome)}" if outcome.reason else ""
         took = f" in {_duration(outcome.seconds)}" if outcome.seconds else ""
         _output.note(f"[{self.number}/{self.steps}] {outcome.step.name} {outcome.end.value}{took}{reason}")
         if outcome.error is not None and os.environ.get("BADX_HUB_DEBUG"):
@@ -272,7 +272,7 @@ def _record(seen: StepStatus, cost: StepEstimate | None) -> dict[str, Any]:
         "needs": list(seen.step.needs),
         "state": seen.state.value,
         "key": seen.key,
-        "reason": seen.reason or None,
+        "reason": _reason(seen) or None,
         "training_steps": cost.steps if cost else None,
         "resumed": seen.resumed,
         "units_left": cost.units if cost else None,
@@ -285,7 +285,7 @@ def _tell_reasons(found: Sequence[StepStatus]) -> None:
     told: dict[str, list[str]] = {}
     for seen in found:
         if seen.reason and seen.state.value != "waits":
-            told.setdefault(seen.reason, []).append(seen.step.name)
+            told.setdefault(_reason(seen), []).append(seen.step.name)
     for reason, names in told.items():
         _output.warning(f"{_some(names)}: {reason}")
 
@@ -301,8 +301,15 @@ def _ended(outcome: StepOutcome) -> dict[str, Any]:
         "kind": outcome.step.kind.value,
         "end": outcome.end.value,
         "seconds": outcome.seconds,
-        "reason": outcome.reason or None,
+        "reason": _reason(outcome) or None,
     }
+
+
+def _reason(found: StepStatus | StepOutcome) -> str:
+    """Why a step is not done, on one line, with what to type about it."""
+    if isinstance(found.error, BadxError):
+        return " ".join(_errors.message(found.error).split())
+    return found.reason
 
 
 def _is_done(seen: StepStatus) -> bool:

@@ -17,7 +17,8 @@ from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_coun
 from badx_hub.languages import Mixture
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, Where, find, open_chain
-from badx_hub.registry.resolve import training_commands
+from badx_hub.registry.resolve import training_calls
+from badx_hub.remedies import TrainAdapters, TrainingCall
 from badx_hub.setups import TargetCoverage, setup_named
 from badx_hub.stack import load_entries
 from badx_hub.training.runs import seed_label
@@ -57,12 +58,12 @@ class Compared:
 
 @dataclass(frozen=True)
 class Missing:
-    """A run that is not in the registry: why not, in a sentence, and what to type in order to get it."""
+    """A run that is not in the registry: why not, and what to train in order to get it."""
 
     name: str
     seed: int
-    reason: str
-    commands: tuple[str, ...]
+    error: NotFoundError
+    calls: tuple[TrainingCall, ...]
 
 
 @dataclass(frozen=True)
@@ -237,17 +238,19 @@ def _located(
             found.append((run, find(chain, run.query)))
         except NotFoundError as error:
             pool = [entry for offer in chain.read(run.query) for entry in offer.entries]
-            missing.append(Missing(run.name, run.seed, str(error), training_commands(pool, run.query)))
+            missing.append(Missing(run.name, run.seed, error, training_calls(pool, run.query)))
     if not found:
         names = ", ".join(dict.fromkeys(run.name for run in runs))
-        commands = ", then ".join(f"`{command}`" for command in commands_of(missing))
-        raise NotFoundError(f"There is nothing to compare: no run of {names} is here. To train them: {commands}.")
+        raise NotFoundError(
+            f"There is nothing to compare: no run of {names} is here.",
+            remedies=(TrainAdapters(calls_of(missing), goal="train them"),),
+        )
     return found, tuple(missing)
 
 
-def commands_of(missing: Iterable[Missing]) -> tuple[str, ...]:
-    """What to type, in order, to get all that is missing; what several need stands there once."""
-    return tuple(dict.fromkeys(chain.from_iterable(one.commands for one in missing)))
+def calls_of(missing: Iterable[Missing]) -> tuple[TrainingCall, ...]:
+    """What to train, in order, to get all that is missing; what several need stands there once."""
+    return tuple(dict.fromkeys(chain.from_iterable(one.calls for one in missing)))
 
 
 def _grouped(results: Sequence[Result]) -> dict[str, tuple[Result, ...]]:

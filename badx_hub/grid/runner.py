@@ -49,8 +49,9 @@ class StepStatus:
     """A step as it was found.
 
     `key` is None where it cannot be known yet: the base or an adapter under it is not there. `reason` says what a
-    step waits for, or what is missing that no step makes. `resumed` counts the optimizer steps of a checkpoint that
-    training would go on from. A step that is done has an `entry`, or a `result` if it is an evaluation.
+    step waits for, or what is missing that no step makes; then `error` has it with what to do about it. `resumed`
+    counts the optimizer steps of a checkpoint that training would go on from. A step that is done has an `entry`, or a
+    `result` if it is an evaluation.
     """
 
     step: Step
@@ -60,6 +61,7 @@ class StepStatus:
     resumed: int = 0
     entry: Entry | None = None
     result: Result | None = None
+    error: BadxError | None = None
 
 
 def results_folder() -> Path:
@@ -79,7 +81,7 @@ class StudyRunner:
         self._named = {step.name: step for step in self.steps}
         self._seen: dict[str, StepStatus] = {}
         self._known: tuple[Entry, ...] | None = None
-        self._base: Base | str | None = None
+        self._base: Base | NotFoundError | None = None
         self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
 
     def status(self, step: Step) -> StepStatus:
@@ -91,7 +93,7 @@ class StudyRunner:
             try:
                 self._seen[step.name] = self._status(step)
             except BadxError as error:
-                self._seen[step.name] = StepStatus(step, State.BLOCKED, reason=str(error))
+                self._seen[step.name] = StepStatus(step, State.BLOCKED, reason=str(error), error=error)
         return self._seen[step.name]
 
     def statuses(self) -> tuple[StepStatus, ...]:
@@ -148,8 +150,13 @@ class StudyRunner:
             try:
                 self._base = resolve_base(self.study.base, offline=True)
             except NotFoundError as error:
-                self._base = str(error)
+                self._base = error
         return self._base if isinstance(self._base, Base) else None
+
+    def _without_base(self, step: Step) -> StepStatus:
+        assert isinstance(self._base, NotFoundError)
+        error = NotFoundError(f"the base is not on this machine yet: {self._base.fact}", remedies=self._base.remedies)
+        return StepStatus(step, State.READY, reason=str(error), error=error)
 
     def entries(self) -> tuple[Entry, ...]:
         """What the registry lists."""
@@ -166,7 +173,7 @@ class StudyRunner:
         if waits := self._waits(step):
             return waits
         if self.base() is None:
-            return StepStatus(step, State.READY, reason=f"the base is not on this machine yet: {self._base}")
+            return self._without_base(step)
         if isinstance(step, TrainTask):
             return self._run_status(step, task.planned(**self._arguments(step), base=self.study.base))
         recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts

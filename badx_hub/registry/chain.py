@@ -13,6 +13,7 @@ from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
 from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
 from badx_hub.registry.resolve import AdapterQuery, RegistrySnapshot, Resolution, resolve_in_order, target_of
+from badx_hub.remedies import ListAdapters
 from badx_hub.setups import LanguageAdapterRole
 
 HUB_CACHE = "hf-cache:"
@@ -84,7 +85,7 @@ class RegistryChain:
             except BadxError as error:
                 if index == 0:
                     raise
-                yield RegistrySnapshot((), unread=str(error))
+                yield RegistrySnapshot((), unread=error)
 
     def home_of(self, entry: Entry) -> Registry:
         """The registry that has an entry. Raises NotFoundError."""
@@ -97,7 +98,7 @@ class RegistryChain:
                     return registry
             except NotFoundError:
                 continue
-        raise NotFoundError(f"{entry.name} {entry.version} is not in {self.location}. See `badx-hub list`.")
+        raise NotFoundError(f"{entry.name} {entry.version} is not in {self.location}.", remedies=(ListAdapters(),))
 
     def list(self) -> tuple[Entry, ...]:
         """Every entry of every registry, each version once."""
@@ -117,7 +118,7 @@ class RegistryChain:
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """From the first registry that has it. Raises NotFoundError as the last one does."""
-        missing = NotFoundError(f"{name} is not in {self.location}. See `badx-hub list`.")
+        missing = NotFoundError(f"{name} is not in {self.location}.", remedies=(ListAdapters(),))
         for registry in self.registries:
             try:
                 return self._noted((registry.get(name, version),), registry)[0]
@@ -148,7 +149,7 @@ class RegistryChain:
             if entry in registry.problems():
                 registry.remove(entry, force=force)
                 return
-        raise NotFoundError(f"{entry.location} is not in {self.location}. See `badx-hub list`.")
+        raise NotFoundError(f"{entry.location} is not in {self.location}.", remedies=(ListAdapters(),))
 
     def fetch(self, entry: Entry) -> Path:
         """From the registry that has the entry."""

@@ -22,6 +22,7 @@ from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef, Manifest, read_
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
+from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter
 from badx_hub.storage import STAGING, atomic_folder, storage_errors
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class LocalRegistry:
         name = AdapterName.parse(name) if isinstance(name, str) else name
         versions = self._versions(name)
         if not versions:
-            raise NotFoundError(self._no_such(name))
+            raise self._no_such(name)
         if version is not None and version not in versions:
             raise NotFoundError(f"{name} has no version {version} in {self.root}. It has {', '.join(versions)}.")
         return self._read(self.root / name.repo_name / (version or versions[-1]))
@@ -129,7 +130,7 @@ class LocalRegistry:
         """The entry's own folder. Raises NotFoundError if it has gone."""
         folder = self._folder(entry)
         if not folder.is_dir():
-            raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}. See `badx-hub list`.")
+            raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}.", remedies=(ListAdapters(),))
         return folder
 
     def verify(self, entry: Entry) -> VerificationReport:
@@ -149,7 +150,7 @@ class LocalRegistry:
                     yield self._read(folder)
                 except BadxError as error:
                     if folder.is_dir():  # else another process has just removed it
-                        yield Problem(_name_of(repo), folder.name, str(folder), str(error))
+                        yield Problem(_name_of(repo), folder.name, str(folder), error)
 
     def _read(self, folder: Path) -> Entry:
         text = read_manifest_text(folder)
@@ -168,7 +169,7 @@ class LocalRegistry:
 
     def _folder(self, entry: Entry) -> Path:
         if not _VERSION.fullmatch(entry.version):
-            raise NotFoundError(f"{entry.version!r} is no version of this registry. See `badx-hub list`.")
+            raise NotFoundError(f"{entry.version!r} is no version of this registry.", remedies=(ListAdapters(),))
         return self.root / entry.name.repo_name / entry.version
 
     def _inside(self, folder: Path) -> Path:
@@ -186,8 +187,8 @@ class LocalRegistry:
             return None
         if fault is not None:
             raise IntegrityError(
-                f"{folder} is there already and damaged ({fault.name}: {fault.state}). "
-                "Remove it first (`badx-hub remove`)."
+                f"{folder} is there already and damaged ({fault.name}: {fault.state}).",
+                remedies=(RemoveAdapter(str(_name_of(folder.parent)), renew=True),),
             )
         return entry
 
@@ -199,16 +200,19 @@ class LocalRegistry:
             self.by_digest(language_adapter.digest)
         )
 
-    def _no_such(self, name: AdapterName) -> str:
+    def _no_such(self, name: AdapterName) -> NotFoundError:
         if not (known := [str(other) for repo in _folders(self.root) if (other := _name_of(repo))]):
-            return f"{name} is not in {self.root}, which holds no adapters. Train it or pull it first."
+            return NotFoundError(f"{name} is not in {self.root}, which holds no adapters. Train it or pull it first.")
         nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
         hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        return f"{name} is not in {self.root}.{hint} See `badx-hub list`."
+        return NotFoundError(f"{name} is not in {self.root}.{hint}", remedies=(ListAdapters(),))
 
     def _refuse_if_read_only(self) -> None:
         if self.read_only:
-            raise UsageError(f"The registry {self.root} is read-only. Name another with `--registry DIR`.")
+            raise UsageError(
+                f"The registry {self.root} is read-only.",
+                remedies=(Advice("Name another with `{}`.", (("registry", "DIR"),)),),
+            )
 
     def _refuse_if_in_use(self, entry: Entry) -> None:
         digest = entry.manifest.digest
@@ -219,8 +223,8 @@ class LocalRegistry:
         if standing:
             names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
             raise UsageError(
-                f"{entry.name} carries {len(standing)} task adapter(s) here ({names}). "
-                "Remove these first, or add `--force`."
+                f"{entry.name} carries {len(standing)} task adapter(s) here ({names}).",
+                remedies=(Advice("Remove these first, or add `{}`.", (("force", True),)),),
             )
 
 
@@ -245,7 +249,7 @@ def _discard(folder: Path) -> None:
             with suppress(OSError):
                 staging.rmdir()
             return
-    raise NotFoundError(f"{folder} has been removed already. See `badx-hub list`.")
+    raise NotFoundError(f"{folder} has been removed already.", remedies=(ListAdapters(),))
 
 
 def _name_of(repo: Path) -> AdapterName | None:

@@ -9,6 +9,7 @@ from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Registry
+from badx_hub.remedies import Advice
 from badx_hub.storage import home
 
 DEMO = "demo"
@@ -34,5 +35,8 @@ def open_registry(where: str | Path | None = None) -> Registry:
 
         return HubRegistry(root.namespace)
     if root.exists() and not root.is_dir():
-        raise UsageError(f"{root} is a file and a registry is a folder. Give a folder (`--registry DIR`).")
+        raise UsageError(
+            f"{root} is a file and a registry is a folder.",
+            remedies=(Advice("Give a folder (`{}`).", (("registry", "DIR"),)),),
+        )
     return LocalRegistry(root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from badx_hub.deprecated import keeps_old_attributes
+from badx_hub.errors import BadxError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
@@ -42,12 +43,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that stands where an adapter should and cannot be read; `reason` is one line."""
+    """Something that stands where an adapter should and cannot be read; `error` says why."""
 
     name: AdapterName | None
     version: str
     location: str
-    reason: str
+    error: BadxError
+
+    @property
+    def reason(self) -> str:
+        """The error, on one line."""
+        return str(self.error)
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,26 @@ order, in which nothing is ever taken in place of what was asked for:
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from badx_hub.deprecated import keeps_old_attributes
-from badx_hub.errors import IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.protocol import Entry, Problem, newest
+from badx_hub.remedies import (
+    Advice,
+    NearestAdapter,
+    OptionValue,
+    PullAdapter,
+    RemoveAdapter,
+    TakeNearest,
+    TrainAdapters,
+    TrainingCall,
+)
 from badx_hub.setups import DEFAULT, FALLBACKS, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 
 _SHOWN = 3
@@ -55,7 +64,10 @@ class AdapterQuery:
 
     def __post_init__(self) -> None:
         if setup_named(self.setup).name != DEFAULT and self.task is None:
-            raise UsageError(f"The setup {self.setup} is about a task adapter. Name its task (`--task pos`).")
+            raise UsageError(
+                f"The setup {self.setup} is about a task adapter.",
+                remedies=(Advice("Name its task (`{}`).", (("task", "pos"),)),),
+            )
 
     @property
     def setup_definition(self) -> Setup:
@@ -85,21 +97,21 @@ class Resolution:
 class RegistrySnapshot:
     """What one registry offers: entries, and what stands there and cannot be read.
 
-    `unread` says, in a clause, why the registry as a whole could not be read.
+    `unread` says why the registry as a whole could not be read.
     """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...] = ()
-    unread: str | None = None
+    unread: BadxError | None = None
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Something close to what was asked for: the entry, how it differs, and what to type to get it."""
+    """Something close to what was asked for: the entry, how it differs, and the options that ask for it."""
 
     entry: Entry
     difference: str
-    advice: str
+    options: tuple[tuple[str, OptionValue], ...]
 
 
 def resolve(
@@ -124,7 +136,7 @@ def resolve_in_order(
     _check_fallback(fallback, query)
     seen: list[RegistrySnapshot] = []
     entry: Entry | None = None
-    reason = ""
+    reason: NotFoundError | None = None
     for place in chain:
         seen.append(place)
         if place.unread is not None:
@@ -141,7 +153,7 @@ def resolve_in_order(
     reason = reason or _nothing_fits(pool, query)
     if fallback is not None:
         return _fall_back(seen, replace(query, setup=fallback), reason)
-    raise NotFoundError(reason + _unread(seen, query))
+    raise _with_unread(reason, seen, query)
 
 
 def nearest(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[Suggestion, ...]:
@@ -168,23 +180,21 @@ def relation(name: AdapterName, query: AdapterQuery) -> float | None:
     return found[0]
 
 
-def train_command(query: AdapterQuery) -> str:
-    """The command that trains what is wanted, "badx-hub train en-wo --ratio 5:1 --task pos"."""
+def training_call(query: AdapterQuery) -> TrainingCall:
+    """How to train what is wanted."""
     plain = Mixture(tuple((language, 1) for language in query.mixture.languages))
-    parts = ["badx-hub", "train", str(plain)]
-    if query.mixture != plain and query.setup_definition.mixture(query.mixture) == query.mixture:
-        parts += ["--ratio", ":".join(str(weight) for weight in query.mixture.weights)]
-    if query.task is not None:
-        parts += ["--task", query.task]
-    if query.setup != DEFAULT:
-        parts += ["--setup", query.setup]
-    if query.base is not None:
-        parts += ["--base", query.base]
-    if query.label is not None:
-        # A seed that is not the default makes the label; the label alone would not make the seed.
-        seed = _SEED_LABEL.fullmatch(query.label)
-        parts += ["--seed", seed["seed"]] if seed else ["--label", query.label]
-    return shlex.join(parts)
+    skewed = query.mixture != plain and query.setup_definition.mixture(query.mixture) == query.mixture
+    # A seed that is not the default makes the label; the label alone would not make the seed.
+    seed = _SEED_LABEL.fullmatch(query.label or "")
+    return TrainingCall(
+        mixture=str(plain),
+        ratio=":".join(str(weight) for weight in query.mixture.weights) if skewed else None,
+        task=query.task,
+        setup=query.setup if query.setup != DEFAULT else None,
+        base=query.base,
+        seed=int(seed["seed"]) if seed else None,
+        label=None if seed else query.label,
+    )
 
 
 def _key(query: AdapterQuery) -> tuple[Mixture, str | None]:
@@ -219,8 +229,8 @@ def _refuse_broken(matching: Sequence[Entry], query: AdapterQuery, broken: Seque
             continue
         if not matching or problem.version > readable.get(name, problem.version):
             raise IntegrityError(
-                f"The newest version of {name} cannot be used: {problem.reason} "
-                f"(`badx-hub remove '{name}'` takes it away.)"
+                f"The newest version of {name} cannot be used: {problem.error.fact}",
+                remedies=(RemoveAdapter(str(name), renew=True),),
             )
 
 
@@ -251,7 +261,7 @@ def _first(chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> Entry | No
     return next((found for place in chain if (found := _choose(place, query)) is not None), None)
 
 
-def _fall_back(chain: Sequence[RegistrySnapshot], query: AdapterQuery, reason: str) -> Resolution:
+def _fall_back(chain: Sequence[RegistrySnapshot], query: AdapterQuery, reason: NotFoundError) -> Resolution:
     """What the fallback's setup gives. Raises NotFoundError that says all that is missing."""
     try:
         return resolve_in_order(chain, query)
@@ -260,18 +270,22 @@ def _fall_back(chain: Sequence[RegistrySnapshot], query: AdapterQuery, reason: s
         base = entry.manifest.base if entry else None
         pool = [one for place in chain for one in place.entries]
         missing = _missing(pool, replace(query, base=base.digest if base else query.base))
-        commands = [train_command(replace(one, base=base.name if base else query.base)) for one in missing]
-        raise NotFoundError(
-            f"{reason} The fallback {query.setup} lacks adapters too: "
-            f"{', then '.join(f'`{command}`' for command in commands)}.{_unread(chain, query)}"
-        ) from error
+        calls = tuple(training_call(replace(one, base=base.name if base else query.base)) for one in missing)
+        both = NotFoundError(
+            f"{reason.fact} The fallback {query.setup} lacks adapters too.",
+            remedies=(*reason.remedies, TrainAdapters(calls, goal="train those of the fallback")),
+        )
+        raise _with_unread(both, chain, query) from error
 
 
-def _unread(chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> str:
-    """What to add to an error where not everything could be looked into."""
+def _with_unread(error: NotFoundError, chain: Sequence[RegistrySnapshot], query: AdapterQuery) -> NotFoundError:
+    """The error, with what could not be looked into."""
     problems = [one for place in chain for one in place.problems if one.name and is_exactly(one.name, query)]
-    broken = [f" Not readable: {problem.reason}" for problem in problems[:_SHOWN]]
-    return "".join([*broken, *(f" Not looked into: {place.unread}" for place in chain if place.unread is not None)])
+    broken = [problem.error for problem in problems[:_SHOWN]]
+    unread = [place.unread for place in chain if place.unread is not None]
+    facts = (*(f"Not readable: {one.fact}" for one in broken), *(f"Not looked into: {one.fact}" for one in unread))
+    more = dict.fromkeys(remedy for one in (*broken, *unread) for remedy in one.remedies)
+    return NotFoundError(" ".join((error.fact, *facts)), remedies=(*error.remedies, *more))
 
 
 def _owner(location: str) -> str | None:
@@ -284,10 +298,9 @@ def _refuse_several_owners(matching: Sequence[Entry], query: AdapterQuery) -> No
     """Anybody can publish under a name: whose adapter it is to be is never guessed."""
     owners = sorted({owner for entry in matching if (owner := _owner(entry.location)) is not None})
     if len(owners) > 1:
-        choices = " or ".join(f"`hf:{owner}`" for owner in owners[:_SHOWN])
         raise UsageError(
-            f"{_title(query)} is published by {len(owners)} namespaces. "
-            f"Say whose, as the registry: {choices} (`--registry`, or registry= in Python)."
+            f"{_title(query)} is published by {len(owners)} namespaces.",
+            remedies=(_one_of("Say whose", "registry", [str(HubRef(owner)) for owner in owners[:_SHOWN]]),),
         )
 
 
@@ -297,8 +310,13 @@ def _refuse_several_bases(matching: Sequence[Entry], query: AdapterQuery) -> Non
         return
     names = {entry.name.base: entry.manifest.base.name for entry in bases.values()}
     choices = sorted(names.values()) if len(names) == len(bases) else sorted(digest[:12] for digest in bases)
-    flags = " or ".join(f"`--base {shlex.quote(choice)}`" for choice in choices)
-    raise UsageError(f"{_title(query)} is there on {len(bases)} bases. Choose one: {flags}.")
+    raise UsageError(
+        f"{_title(query)} is there on {len(bases)} bases.", remedies=(_one_of("Choose one", "base", choices),)
+    )
+
+
+def _one_of(what: str, option: str, values: Sequence[str]) -> Advice:
+    return Advice(f"{what}: {' or '.join(['`{}`'] * len(values))}.", tuple((option, value) for value in values))
 
 
 def _under(entry: Entry, query: AdapterQuery) -> LanguageAdapterRef | AdapterQuery | None:
@@ -346,16 +364,18 @@ def _on_same_base(language_adapter: Entry, entry: Entry) -> Entry:
     return language_adapter
 
 
-def _language_adapter_missing(entry: Entry, under: LanguageAdapterRef | AdapterQuery) -> str:
+def _language_adapter_missing(entry: Entry, under: LanguageAdapterRef | AdapterQuery) -> NotFoundError:
+    base = entry.manifest.base.name
     if isinstance(under, AdapterQuery):
-        train = train_command(replace(under, base=entry.manifest.base.name))
-        return f"{_title(under)}, on which {entry.name} would stand, is not here. To train it: `{train}`."
+        return NotFoundError(
+            f"{_title(under)}, on which {entry.name} would stand, is not here.",
+            remedies=(TrainAdapters((training_call(replace(under, base=base)),)),),
+        )
     name = AdapterName.parse(under.name)
-    train = train_command(AdapterQuery(name.mixture, base=entry.manifest.base.name, label=name.label))
-    return (
-        f"{entry.name} stands on {under.name} with digest {under.digest[:12]}, which is not here. "
-        f"Get that very adapter (`badx-hub pull '{under.name}' --from ORG`, or --from ./DIR), "
-        f"or train both anew (`{train}` first)."
+    first = training_call(AdapterQuery(name.mixture, base=base, label=name.label))
+    return NotFoundError(
+        f"{entry.name} stands on {under.name} with digest {under.digest[:12]}, which is not here.",
+        remedies=(PullAdapter(under.name), TrainAdapters((first,), goal="train both anew, begin with")),
     )
 
 
@@ -364,7 +384,7 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
     mixture, setup = _key(query)
     if (name.task, name.setup) != (query.task, setup):
         return None
-    flags: list[str] = []
+    options: list[tuple[str, OptionValue]] = []
     said: list[str] = []
     rank = 0.0
     if name.mixture.languages != mixture.languages:
@@ -375,18 +395,18 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
     elif name.mixture != mixture:
         rank += 1
         said.append("another ratio")
-        flags.append("--ratio " + ":".join(str(weight) for weight in name.mixture.weights))
+        options.append(("ratio", ":".join(str(weight) for weight in name.mixture.weights)))
     if name.label != query.label:
         rank += 2
         said.append("another label" if name.label else "no label")
-        flags += [f"--label {name.label}"] if name.label else []
+        options += [("label", name.label)] if name.label else []
     if not _on_base(entry, query.base):
         rank += 4
         said.append("another base")
-        flags.append(f"--base {shlex.quote(entry.manifest.base.name)}")
+        options.append(("base", entry.manifest.base.name))
     if not said:
         return None
-    return rank, Suggestion(entry, ", ".join(said), " ".join(flags) or str(name.mixture))
+    return rank, Suggestion(entry, ", ".join(said), tuple(options))
 
 
 def _relation(other: Mixture, mixture: Mixture) -> tuple[float, str] | None:
@@ -409,22 +429,20 @@ def _target_distance(other: Mixture, mixture: Mixture) -> int:
     return distance(mixture.targets[0], other.targets[0])
 
 
-def _nothing_fits(candidates: Sequence[Entry], query: AdapterQuery) -> str:
+def _nothing_fits(candidates: Sequence[Entry], query: AdapterQuery) -> NotFoundError:
     base = f" on {query.base}" if query.base else ""
-    near = nearest(candidates, query)[:_SHOWN]
-    hint = ""
-    if near:
-        found = "; ".join(f"{one.entry.name} ({one.difference}: `{one.advice}`)" for one in near)
-        hint = f" Nearest: {found}."
-    return f"{_title(query)}{base} is not here.{hint} To train it: {_to_train(candidates, query)}."
+    near = tuple(
+        NearestAdapter(str(one.entry.name), one.difference, str(one.entry.name.mixture), one.options)
+        for one in nearest(candidates, query)[:_SHOWN]
+    )
+    train = TrainAdapters(training_calls(candidates, query))
+    return NotFoundError(
+        f"{_title(query)}{base} is not here.", remedies=(TakeNearest(near), train) if near else (train,)
+    )
 
 
-def _to_train(candidates: Sequence[Entry], query: AdapterQuery) -> str:
-    return ", then ".join(f"`{command}`" for command in training_commands(candidates, query))
-
-
-def training_commands(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[str, ...]:
-    """What to type, in order, to get what is asked for; language adapters that are still missing come first.
+def training_calls(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[TrainingCall, ...]:
+    """What to train, in order, to get what is wanted: first the language adapters that are still missing.
 
     An MA is written with `LANG` for the languages that a pair does not say.
     """
@@ -433,8 +451,9 @@ def training_commands(candidates: Sequence[Entry], query: AdapterQuery) -> tuple
         and query.setup_definition.coverage is TargetCoverage.WIDER
         and query.mixture.kind != "multilingual"
     ):
-        return tuple(_with_more_languages(train_command(one), query) for one in (_language_side(query), query))
-    return tuple(train_command(one) for one in _missing(candidates, query))
+        wider = f"{'+'.join(query.mixture.languages)}+LANG"
+        return tuple(replace(training_call(one), mixture=wider) for one in (_language_side(query), query))
+    return tuple(training_call(one) for one in _missing(candidates, query))
 
 
 def _missing(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQuery]:
@@ -448,10 +467,6 @@ def _missing(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQu
 
 def _language_side(query: AdapterQuery) -> AdapterQuery:
     return AdapterQuery(query.mixture, base=query.base, label=query.label)
-
-
-def _with_more_languages(command: str, query: AdapterQuery) -> str:
-    return command.replace(f" {query.mixture}", f" {'+'.join(query.mixture.languages)}+LANG", 1)
 
 
 def _refuse_several_mixtures(matching: Sequence[Entry], query: AdapterQuery) -> None:

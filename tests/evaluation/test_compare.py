@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from badx_hub.cli._errors import training
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.compare import (
     Average,
     Comparison,
     baseline_named,
-    commands_of,
+    calls_of,
     compare,
     runs_of,
     summarise,
@@ -28,6 +29,7 @@ from badx_hub.registry import LocalRegistry
 from badx_hub.setups import SETUPS
 from badx_hub.stack import load_bilingual_stack
 from tests.made import made
+from tests.refusals import refused
 from tests.tiny import demo_data
 
 PAIR = Mixture.parse("en-wo")
@@ -251,7 +253,7 @@ def test_missing_runs_say_what_to_type(registry: LocalRegistry, tiny_base: Path,
     assert isinstance(found, Comparison)
     assert found.baseline is None  # mad-x: no run of it
     assert [(one.name, one.difference) for one in found.compared] == [("ta-only", None)]
-    assert commands_of(found.missing) == (
+    assert tuple(map(training, calls_of(found.missing))) == (
         "badx-hub train en",
         "badx-hub train wo",
         "badx-hub train en-wo --task pos --setup mad-x",
@@ -264,11 +266,11 @@ def test_missing_runs_say_what_to_type(registry: LocalRegistry, tiny_base: Path,
         "badx-hub train en-wo --ratio 5:1 --task pos --seed 2",
         "badx-hub train en-wo --task pos --setup ta-only --seed 2",
     )
-    assert all("is not here" in one.reason for one in found.missing)
+    assert all("is not here" in one.error.fact for one in found.missing)
 
 
 def test_nothing_at_all_is_an_error_that_says_what_to_type(registry: LocalRegistry, data: Path) -> None:
-    with pytest.raises(NotFoundError, match="badx-hub train en-wo --task pos") as caught:
+    with refused(NotFoundError, "badx-hub train en-wo --task pos") as caught:
         compare(runs_of(PAIR, "pos", ["bad-x", "ta-only"]), str(data), registry=registry)
     assert "bad-x, ta-only" in str(caught.value)
 

@@ -13,6 +13,7 @@ from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import LabelScore, Scores
+from tests.refusals import refused
 from tests.registry.conftest import build
 from tests.registry.double import UNREACHABLE, Double
 
@@ -139,7 +140,7 @@ def test_scores_on_a_swapped_in_adapter_are_not_the_task_adapters_own(
 ) -> None:
     (own,) = registry.by_digest(task.manifest.language_adapters[0].digest)
     other = registry.publish(build(tmp_path / "la", "mbert/wo", weights=3.0))
-    with pytest.raises(UsageError, match="--record"):
+    with refused(UsageError, "--record"):
         record(replace(judged(task), setup="mad-x", language_adapter=other), registry, language="wo")
     assert len(registry.list()) == 3
     assert not record(replace(judged(task), language_adapter=own), registry, language="wo").already

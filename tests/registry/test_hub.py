@@ -22,6 +22,7 @@ from badx_hub.registry.hub.registry import HubRegistry, RepoFilter
 from tests.hub.faults import Status
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
+from tests.refusals import refused
 from tests.registry.hubs import open_org
 from tests.registry.hubs import org as org
 from tests.registry.hubs import pair as pair
@@ -157,7 +158,7 @@ def test_commits_are_versions(hub: HubServer, org: HubRegistry, registry: LocalR
     assert versions(org.by_digest(old.manifest.digest, "mbert/en-wo")) == versions((old,))
     again = copy(ta, registry, org)
     assert versions(again.already) == versions((old, ta)), "the BA is found in the history, by digest"
-    with pytest.raises(UsageError, match=r"newer version.*--revision"):
+    with refused(UsageError, r"newer version.*--revision"):
         org.publish(registry.fetch(old))
 
 
@@ -192,9 +193,7 @@ def test_what_a_stranger_has_broken_stops_nobody(
     for number in range(4):  # commits are random: no order of theirs with versions may count
         hub.put(f"evil{number}/mbert.en-wo.pos", {"README.md": card, "badx.json": f"{{{number}"})
     everywhere, query = open_org(hub, tmp_path / "c", None), AdapterQuery(Mixture.parse("en-wo"), "pos")
-    with pytest.raises(
-        NotFoundError, match=r"badx-hub train en-wo.* Not readable: badx\.json of evil0/mbert\.en-wo\.pos"
-    ):
+    with refused(NotFoundError, r"badx-hub train en-wo.* Not readable: badx\.json of evil0/mbert\.en-wo\.pos"):
         find(RegistryChain([everywhere]), query)
     copy(pair[1], registry, org)
     assert find(RegistryChain([everywhere]), query).entry.version == pair[1].version
@@ -361,7 +360,7 @@ def test_a_pull_request_where_there_are_none(
     before = hub.refs(BA)
     fault = hub.fault("*/commit/*", Status(501), times=None)
     asking = open_org(hub, tmp_path / "c", options=PushOptions(create_pr=True))
-    with pytest.raises(HubError, match=r"answered 501: .*leave out --create-pr"):
+    with refused(HubError, r"answered 501: .*leave out --create-pr"):
         copy(put("mbert/en-wo", created=NEWER, weights=2.0), registry, asking)
     assert (fault.hits, hub.refs(BA)) == (1, before)
 
@@ -409,7 +408,7 @@ def test_a_plan_changes_nothing(hub: HubServer, org: HubRegistry, registry: Loca
 
 def test_whose(hub: HubServer, tmp_path: Path, org: HubRegistry, registry: LocalRegistry, pair: Pair) -> None:
     everywhere = open_org(hub, tmp_path / "c", None)
-    with pytest.raises(UsageError, match="--to ORG"):
+    with refused(UsageError, "--to ORG"):
         everywhere.publish(registry.fetch(pair[0]))
     with pytest.raises(NotFoundError, match="Nobody"):
         everywhere.get("mbert/en-wo")

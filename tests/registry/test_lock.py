@@ -21,6 +21,7 @@ from badx_hub.registry.lock import (
     resolved,
     write_lock,
 )
+from tests.refusals import refused
 from tests.registry.conftest import Put
 
 WANTED = AdapterQuery(Mixture.parse("en-wo"), "pos")
@@ -124,7 +125,7 @@ def test_a_copy_in_ones_own_registry_will_do(lock: Path, stack: tuple[Entry, Ent
 def test_what_is_gone_is_refused(lock: Path, stack: tuple[Entry, Entry], registry: LocalRegistry, put: Put) -> None:
     put("mbert/en-wo/pos", on=stack[0], weights=2.0, created="2026-03-03T00:00:00Z")
     registry.remove(stack[1])
-    with pytest.raises(NotFoundError, match=rf"locks mbert/en-wo/pos {stack[1].version}.*badx-hub pull"):
+    with refused(NotFoundError, rf"locks mbert/en-wo/pos {stack[1].version}.*badx-hub pull"):
         locked(lock, WANTED)
 
 
@@ -200,7 +201,7 @@ def test_the_fallback_is_locked_as_what_it_is(registry: LocalRegistry, put: Put,
 
 @pytest.mark.parametrize("query", ["en-fo", "en-wo@5:1", "wo-en"])
 def test_a_pair_that_is_not_locked(lock: Path, query: str) -> None:
-    with pytest.raises(NotFoundError, match=rf"no pos stack for {query}.*badx-hub lock {query}"):
+    with refused(NotFoundError, rf"no pos stack for {query}.*badx-hub lock {query}"):
         locked(lock, AdapterQuery(Mixture.parse(query), "pos"))
 
 
@@ -214,7 +215,7 @@ def test_several_bases_in_a_lock() -> None:
         }
     )
     lock = Lock(stacks=(STACK,)).with_stack(other)
-    with pytest.raises(UsageError, match="--base xlm-roberta-base"):
+    with refused(UsageError, "--base xlm-roberta-base"):
         lock.find(WANTED, "badx.lock")
     for base, found in (("xlm-roberta-base", other), ("mbert", STACK), ("c" * 12, other)):
         assert lock.find(replace(WANTED, base=base), "badx.lock") == found
@@ -248,7 +249,7 @@ def test_malformed_locks(tmp_path: Path, text: str, says: str) -> None:
 
 def test_other_files_that_are_no_locks(tmp_path: Path) -> None:
     path = tmp_path / "badx.lock"
-    with pytest.raises(NotFoundError, match="badx-hub lock"):
+    with refused(NotFoundError, "badx-hub lock"):
         Lock.read(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="not TOML"):

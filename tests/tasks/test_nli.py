@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, BertTokenizerFast, XLMRobertaTokenizerFa
 from badx_hub.data.pairs import LABELS, Pair, pair_references, read_pairs
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.tasks.nli import NliTask, PairWindow, cut
+from tests.refusals import refused
 
 TASK = NliTask()
 GOLD = (
@@ -119,7 +120,7 @@ def test_data_sets_name_their_classes_themselves(tmp_path: Path) -> None:
     assert reference != pair_references(f"hf:{folder}", "train")[0]
     with pytest.raises(NotFoundError, match=r"has no dev split; leave out the name of the split, train"):
         read_pairs(f"hf:{folder}::train", "dev")
-    with pytest.raises(NotFoundError, match=r"Bad split: test.*--data FILE"):
+    with refused(NotFoundError, r"Bad split: test.*--data FILE"):
         read_pairs(f"hf:{folder}", "test")
     with pytest.raises(UsageError, match="names no dataset"):
         read_pairs("hf:", "test")

@@ -170,9 +170,9 @@ class HubReader:
             return self.read(found.owner, found.name, revision)
         except NotFoundError as error:
             # Named like one of ours by chance, or made by a push that has yet to commit.
-            return Problem(found.name, revision, f"{HUB}{found.repo}", str(error)) if found.tagged else None
+            return Problem(found.name, revision, f"{HUB}{found.repo}", error) if found.tagged else None
         except (DataError, IntegrityError) as error:
-            return Problem(found.name, revision, f"{HUB}{found.repo}@{revision}", str(error))
+            return Problem(found.name, revision, f"{HUB}{found.repo}@{revision}", error)
 
     def _try(self, owner: str, name: AdapterName, commit: str) -> Entry | None:
         try:
