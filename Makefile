@@ -12,7 +12,7 @@ PYTEST ?=
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
 
-# In less than a minute: all but the tests that train, serve a Hub or load a model (marked in tests/conftest.py).
+# Before each commit: all but the tests that train, serve a Hub or load a model (marked in tests/conftest.py).
 check: lint types fast
 
 test: lint types unit
