@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,56 +31,20 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from badx_hub.adapter_files import MANIFEST_FILE, check_file_names, needed_files, weights_digest
 from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.languages import Mixture
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterKind, AdapterName
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
-from badx_hub.storage import digest_of, storage_errors
+from badx_hub.storage import storage_errors
 
 SCHEMA = 1
-MANIFEST_FILE = "badx.json"
-CARD_FILE = "README.md"
-CURVES_FILE = "curves.png"
-ENCODER_FILE = "encoder.safetensors"
-"""The whole base with its weights as full fine-tuning left them."""
-WEIGHT_FILES = (
-    "adapter_config.json",
-    "adapter.safetensors",
-    "head_config.json",
-    "model_head.safetensors",
-    ENCODER_FILE,
-)
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 MAX_MANIFEST_BYTES = 4 * 2**20
 TRAINED = "trained"
 IMPORTED = "imported"
 
-_EXTRA_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,90}\.(png|csv)", re.ASCII)
 _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
-
-Kind = Literal["language", "bilingual", "multilingual", "task", "model"]
-
-
-@lru_cache(maxsize=4096)
-def is_allowed_file(name: str) -> bool:
-    """Whether `name` may stand in a manifest: weights, README.md, or a plain *.png / *.csv name."""
-    return name == CARD_FILE or name in WEIGHT_FILES or _EXTRA_FILE.fullmatch(name) is not None
-
-
-def weights_digest(files: Mapping[str, str]) -> str:
-    """The identity of an adapter: one sha256 over the digests of its weight files (those present)."""
-    return digest_of({name: files[name] for name in WEIGHT_FILES if name in files})
-
-
-def needed_files(kind: Kind) -> tuple[str, ...]:
-    """The weight files that an adapter of this kind cannot do without (a task adapter: its head too).
-
-    A model that was fine-tuned as a whole has its encoder and its head, and no adapter.
-    """
-    if kind == "model":
-        return WEIGHT_FILES[2:]
-    return WEIGHT_FILES[:4] if kind == "task" else WEIGHT_FILES[:2]
 
 
 def utc_now() -> str:
@@ -106,15 +70,7 @@ def _is_time(text: str) -> str:
 
 
 def _are_files(files: dict[str, str]) -> dict[str, str]:
-    seen: set[str] = set()
-    for name in files:
-        if name.lower().endswith(PICKLES):
-            raise ValueError(f"{name!r} is a pickle, which can run code when it is loaded")
-        if not is_allowed_file(name):
-            raise ValueError(f"{name!r} is not among the files an adapter may have")
-        if name.casefold() in seen:
-            raise ValueError(f"{name!r} differs from another file by case alone")
-        seen.add(name.casefold())
+    check_file_names(files)
     return files
 
 
@@ -123,6 +79,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Time = Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
+"""UTC, as "2026-01-01T00:00:00Z"."""
 
 
 class _Frozen(BaseModel):
@@ -179,18 +137,15 @@ class Training(_Frozen):
 
 @keeps_old_attributes
 class ManifestDraft(_Frozen):
-    """A manifest before its files are hashed: all that training knows. `prepare` makes it a Manifest.
+    """What training knows of an adapter. `prepare` hashes the files beside it and makes it a `Manifest`.
 
-    `parent` is the one adapter that carried a task adapter in training; `cycle`, in its place, are those that took
-    turns, one a step, in the order of the mixture's cycle (setup "tlr"). An empty cycle is not written.
+    `parent` is the language adapter that a task adapter was trained on. In its place, `cycle` lists the language
+    adapters that took turns, one a step, in the order of the mixture's cycle (setup "tlr"). `run` is the key of the
+    training run: a digest of everything that decided the weights. `created` is the time of making by default.
+    `origin` "imported" means that others trained it, and `imported_from` says where it was taken from.
     """
 
-    schema_version: Literal[1] = 1
     name: Text
-    kind: Kind
-    mixture: Annotated[tuple[tuple[Word, Count], ...], Field(min_length=1, max_length=100)]
-    task: Word | None = None
-    setup: Word | None = None
     base: BaseRef
     parent: LanguageAdapterRef | None = None
     cycle: Annotated[tuple[LanguageAdapterRef, ...], Field(max_length=10_000)] = ()
@@ -202,62 +157,11 @@ class ManifestDraft(_Frozen):
     training: Training
     metrics: Annotated[dict[Word, Annotated[dict[Text, Number], Field(max_length=10_000)]], Field(max_length=100)]
     versions: Annotated[dict[Word, Word], Field(max_length=100)]
-    created: Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
+    created: Time = Field(default_factory=utc_now)
     licence: Word | None = None
     evaluations: Annotated[tuple[EvaluationRef, ...], Field(max_length=1000)] = ()
     origin: Word = TRAINED
     imported_from: Text | None = None
-
-    @classmethod
-    def of(
-        cls,
-        name: AdapterName,
-        *,
-        base: BaseRef,
-        recipe: Mapping[str, JsonValue],
-        seed: int,
-        data: tuple[SourceRef, ...],
-        training: Training,
-        metrics: Mapping[str, Mapping[str, float]],
-        versions: Mapping[str, str],
-        parent: LanguageAdapterRef | None = None,
-        cycle: tuple[LanguageAdapterRef, ...] = (),
-        labels: tuple[str, ...] | None = None,
-        run: str | None = None,
-        licence: str | None = None,
-        created: str | None = None,
-        evaluations: tuple[EvaluationRef, ...] = (),
-        origin: str = TRAINED,
-        imported_from: str | None = None,
-    ) -> Self:
-        """A draft whose kind, mixture, task and setup come from `name`; `created` defaults to now (UTC).
-
-        `run` is the key of the training run (everything that decided the weights), for whoever asks to run it again.
-        `origin` "imported": others trained it, and `imported_from` says where it was taken from.
-        """
-        return cls(
-            name=str(name),
-            kind=name.kind,
-            mixture=name.mixture.parts,
-            task=name.task,
-            setup=name.setup,
-            base=base,
-            parent=parent,
-            cycle=cycle,
-            recipe=dict(recipe),
-            seed=seed,
-            data=data,
-            labels=labels,
-            run=run,
-            training=training,
-            metrics={split: dict(scores) for split, scores in metrics.items()},
-            versions=dict(versions),
-            created=created or utc_now(),
-            licence=licence,
-            evaluations=evaluations,
-            origin=origin,
-            imported_from=imported_from,
-        )
 
     @cached_property
     def adapter_name(self) -> AdapterName:
@@ -265,13 +169,9 @@ class ManifestDraft(_Frozen):
         return AdapterName.parse(self.name)
 
     @model_validator(mode="after")
-    def _name_says_the_rest(self) -> Self:
-        name = self.adapter_name
-        if str(name) != self.name:
-            raise ValueError(f"name {self.name!r} is not written as {str(name)!r}")
-        said = (name.kind, name.mixture.parts, name.task, name.setup)
-        if said != (self.kind, self.mixture, self.task, self.setup):
-            raise ValueError(f"kind, mixture, task and setup do not agree with the name {self.name!r}")
+    def _name_is_canonical(self) -> Self:
+        if str(self.adapter_name) != self.name:
+            raise ValueError(f"name {self.name!r} is not written as {str(self.adapter_name)!r}")
         return self
 
     @model_validator(mode="after")
@@ -302,7 +202,7 @@ class ManifestDraft(_Frozen):
         if setup is not None and setup.training is LanguageAdapterRole.EACH:
             if not self.cycle:
                 raise ValueError(f"{self.name!r} names the adapters that it was trained on in turn (cycle)")
-        elif self.cycle and (setup is not None or self.setup is None):
+        elif self.cycle and (setup is not None or self.adapter_name.setup is None):
             raise ValueError(f"{self.name!r} stands on one adapter (parent) and has no cycle")
         elif not self.language_adapters:
             raise ValueError("a task adapter names the adapter it stands on (parent)")
@@ -336,10 +236,43 @@ class ManifestDraft(_Frozen):
 
 
 class Manifest(ManifestDraft):
-    """badx.json. `files` has the sha256 of every file but badx.json; `digest` is `weights_digest(files)`."""
+    """badx.json.
 
+    `kind`, `mixture`, `task` and `setup` are those of `name`, for readers that do not parse names. `files` has the
+    sha256 of every file but badx.json, and `digest` is `weights_digest(files)`.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: AdapterKind
+    mixture: Annotated[tuple[tuple[Word, Count], ...], Field(min_length=1, max_length=100)]
+    task: Word | None = None
+    setup: Word | None = None
+    created: Time
     digest: Digest
     files: Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
+
+    @classmethod
+    def of(cls, draft: ManifestDraft, files: Mapping[str, str]) -> Self:
+        """The manifest of what `draft` describes, with the sha256 of each of `files`."""
+        name = draft.adapter_name
+        known = {field: getattr(draft, field) for field in ManifestDraft.model_fields}
+        return cls(
+            **known,
+            kind=name.kind,
+            mixture=name.mixture.parts,
+            task=name.task,
+            setup=name.setup,
+            digest=weights_digest(files),
+            files=dict(files),
+        )
+
+    @model_validator(mode="after")
+    def _name_says_the_same(self) -> Self:
+        name = self.adapter_name
+        said = (name.kind, name.mixture.parts, name.task, name.setup)
+        if said != (self.kind, self.mixture, self.task, self.setup):
+            raise ValueError(f"kind, mixture, task and setup do not agree with the name {self.name!r}")
+        return self
 
     @model_validator(mode="after")
     def _weights_are_complete(self) -> Self:

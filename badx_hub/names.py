@@ -9,7 +9,7 @@ from typing import Literal
 
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
-from badx_hub.languages import Mixture, MixtureKind, normalise
+from badx_hub.languages import Mixture, normalise
 from badx_hub.setups import SETUPS
 
 MAX_REPO_NAME = 96
@@ -32,7 +32,7 @@ _KNOWN_BASES = {
     "FacebookAI/xlm-roberta-large": "xlmr-large",
 }
 
-AdapterKind = MixtureKind | Literal["task", "model"]
+AdapterKind = Literal["language", "bilingual", "multilingual", "task", "model"]
 
 
 @keeps_old_attributes

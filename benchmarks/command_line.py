@@ -20,7 +20,8 @@ from statistics import median
 
 from measuring import at_most, report, say, seconds
 
-from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef
+from badx_hub.adapter_files import MANIFEST_FILE
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import open_registry
 from badx_hub.registry.protocol import version_of

@@ -76,8 +76,8 @@ def _reference(entry: Entry) -> LanguageAdapterRef:
 def _draft(
     name: AdapterName, base: BaseRef, on: Entry | None, cycle: Sequence[Entry], day: int, recipe: Mapping[str, Any]
 ) -> ManifestDraft:
-    return ManifestDraft.of(
-        name,
+    return ManifestDraft(
+        name=str(name),
         base=base,
         recipe=dict(recipe),
         seed=0,

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from badx_hub.adapter_files import WEIGHT_FILES, is_allowed_file, needed_files, weights_digest
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
-from badx_hub.manifest import (
-    MAX_MANIFEST_BYTES,
-    WEIGHT_FILES,
-    BaseRef,
-    Manifest,
-    ManifestDraft,
-    Training,
-    is_allowed_file,
-    needed_files,
-    weights_digest,
-)
+from badx_hub.manifest import MAX_MANIFEST_BYTES, BaseRef, Manifest, ManifestDraft, Training
 from badx_hub.names import AdapterName
 from badx_hub.storage import digest_of
 
@@ -95,9 +86,9 @@ def test_text_round_trip(name: str) -> None:
     assert str(manifest.adapter_name) == name
 
 
-def test_draft_takes_kind_mixture_task_and_setup_from_the_name() -> None:
-    draft = ManifestDraft.of(
-        AdapterName.parse("mbert/en-wo@5:1"),
+def test_a_manifest_takes_kind_mixture_task_and_setup_from_the_name() -> None:
+    draft = ManifestDraft(
+        name="mbert/en-wo@5:1",
         base=BaseRef.model_validate(fields()["base"]),
         recipe={},
         seed=0,
@@ -106,7 +97,8 @@ def test_draft_takes_kind_mixture_task_and_setup_from_the_name() -> None:
         metrics={},
         versions={},
     )
-    assert (draft.kind, draft.mixture, draft.task, draft.setup) == ("bilingual", (("en", 5), ("wo", 1)), None, None)
+    made = Manifest.of(draft, {file: FILES[file] for file in needed_files("bilingual")})
+    assert (made.kind, made.mixture, made.task, made.setup) == ("bilingual", (("en", 5), ("wo", 1)), None, None)
     assert draft.created.endswith("Z")
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from badx_hub.adapter_files import CARD_FILE
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
-from badx_hub.manifest import CARD_FILE, EvaluationRef, Manifest, ManifestDraft, utc_now
+from badx_hub.manifest import EvaluationRef, Manifest, ManifestDraft, utc_now
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.prepare import prepare

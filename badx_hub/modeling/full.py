@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from badx_hub.adapter_files import ENCODER_FILE
 from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
-from badx_hub.manifest import ENCODER_FILE
 from badx_hub.modeling.stacks import own_parameters
 from badx_hub.names import AdapterName
 

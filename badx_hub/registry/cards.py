@@ -16,9 +16,10 @@ from huggingface_hub.repocard_data import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
+from badx_hub.adapter_files import CURVES_FILE
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import CURVES_FILE, IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
+from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 
 # Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.

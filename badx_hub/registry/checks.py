@@ -6,8 +6,9 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, is_allowed_file
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, Manifest, is_allowed_file, read_manifest_text
+from badx_hub.manifest import Manifest, read_manifest_text
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.storage import sha256_file
 
@@ -17,7 +18,7 @@ def check_names(folder: Path, manifest: Manifest) -> None:
     for path in sorted(folder.iterdir()):
         if path.name in manifest.files or path.name == MANIFEST_FILE:
             continue
-        if path.suffix.lower() in PICKLES:
+        if path.suffix.lower() in PICKLE_SUFFIXES:
             raise IntegrityError(
                 f"{path} is a pickle, which can run code when it is loaded. "
                 "Save the weights with `use_safetensors=True` and leave it out."

@@ -15,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, normalise
-from badx_hub.manifest import IMPORTED, WEIGHT_FILES, ManifestDraft, Training
+from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.prepare import prepare
@@ -28,11 +29,10 @@ from badx_hub.storage import atomic_write_bytes, sha256_file, storage_errors
 if TYPE_CHECKING:
     import torch
 
-CONFIG_FILE, TENSOR_FILE = WEIGHT_FILES[:2]
-PICKLES = {"pytorch_adapter.bin": TENSOR_FILE, "pytorch_model_head.bin": WEIGHT_FILES[3]}
+SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.bin": HEAD_WEIGHTS_FILE}
 """The pickles that `adapters` writes by default, and the files to put in their place."""
 
-_LIMITS = {CONFIG_FILE: 2**20, TENSOR_FILE: 2**30}
+_LIMITS = {ADAPTER_CONFIG_FILE: 2**20, ADAPTER_WEIGHTS_FILE: 2**30}
 _NEEDS = re.compile(r"GLOBAL ([\w.]+)")
 # What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
 _UNREADABLE = (
@@ -95,7 +95,7 @@ def import_adapter(
     with tempfile.TemporaryDirectory(prefix="badx-") as temporary:
         folder = Path(temporary)
         origin = _take(place, folder)
-        config = _config(folder / CONFIG_FILE, place)
+        config = _config(folder / ADAPTER_CONFIG_FILE, place)
         found = resolve_base(_base_named(base, config, place))
         _check_base(config, found, place)
         name = AdapterName(found.slug, Mixture(((tag, 1),)), label=label)
@@ -116,10 +116,10 @@ def convert(folder: Path) -> Converted:
     Raises NotFoundError (no such folder, no pickle in it), IntegrityError (refused), StorageError.
     """
     if not folder.is_dir():
-        raise NotFoundError(f"There is no folder {folder}. Give the one that holds {next(iter(PICKLES))}.")
-    pickles = {pickled: safe for pickled, safe in PICKLES.items() if (folder / pickled).is_file()}
+        raise NotFoundError(f"There is no folder {folder}. Give the one that holds {next(iter(SAFE_NAMES))}.")
+    pickles = {pickled: safe for pickled, safe in SAFE_NAMES.items() if (folder / pickled).is_file()}
     if not pickles:
-        raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(PICKLES)} is there.")
+        raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(SAFE_NAMES)} is there.")
     already = tuple(safe for safe in pickles.values() if (folder / safe).exists())
     tensors = {safe: _tensors(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
     for safe, content in tensors.items():
@@ -163,7 +163,7 @@ def _download(repo: str, revision: str | None, target: Path) -> str:
 
 
 def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoundError:
-    if name == TENSOR_FILE and there & PICKLES.keys():
+    if name == ADAPTER_WEIGHTS_FILE and there & SAFE_NAMES.keys():
         return IntegrityError(
             f"{place} has its weights only as a pickle, which can run code when it is loaded. Where you trust it, "
             "download it, make safetensors of it (`badx-hub convert DIR`) and import that folder."
@@ -175,9 +175,11 @@ def _config(path: Path, place: str) -> Mapping[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{CONFIG_FILE} of {place} is not JSON ({error}). Get the adapter anew.") from error
+        raise DataError(f"{ADAPTER_CONFIG_FILE} of {place} is not JSON ({error}). Get the adapter anew.") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise DataError(f"{CONFIG_FILE} of {place} is not one of `adapters`: there is no `config` with its settings.")
+        raise DataError(
+            f"{ADAPTER_CONFIG_FILE} of {place} is not one of `adapters`: there is no `config` with its settings."
+        )
     return config
 
 
@@ -218,8 +220,8 @@ def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> N
 
 def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str, licence: str | None) -> ManifestDraft:
     made_with = config.get("version")
-    return ManifestDraft.of(
-        name,
+    return ManifestDraft(
+        name=str(name),
         base=base.ref,
         recipe={"adapter": config["config"]},
         seed=0,

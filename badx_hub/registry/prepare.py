@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, is_allowed_file, needed_files
 from badx_hub.errors import IntegrityError
-from badx_hub.manifest import (
-    CARD_FILE,
-    MANIFEST_FILE,
-    Manifest,
-    ManifestDraft,
-    is_allowed_file,
-    needed_files,
-    weights_digest,
-)
+from badx_hub.manifest import Manifest, ManifestDraft
 from badx_hub.registry.cards import render_card
 from badx_hub.storage import atomic_write_text, sha256_file
 
@@ -30,16 +23,11 @@ def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
                 f"{folder / name} is no file an adapter may have. Take it out; weights are saved as safetensors "
                 "(`use_safetensors=True`)."
             )
-    if missing := [name for name in needed_files(draft.kind) if name not in names]:
+    if missing := [name for name in needed_files(draft.adapter_name.kind) if name not in names]:
         raise IntegrityError(f"{folder} lacks {', '.join(missing)}. Save the adapter (and its head) there first.")
     files = {name: sha256_file(folder / name) for name in names}
-    card = render_card(_complete(draft, files))
+    card = render_card(Manifest.of(draft, files))
     atomic_write_text(folder / CARD_FILE, card)
-    manifest = _complete(draft, {**files, CARD_FILE: sha256_file(folder / CARD_FILE)})
+    manifest = Manifest.of(draft, {**files, CARD_FILE: sha256_file(folder / CARD_FILE)})
     atomic_write_text(folder / MANIFEST_FILE, manifest.to_json())
     return manifest
-
-
-def _complete(draft: ManifestDraft, files: dict[str, str]) -> Manifest:
-    known = {field: getattr(draft, field) for field in ManifestDraft.model_fields}
-    return Manifest(**known, files=files, digest=weights_digest(files))

@@ -137,8 +137,8 @@ class TrainingRun:
 
     def _draft(self, objective: Objective, outcome: TrainingResult, counts: Counts) -> ManifestDraft:
         spent = {objective.unit: outcome.units}
-        return ManifestDraft.of(
-            self.name,
+        return ManifestDraft(
+            name=str(self.name),
             run=self.key,
             base=self.base.ref,
             parent=self.parent,
@@ -148,7 +148,7 @@ class TrainingRun:
             data=tuple(_counted(source, counts) for source in self.sources),
             labels=self.labels,
             training=Training(steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent),
-            metrics={"dev": outcome.best},
+            metrics={"dev": dict(outcome.best)},
             versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},
         )
 

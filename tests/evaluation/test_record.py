@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.data.splits import DataReference
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.evaluation.record import record
-from badx_hub.manifest import MANIFEST_FILE, LanguageAdapterRef, utc_now
+from badx_hub.manifest import LanguageAdapterRef, utc_now
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.tasks.metrics import LabelScore, Scores

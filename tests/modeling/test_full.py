@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from badx_hub.adapter_files import ENCODER_FILE
 from badx_hub.errors import IntegrityError
-from badx_hub.manifest import ENCODER_FILE
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.full import load_model, save_model
 from badx_hub.modeling.models import load_encoder

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training, needed_files
+from badx_hub.adapter_files import needed_files
+from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.registry.prepare import prepare
@@ -72,7 +73,7 @@ def describe(name: AdapterName, *, parent: LanguageAdapterRef | None = None, **c
         "licence": "mit",
         "created": "2026-01-01T00:00:00Z",
     }
-    return ManifestDraft.of(name, parent=parent, **{**values, **changes})
+    return ManifestDraft(name=str(name), parent=parent, **{**values, **changes})
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from badx_hub.adapter_files import weights_digest
 from badx_hub.cli._errors import message, training
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest import BaseRef, LanguageAdapterRef, Manifest, Training, weights_digest
+from badx_hub.manifest import BaseRef, LanguageAdapterRef, Manifest, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Problem, RegistrySnapshot, resolve, resolve_in_order
 from badx_hub.registry.resolve import nearest, training_call, training_calls

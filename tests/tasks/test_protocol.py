@@ -278,8 +278,8 @@ def test_a_saved_head_and_its_labels_come_back(learned: Learned, tmp_path: Path,
 
 
 def draft(learned: Learned) -> ManifestDraft:
-    return ManifestDraft.of(
-        learned.name,
+    return ManifestDraft(
+        name=str(learned.name),
         base=resolve_base("demo").ref,
         recipe={"max_length": 128},
         seed=1,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from huggingface_hub.hf_api import RepoFile
 
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE
 from badx_hub.errors import HubError, IntegrityError
 from badx_hub.hub.ref import HubRef
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, MAX_MANIFEST_BYTES
+from badx_hub.manifest import MAX_MANIFEST_BYTES
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content
 from badx_hub.registry.hub.client import download, read_file

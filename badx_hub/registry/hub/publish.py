@@ -18,9 +18,10 @@ from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, LanguageAdapterRef, Manifest, read_manifest_text
+from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
 from badx_hub.registry.hub.client import read_file

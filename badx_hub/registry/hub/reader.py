@@ -12,9 +12,10 @@ from typing import TypeVar
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import RepoFile
 
+from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError
 from badx_hub.hub.ref import HUB, MAIN, HubRef, is_commit, split_repo
-from badx_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest
+from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
 from badx_hub.registry.hub.client import TIME_LIMITS, RetryPolicy, attempt, client, read_file

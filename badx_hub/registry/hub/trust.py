@@ -6,8 +6,9 @@ else that badx.json names has to have the sha256 it names; nothing else is ever 
 
 from __future__ import annotations
 
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, WEIGHT_FILES
 from badx_hub.errors import IntegrityError
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE, PICKLES, WEIGHT_FILES, Manifest
+from badx_hub.manifest import Manifest
 
 MIB = 2**20
 MAX_README = MIB
@@ -16,7 +17,7 @@ MAX_PICTURE = 16 * MIB
 MAX_WEIGHTS = 2**31
 MAX_FILES_LISTED = 5000
 # Nobody's notes: files that a loader could take for this adapter's weights, or run.
-_WEIGHT_LIKE = (*PICKLES, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".npz", ".joblib", ".py")
+_WEIGHT_LIKE = (*PICKLE_SUFFIXES, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".npz", ".joblib", ".py")
 
 
 def check_repo_name(manifest: Manifest, repo: str) -> None:
