@@ -178,7 +178,7 @@ def test_a_loss_read_late_still_stops_a_run_that_has_diverged(tmp_path: Path, mo
     with refused(TrainingDiverged, "--learning-rate"):
         train(
             Regression(dropout=0.0),
-            recipe(learning_rate=1e20, steps=50),
+            recipe(steps=50).model_copy(update={"learning_rate": 1e20}),
             CheckpointFolder(tmp_path),
             Silent(),
             again="",
@@ -265,7 +265,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     with refused(TrainingDiverged, "--learning-rate"):
         train(
             Regression(dropout=0.0),
-            recipe(learning_rate=1e20, steps=50),
+            recipe(steps=50).model_copy(update={"learning_rate": 1e20}),
             CheckpointFolder(tmp_path),
             Silent(),
             again="",
