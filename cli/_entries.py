@@ -97,12 +97,18 @@ def table(entries: tuple[Entry, ...]) -> Table:
 
 
 def headline(entry: Entry) -> str:
-    """The figure that tells most: of a language-side adapter the target's perplexity, else the first metric."""
+    """The figure that tells most: of a language-side adapter the target's perplexity, else the first metric.
+
+    Perplexities under a frozen head and under a trained one do not compare, so the rarer, frozen one is marked.
+    """
     scores = entry.manifest.metrics.get("dev", {})
     targets = entry.name.mixture.targets
     selected = f"{targets[0] if len(targets) == 1 else 'targets'}/perplexity"
     key = selected if selected in scores else next(iter(scores), None)
-    return "" if key is None else f"{key.replace('/', ' ')} {figure(key, scores[key])}"
+    if key is None:
+        return ""
+    frozen = key == selected and entry.manifest.recipe.get("head", "frozen") == "frozen"
+    return f"{key.replace('/', ' ')} {figure(key, scores[key])}{' (frozen)' if frozen else ''}"
 
 
 def figure(metric: str, value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaMod
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.fast import decoder_loss
+from badx_hub.recipes import HeadTraining
 
 _ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
 """Encoders of the same build, whose last layer can be taken apart."""
@@ -67,18 +68,41 @@ def _rows(states: Tensor, positions: Tensor) -> Tensor:
     return states.flatten(0, 1).index_select(0, positions)
 
 
-def _transform(model: Any) -> Callable[[Tensor], Tensor]:
-    """What the head does before its decoder."""
+def head_parameters(model: Any, head: HeadTraining) -> Mapping[str, nn.Parameter]:
+    """The weights of the model's head that are trained with an adapter, by their names in the model.
+
+    The decoder's matrix is never among them: it is the base's embeddings. Raises UsageError for an unknown head.
+    """
+    if head == "frozen":
+        return {}
+    trained = _transform_layers(model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    chosen = [parameter for layer in trained for parameter in layer.parameters()]
+    if head == "all":
+        chosen.append(model.get_output_embeddings().bias)
+    return {names[id(parameter)]: parameter for parameter in chosen}
+
+
+def _transform_layers(model: Any) -> tuple[nn.Module, ...]:
+    """The layers of the head before its decoder."""
     if hasattr(model, "cls"):  # BERT
-        transform: Callable[[Tensor], Tensor] = model.cls.predictions.transform
-        return transform
+        return (model.cls.predictions.transform,)
     head: Any = getattr(model, "lm_head", None)
     if hasattr(head, "dense") and hasattr(head, "layer_norm"):  # RoBERTa and XLM-RoBERTa
-        return lambda states: head.layer_norm(gelu(head.dense(states)))
+        return (head.dense, head.layer_norm)
     raise UsageError(
         f"Bases of type {model.config.model_type!r} are not supported for training on text. "
         "Take a BERT, RoBERTa or XLM-RoBERTa model."
     )
+
+
+def _transform(model: Any) -> Callable[[Tensor], Tensor]:
+    """What the head does before its decoder."""
+    layers = _transform_layers(model)
+    if len(layers) == 1:
+        return layers[0]
+    dense, norm = layers
+    return lambda states: norm(gelu(dense(states)))
 
 
 def perplexity(loss_sum: float, count: int) -> float:

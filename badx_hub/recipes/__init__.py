@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from badx_hub.recipes.load import load_recipe, override, preset_names
-from badx_hub.recipes.model import AdapterRecipe, LanguageRecipe, Precision, Recipe, TaskRecipe, TrainingRecipe
+from badx_hub.recipes.model import (
+    AdapterRecipe,
+    HeadTraining,
+    LanguageRecipe,
+    Precision,
+    Recipe,
+    TaskRecipe,
+    TrainingRecipe,
+)
 
 __all__ = [
     "AdapterRecipe",
+    "HeadTraining",
     "LanguageRecipe",
     "Precision",
     "Recipe",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["fp32", "bf16"]
+HeadTraining = Literal["frozen", "transform", "all"]
 
 
 class _Strict(BaseModel):
@@ -61,6 +62,16 @@ class TrainingRecipe(_Strict):
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of micro_batches {self.micro_batches}")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the weights, as JSON: what a run's key is made of.
+
+        How often a run is saved does not count. A field that came later is left out at the value that every run
+        had before it, so that older runs keep their keys.
+        """
+        earlier = {"precision": "fp32", "head": "frozen"}
+        same = {field for field, value in earlier.items() if getattr(self, field, None) == value}
+        return self.model_dump(mode="json", exclude={"save_every", *same})
+
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
         if step < self.warmup_steps:
@@ -73,11 +84,16 @@ class LanguageRecipe(TrainingRecipe):
 
     `batch_size` counts blocks of `max_length` tokens per optimizer step; `held_out` is the share of the text
     kept for evaluation; `eval_blocks` caps the held-out blocks a language is evaluated on (0: all of them).
+    `head` is what of the masked-language-model head is trained together with the adapter and dropped afterwards:
+    nothing ("frozen"), its dense layer and LayerNorm ("transform", as plain `adapters` does), or the decoder's bias
+    too ("all"). With a frozen head the adapter has to do the head's work, and what it learns transfers less.
+    Perplexities of different heads are not comparable.
     """
 
     mask_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
     held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     eval_blocks: Annotated[int, Field(ge=0)] = 512
+    head: HeadTraining = "transform"
     adapter: AdapterRecipe = AdapterRecipe()
 
 

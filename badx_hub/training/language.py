@@ -18,7 +18,7 @@ from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture
 from badx_hub.manifest import SourceRef
 from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
-from badx_hub.modeling.mlm import MaskedLanguageModel, perplexity
+from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
@@ -56,7 +56,7 @@ class LanguageObjective:
         recipe: LanguageRecipe,
     ) -> None:
         self.module: nn.Module = MaskedLanguageModel(model)
-        self.parameters = own_parameters(model, name)
+        self.parameters = {**own_parameters(model, name), **head_parameters(model, recipe.head)}
         self.mixture, self.stores, self.tokens, self.recipe = name.mixture, stores, tokens, recipe
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)

@@ -62,18 +62,14 @@ class TrainingRun:
 
     @property
     def key(self) -> str:
-        """sha256 over name, base, recipe, data and language adapters; how often it is saved does not count.
-
-        Nor does the ordinary precision: runs had their keys before there was another.
-        """
-        uncounted = {"save_every"} | ({"precision"} if self.recipe.precision == "fp32" else set())
+        """sha256 over name, base, recipe (`TrainingRecipe.identity`), data and language adapters."""
         turns = {"cycle": [ref.digest for ref in self.cycle]} if self.cycle else {}
         return digest_of(
             {
                 **turns,
                 "name": str(self.name),
                 "base": self.base.ref.digest,
-                "recipe": self.recipe.model_dump(mode="json", exclude=uncounted),
+                "recipe": self.recipe.identity(),
                 "data": [(source.language, source.digest) for source in self.sources],
                 "parent": self.parent.digest if self.parent else None,
                 "labels": self.labels,

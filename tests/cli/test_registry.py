@@ -33,7 +33,8 @@ def test_list_shows_each_entry(run: Run, stack: Stack) -> None:
     lines = run("list").out.splitlines()
     assert lines[0].split() == ["name", "kind", "metric", "created", "version"]
     assert "wo perplexity 12.35" in lines[2]
-    assert "en accuracy 87.6 %" in lines[3] or "en accuracy 87.7 %" in lines[3]
+    assert "(frozen)" in lines[3], "of a head that was not trained, as before there was a choice"
+    assert "en accuracy 87.6 %" in lines[4] or "en accuracy 87.7 %" in lines[4]
     assert [entry["name"] for entry in run("list", "--format", "json").json] == ["mbert/en-wo", "mbert/en-wo/pos"]
     assert run("list", "--format", "quiet").out == "mbert/en-wo\nmbert/en-wo/pos\n"
 

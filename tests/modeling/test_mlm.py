@@ -22,11 +22,11 @@ from transformers import (
 
 from badx_hub.errors import UsageError
 from badx_hub.languages import pair
-from badx_hub.modeling.mlm import MaskedLanguageModel
+from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters
 from badx_hub.modeling.models import freeze
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
-from badx_hub.recipes import AdapterRecipe
+from badx_hub.recipes import AdapterRecipe, HeadTraining
 
 NAME = AdapterName("tiny", pair("en", "wo"))
 SHAPE = {
@@ -58,21 +58,25 @@ class Plain(nn.Module):
         return cross_entropy(logits, labels, reduction="sum")
 
 
-def ready(family: Any, config: Any) -> Any:
+def ready(family: Any, config: Any, head: HeadTraining = "frozen") -> Any:
     torch.manual_seed(0)
     model = family(config(**SHAPE))
     adapters.init(model)
     freeze(model)
     add_adapter(model, NAME, AdapterRecipe(), seed=1)
     activate(model, [NAME])
-    for parameter in own_parameters(model, NAME).values():
+    for parameter in trained(model, head):
         parameter.requires_grad_(True)
     return model.train()
 
 
-def losses(kind: Any, model: Any, steps: int) -> list[float]:
+def trained(model: Any, head: HeadTraining) -> list[nn.Parameter]:
+    return [*own_parameters(model, NAME).values(), *head_parameters(model, head).values()]
+
+
+def losses(kind: Any, model: Any, steps: int, head: HeadTraining = "frozen") -> list[float]:
     """The mean losses of so many optimizer steps, from the same weights, on the same masked batches."""
-    module, parameters = kind(model), list(own_parameters(model, NAME).values())
+    module, parameters = kind(model), trained(model, head)
     optimizer = torch.optim.AdamW(parameters, lr=1e-2)
     generator = torch.Generator().manual_seed(3)
     found = []
@@ -87,12 +91,27 @@ def losses(kind: Any, model: Any, steps: int) -> list[float]:
     return found
 
 
+@pytest.mark.parametrize("head", ["frozen", "transform", "all"])
 @pytest.mark.parametrize(("family", "config"), FAMILIES)
-def test_twenty_steps_of_the_fast_and_the_plain_way_agree(family: Any, config: Any) -> None:
-    fast = losses(MaskedLanguageModel, ready(family, config), 20)
-    plain = losses(Plain, ready(family, config), 20)
+def test_twenty_steps_of_the_fast_and_the_plain_way_agree(family: Any, config: Any, head: HeadTraining) -> None:
+    fast = losses(MaskedLanguageModel, ready(family, config, head), 20, head)
+    plain = losses(Plain, ready(family, config, head), 20, head)
     assert fast[-1] < fast[0]
     assert fast == pytest.approx(plain, abs=1e-4)
+
+
+@pytest.mark.parametrize(("family", "config"), FAMILIES)
+def test_a_trained_head_is_what_plain_adapters_trains_of_it(family: Any, config: Any) -> None:
+    theirs = family(config(**SHAPE))
+    adapters.init(theirs)
+    theirs.add_adapter("mine", config="seq_bn")
+    theirs.train_adapter("mine")
+    known = {name for name, value in theirs.named_parameters() if value.requires_grad and "adapters.mine" not in name}
+    ours = ready(family, config)
+    assert set(head_parameters(ours, "transform")) == known
+    bias = "cls.predictions.bias" if family is BertForMaskedLM else "lm_head.bias"
+    assert set(head_parameters(ours, "all")) == known | {bias}
+    assert head_parameters(ours, "frozen") == {}
 
 
 def test_the_last_layer_works_on_masked_positions_alone() -> None:

@@ -20,14 +20,14 @@ from badx_hub.training.runs import TrainingRun
 from tests.test_story import World, write_data
 
 
-def recipe(precision: Precision = "fp32") -> LanguageRecipe:
+def recipe(precision: Precision = "fp32", **changes: str) -> LanguageRecipe:
     numbers = {"steps": 4, "batch_size": 4, "max_length": 32, "eval_every": 4, "eval_blocks": 4}
-    return override(load_recipe("demo").language, {**numbers, "precision": precision})
+    return override(load_recipe("demo").language, {**numbers, "precision": precision, **changes})
 
 
-def run(base: Path, data: Path, precision: Precision) -> TrainingRun:
+def run(base: Path, data: Path, precision: Precision, **changes: str) -> TrainingRun:
     text = {language: str(data / f"{language}.txt") for language in ("en", "wo")}
-    return planned(pair("en", "wo"), recipe(precision), base=str(base), text=text)[0]
+    return planned(pair("en", "wo"), recipe(precision, **changes), base=str(base), text=text)[0]
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("precision") / "data")
 
 
-def test_the_ordinary_precision_does_not_show_in_the_key(tiny_base: Path, data: Path) -> None:
-    """Runs had their keys before there was another one."""
-    one = run(tiny_base, data, "fp32")
-    before = one.recipe.model_dump(mode="json", exclude={"save_every", "precision"})
+def test_what_every_run_had_before_does_not_show_in_the_key(tiny_base: Path, data: Path) -> None:
+    """Runs had their keys before there was another precision, and before a head was trained."""
+    one = run(tiny_base, data, "fp32", head="frozen")
+    before = one.recipe.model_dump(mode="json", exclude={"save_every", "precision", "head"})
     found = {
         "name": str(one.name),
         "base": one.base.ref.digest,
@@ -48,7 +48,9 @@ def test_the_ordinary_precision_does_not_show_in_the_key(tiny_base: Path, data: 
         "labels": None,
     }
     assert one.key == digest_of(found)
-    assert run(tiny_base, data, "bf16").key == digest_of({**found, "recipe": {**before, "precision": "bf16"}})
+    for changed in ({"precision": "bf16"}, {"head": "transform"}):
+        made = run(tiny_base, data, **{"precision": "fp32", "head": "frozen", **changed})
+        assert made.key == digest_of({**found, "recipe": {**before, **changed}})
 
 
 def test_another_precision_is_refused() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 _PIECE = 4096
 """Words of the vocabulary at a time: logits of a few hundred rows stay in a cache, and products are still large."""
@@ -26,20 +26,23 @@ def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -
 
 class _DecoderLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
-            largest, total, pulled = _sums(hidden, weight, bias, pull=ctx.needs_input_grad[0])  # type: ignore[attr-defined]
+            largest, total, pulled = _sums(hidden, weight, bias, pull=ctx.needs_input_grad[0])
             gold = weight.index_select(0, labels).to(total.dtype)
             loss = (total.log() + largest).sum() - (hidden * gold).sum() - bias.index_select(0, labels).sum()
-            if pulled is not None:
-                ctx.save_for_backward(pulled.div_(total).sub_(gold).to(hidden.dtype))
+            slope = None if pulled is None else pulled.div_(total).sub_(gold).to(hidden.dtype)
+            bias_slope = None
+            if ctx.needs_input_grad[2]:
+                bias_slope = _bias_slope(hidden, weight, bias, labels, largest, total)
+            ctx.save_for_backward(slope, bias_slope)
         return loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        (slope,) = ctx.saved_tensors
-        return slope * grad.to(slope.dtype), None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
+        slope, bias_slope = (None if one is None else one * grad.to(one.dtype) for one in ctx.saved_tensors)
+        return slope, None, bias_slope, None
 
 
 def _sums(hidden: Tensor, weight: Tensor, bias: Tensor, *, pull: bool) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -59,3 +62,14 @@ def _sums(hidden: Tensor, weight: Tensor, bias: Tensor, *, pull: bool) -> tuple[
             pulled.mul_(shrunk).add_(shares.to(hidden.dtype) @ words)
         largest = larger
     return largest, total, pulled
+
+
+def _bias_slope(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, largest: Tensor, total: Tensor) -> Tensor:
+    """softmax - one-hot, summed over the rows: [vocabulary]. Only now are the sums of the softmax known."""
+    slope = torch.empty_like(bias, dtype=total.dtype)
+    for start in range(0, len(bias), _PIECE):
+        words = weight[start : start + _PIECE].to(hidden.dtype)
+        logits = torch.addmm(bias[start : start + _PIECE].to(hidden.dtype), hidden, words.t()).to(total.dtype)
+        slope[start : start + _PIECE] = logits.sub_(largest).exp_().div_(total).sum(0)
+    ones = torch.ones_like(labels, dtype=total.dtype)
+    return slope.index_add_(0, labels, ones, alpha=-1).to(bias.dtype)

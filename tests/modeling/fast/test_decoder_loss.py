@@ -44,6 +44,24 @@ def test_loss_and_gradient_are_those_of_the_full_logits(
     torch.testing.assert_close(here.grad, there.grad, rtol=1e-9, atol=1e-9)
 
 
+@given(
+    rows=st.integers(1, 9),
+    words=st.integers(1, 40),
+    piece=st.integers(1, 50),
+    scale=st.sampled_from([0.0, 1.0, 30.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_a_bias_that_is_trained_gets_its_gradient(rows: int, words: int, piece: int, scale: float, seed: int) -> None:
+    hidden, weight, bias, labels = drawn(rows, words, scale, seed)
+    hidden, weight = hidden.double(), weight.double()
+    here, there = (bias.double().requires_grad_() for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", piece)
+        (3 * decoder_loss(hidden, weight, here, labels)).backward()
+    (3 * plain(hidden, weight, there, labels)).backward()
+    torch.testing.assert_close(here.grad, there.grad, rtol=1e-9, atol=1e-9)
+
+
 def test_in_float32_it_agrees_over_a_large_vocabulary() -> None:
     hidden, *rest = drawn(40, 3 * module._PIECE + 5)
     here, there = (hidden.clone().requires_grad_() for _ in range(2))
