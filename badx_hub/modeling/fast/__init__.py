@@ -35,7 +35,8 @@ def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
 def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
     """The summed cross-entropy, in nats, of `hidden` @ `weight`.T + `bias` against `labels`.
 
-    `hidden` gets a gradient, and `bias` where it asks for one, which takes a second pass over the vocabulary. Sums are float32, or float64 where the inputs are.
+    `hidden` gets a gradient, and `bias` where it asks for one, which takes a second pass over the vocabulary. Sums
+    are float32, or float64 where the inputs are.
 
     Args:
         hidden: [rows, hidden].
