@@ -149,7 +149,7 @@ def blocks(base: Path, count: int) -> Any:
     """Blocks of English text, as run_mlm.py leaves them in a dataset."""
     from datasets import Dataset
 
-    from badx_hub.corpora.packing import BlockStore
+    from badx_hub.corpora.blocks import BlockStore
     from badx_hub.corpora.sources import open_source
     from badx_hub.modeling.base import resolve_base
     from badx_hub.modeling.models import load_tokenizer

@@ -1,25 +1,17 @@
-"""Packing: cleaned lines become full-length token blocks, cached on disk and read through memory maps.
+"""Packing: lines become token blocks of full length, span by span.
 
-A corpus is packed span by span. Span k holds shard k of the training blocks (always the same number of
-blocks, fewer only at the end of the text), the held-out blocks met on the way, and what it takes to go on
-behind it. A span is a folder that appears whole or not at all, and its content is a function of text,
-tokenizer and length: it does not matter which process wrote it, how far that process got, or whether two of
-them wrote it at once.
+A span is a part of the text: a fixed number of training blocks (fewer only at the end of the text), the held-out blocks
+met on the way, and what it takes to go on behind it. Its content is a function of text, tokenizer and length alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from io import BytesIO
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +19,8 @@ from numpy.typing import NDArray
 
 from badx_hub.corpora.cleaning import Keys, SeenLines, clean, fingerprints
 from badx_hub.corpora.sources import Source
-from badx_hub.errors import DataError, UsageError
-from badx_hub.storage import atomic_folder, canonical_json, digest_of, home
+from badx_hub.errors import UsageError
+from badx_hub.storage import digest_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -36,10 +28,7 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int32]
 
 HELD_OUT_FRACTION = 0.05
-SHARD_TOKENS = 2**20
 COUNTS = ("lines", "kept", "duplicates", "empty", "nul", "held_out", "tokens", "held_out_tokens")
-_FORMAT = 1
-_ARRAYS = ("train", "held", "train_rest", "held_rest", "seen")
 _BATCH_LINES = 1000
 _BATCH_CHARACTERS = 2**20
 
@@ -50,192 +39,8 @@ def held_out(text: str, fraction: float = HELD_OUT_FRACTION) -> bool:
     return int.from_bytes(digest, "big") < fraction * 2**64
 
 
-class BlockStore:
-    """The token blocks of one text: training blocks in a reproducible order, and fixed held-out blocks.
-
-    A block is the CLS token and then the next ``length`` - 1 tokens of the stream "line SEP line SEP ...",
-    without padding; what does not fill a last block is left out. Text is read and tokenised only as far as
-    the blocks that are asked for, one span (about ``shard_tokens`` training tokens) at a time.
-
-    Args:
-        source: the text; its digest is part of the cache's key.
-        tokenizer: a fast tokenizer with CLS and SEP (or BOS and EOS); it is not changed.
-        length: tokens in a block, CLS included.
-        held_out_fraction: share of the lines kept apart, 5 % in BAD-X.
-        shard_tokens: tokens in a shard of training blocks; training order is shuffled within a shard.
-
-    Raises:
-        UsageError: impossible length or fraction, or an unsuitable tokenizer.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        tokenizer: PreTrainedTokenizerFast,
-        length: int,
-        held_out_fraction: float = HELD_OUT_FRACTION,
-        *,
-        shard_tokens: int = SHARD_TOKENS,
-    ) -> None:
-        if length < 2:
-            raise UsageError(f"A block needs at least 2 tokens; got {length}. Use a larger --max-length.")
-        if not 0 <= held_out_fraction < 1:
-            raise UsageError(f"The held-out share must be at least 0 and below 1; got {held_out_fraction}.")
-        self.source = source
-        self.length = length
-        self._rules = _Rules.of(tokenizer)
-        self._fraction = held_out_fraction
-        self._shard_blocks = max(1, shard_tokens // length)
-        key = [
-            _FORMAT,
-            self._rules.digest,
-            source.digest,
-            length,
-            held_out_fraction,
-            self._shard_blocks,
-        ]
-        self._folder = home() / "cache" / "blocks" / digest_of(key)
-        self._spans: list[_Span] = []
-        self._packer: _Packer | None = None
-        # Memory maps and permutations in use: training reads one shard for a long time.
-        self._blocks = lru_cache(maxsize=8)(self._map_blocks)
-        self._order = lru_cache(maxsize=8)(_permutation)
-
-    def train_batch(self, indices: range, seed: int) -> Ids:
-        """Training blocks ``indices`` of the endless order that belongs to ``seed``.
-
-        The order runs through the shards as they come, each shuffled by itself, and starts again with fresh
-        shuffles when the text is used up. It depends on the text and ``seed`` only.
-
-        Args:
-            indices: consecutive and not negative, e.g. ``range(step * batch_size, (step + 1) * batch_size)``.
-
-        Returns:
-            ``int32[len(indices), length]``, a copy.
-
-        Raises:
-            DataError: the text does not fill one block, or cannot be read on.
-            StorageError: the cache cannot be written.
-        """
-        if indices.step != 1 or indices.start < 0:
-            raise UsageError(f"Training blocks are drawn in order, from 0 on; got {indices}.")
-        parts = []
-        start = indices.start
-        while start < indices.stop:
-            epoch, shard, row = self._locate(start)
-            order = self._order(self._spans[shard].blocks, seed, epoch, shard)[row : row + indices.stop - start]
-            parts.append(self._blocks(shard, "train")[order])
-            start += len(order)
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate([np.empty((0, self.length), np.int32), *parts])
-
-    def held_out_blocks(self, limit: int | None = None) -> Ids:
-        """The first ``limit`` held-out blocks (all of them if None, which reads the whole text).
-
-        Returns:
-            ``int32[m, length]`` with 1 <= m <= ``limit``, the same in every run.
-
-        Raises:
-            DataError: the held-out part does not fill one block, or the text cannot be read on.
-        """
-        if limit is not None and limit < 1:
-            raise UsageError(f"At least one held-out block is needed; got a limit of {limit}.")
-        found = 0
-        parts = []
-        shard = 0
-        while (limit is None or found < limit) and self._reach(shard):
-            parts.append(self._blocks(shard, "held"))
-            found += len(parts[-1])
-            shard += 1
-        if not found:
-            raise self._too_little("held-out text", self.counts["held_out_tokens"])
-        return np.concatenate(parts)[:limit]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What happened to the text read so far, up to the last span this object has used.
-
-        Raw ``lines``; of these ``kept`` (the held-out ones included), ``duplicates`` and ``empty`` ones;
-        ``nul`` characters removed; lines ``held_out``; ``tokens`` and ``held_out_tokens`` of the two streams,
-        SEP included.
-        """
-        return dict(self._spans[-1].counts) if self._spans else dict.fromkeys(COUNTS, 0)
-
-    def _locate(self, index: int) -> tuple[int, int, int]:
-        """Epoch, shard and row of a training index."""
-        shard, row = divmod(index, self._shard_blocks)
-        if self._reach(shard) and row < self._spans[shard].blocks:
-            return 0, shard, row
-        total = sum(span.blocks for span in self._spans)
-        if not total:
-            raise self._too_little("text for training", self.counts["tokens"])
-        epoch, index = divmod(index, total)
-        return epoch, *divmod(index, self._shard_blocks)
-
-    def _too_little(self, what: str, tokens: int) -> DataError:
-        return DataError(
-            f"{self.source.name} has {tokens} tokens of {what}, less than one block of {self.length}. "
-            "Use a smaller --max-length or more text."
-        )
-
-    def _reach(self, shard: int) -> bool:
-        """Load or make the spans up to ``shard``; false if the text ends before."""
-        while len(self._spans) <= shard:
-            if self._spans and self._spans[-1].ended:
-                return False
-            self._spans.append(self._load_span(len(self._spans)) or self._make_span(len(self._spans)))
-        return True
-
-    def _span_folder(self, number: int) -> Path:
-        return self._folder / f"{number:05d}"
-
-    def _load_span(self, number: int) -> _Span | None:
-        """The span from the cache; a damaged one is dropped, since making it again gives the very same."""
-        folder = self._span_folder(number)
-        try:
-            span = _Span(**json.loads((folder / "span.json").read_bytes()))
-            arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
-            if arrays[0].shape == (span.blocks, self.length):
-                return span
-        except FileNotFoundError:
-            if not folder.exists():
-                return None
-        except (OSError, EOFError, ValueError, TypeError):
-            pass
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-
-    def _make_span(self, number: int) -> _Span:
-        # Taken out while it works: after an error or Ctrl-C its state is neither here nor there.
-        packer, self._packer = self._packer, None
-        if packer is None or packer.number != number:
-            packer = self._packer_at(number)
-        span, arrays = packer.next_span()
-        with atomic_folder(self._span_folder(number)) as folder:
-            for name, array in arrays.items():
-                (folder / f"{name}.npy").write_bytes(_npy(array))
-            (folder / "span.json").write_text(canonical_json(asdict(span)), encoding="utf-8")
-        self._packer = packer
-        return span
-
-    def _packer_at(self, number: int) -> _Packer:
-        packer = _Packer(self.source, self._rules, self.length, self._fraction, self._shard_blocks)
-        if number:
-            seen = (np.load(self._span_folder(earlier) / "seen.npy") for earlier in range(number))
-            last = self._span_folder(number - 1)
-            rests = np.load(last / "train_rest.npy"), np.load(last / "held_rest.npy")
-            packer.resume(number, self._spans[-1].counts, seen, *rests)
-        return packer
-
-    def _map_blocks(self, shard: int, part: str) -> Ids:
-        # Indexing a plain view of the map is several times faster than indexing np.memmap.
-        blocks: Ids = np.load(self._span_folder(shard) / f"{part}.npy", mmap_mode="r").view(np.ndarray)
-        return blocks
-
-
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """Facts about one span. ``counts`` are those of the whole text up to its end."""
 
     blocks: int
@@ -244,7 +49,7 @@ class _Span:
 
 
 @dataclass(frozen=True)
-class _Rules:
+class PackingRules:
     """What turns lines into ids: a tokenizer and its special ids.
 
     ``first`` begins a block and ``last`` ends a line. ``reserved`` ids (these two, mask, padding ...) never come
@@ -257,7 +62,7 @@ class _Rules:
     reserved: frozenset[int]
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerFast) -> _Rules:
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> PackingRules:
         """Take a private copy: a tokenizer keeps the truncation and padding of its last call."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:
@@ -285,10 +90,10 @@ class _Rules:
         return ids if self.reserved.isdisjoint(ids) else [i for i in ids if i not in self.reserved]
 
 
-class _Packer:
+class Packer:
     """Reads a source on and makes one span after the other."""
 
-    def __init__(self, source: Source, rules: _Rules, length: int, fraction: float, shard_blocks: int) -> None:
+    def __init__(self, source: Source, rules: PackingRules, length: int, fraction: float, shard_blocks: int) -> None:
         self.number = 0
         self._rules = rules
         self._fraction = fraction
@@ -311,7 +116,7 @@ class _Packer:
         self._held.add(held_rest)
         next(islice(self._lines, counts["lines"], counts["lines"]), None)
 
-    def next_span(self) -> tuple[_Span, dict[str, NDArray[Any]]]:
+    def next_span(self) -> tuple[Span, dict[str, NDArray[Any]]]:
         keys: list[Keys] = []
         exhausted = False
         while self._train.blocks < self._shard_blocks and not exhausted:
@@ -327,7 +132,7 @@ class _Packer:
             "seen": np.concatenate(keys) if keys else np.empty(0, np.uint64),
         }
         self.number += 1
-        return _Span(len(train), exhausted and not self._train.blocks, dict(self._counts)), arrays
+        return Span(len(train), exhausted and not self._train.blocks, dict(self._counts)), arrays
 
     def _pack(self, raw: Sequence[str]) -> Keys:
         kept = clean(raw, self._counts, self._seen)
@@ -392,19 +197,6 @@ def _read_batch(lines: Iterator[str]) -> list[str]:
         if characters >= _BATCH_CHARACTERS:
             break
     return batch
-
-
-def _npy(array: NDArray[Any]) -> memoryview:
-    # In memory, because np.save to a file on a full disk raises an OSError that does not say the disk is full.
-    buffer = BytesIO()
-    np.save(buffer, array)
-    return buffer.getbuffer()
-
-
-def _permutation(size: int, seed: int, epoch: int, shard: int) -> NDArray[np.intp]:
-    # Raw bits, because numpy guarantees them across versions, unlike Generator.permutation.
-    bits = np.random.PCG64(np.random.SeedSequence([seed, epoch, shard])).random_raw(size)
-    return np.argsort(bits, kind="stable")
 
 
 def _frame_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:

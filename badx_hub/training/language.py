@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from badx_hub.corpora.blocks import BlockStore
 from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
-from badx_hub.corpora.packing import BlockStore, Ids
+from badx_hub.corpora.packing import Ids
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from badx_hub import storage
+from badx_hub.corpora import blocks as block_store
 from badx_hub.corpora import packing
-from badx_hub.corpora.packing import BlockStore, held_out
+from badx_hub.corpora.blocks import BlockStore
+from badx_hub.corpora.packing import held_out
 from badx_hub.corpora.sources import open_source
 from badx_hub.errors import DataError, StorageError, UsageError
 from tests.refusals import refused
@@ -111,7 +113,7 @@ def test_packing_reproduces_the_stream(
     monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setattr(packing, "_BATCH_LINES", lines_at_once)
     # Shuffles off: the order of the stream itself is looked at.
-    monkeypatch.setattr(packing, "_permutation", lambda size, *_: np.arange(size))
+    monkeypatch.setattr(block_store, "_permutation", lambda size, *_: np.arange(size))
     store = BlockStore(Lines(lines), TOKENIZER, length, fraction, shard_tokens=shard_tokens)
     train, held = (blocks(stream(lines, part, fraction), length) for part in (False, True))
     if train:
@@ -186,13 +188,13 @@ def test_reading_is_lazy_and_finished_shards_are_not_tokenised_again(monkeypatch
     store.train_batch(range(2), 0)
     assert again.read == 0
     tokenised: list[str] = []
-    encode = packing._Packer._encode
+    encode = packing.Packer._encode
 
     def spy(self: Any, texts: list[str], held: list[bool]) -> Any:
         tokenised.extend(texts)
         return encode(self, texts, held)
 
-    monkeypatch.setattr(packing._Packer, "_encode", spy)
+    monkeypatch.setattr(packing.Packer, "_encode", spy)
     known = len(store._spans)
     while store._load_span(known):
         store._reach(known)
@@ -333,7 +335,7 @@ def test_an_interruption_leaves_no_half_span(monkeypatch: pytest.MonkeyPatch, mo
 
     with monkeypatch.context() as patch:
         if moment == "encode":
-            patch.setattr(packing._Packer, "_encode", interrupted(packing._Packer._encode))
+            patch.setattr(packing.Packer, "_encode", interrupted(packing.Packer._encode))
         else:
             patch.setattr(np, "save", interrupted(np.save))
         with pytest.raises(KeyboardInterrupt):
