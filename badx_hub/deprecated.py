@@ -19,7 +19,7 @@ OLD_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
     "badx_hub.names.AdapterName": {"parent": "language_adapter"},
     "badx_hub.manifest.ManifestDraft": {"carriers": "language_adapters"},
     "badx_hub.registry.protocol.VerificationReport": {"parent": "language_adapters"},
-    "badx_hub.registry.resolve.AdapterQuery": {"how": "setup_definition"},
+    "badx_hub.registry.query.AdapterQuery": {"how": "setup_definition"},
     "badx_hub.registry.resolve.Resolution": {"carrier": "language_adapter"},
     "badx_hub.stack.BilingualStack": {"carrier": "language_adapter"},
     "badx_hub.evaluation.Evaluation": {"carrier": "language_adapter"},

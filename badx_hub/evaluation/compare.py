@@ -17,7 +17,7 @@ from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_coun
 from badx_hub.languages import Mixture
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, Where, find, open_chain
-from badx_hub.registry.resolve import training_calls
+from badx_hub.registry.suggest import training_calls
 from badx_hub.remedies import TrainAdapters, TrainingCall
 from badx_hub.setups import TargetCoverage, setup_named
 from badx_hub.stack import load_entries

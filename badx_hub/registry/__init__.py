@@ -10,7 +10,7 @@ from badx_hub.registry.protocol import FileCheck as FileCheck
 from badx_hub.registry.protocol import Problem as Problem
 from badx_hub.registry.protocol import Registry as Registry
 from badx_hub.registry.protocol import VerificationReport as VerificationReport
-from badx_hub.registry.resolve import AdapterQuery as AdapterQuery
+from badx_hub.registry.query import AdapterQuery as AdapterQuery
 from badx_hub.registry.resolve import RegistrySnapshot as RegistrySnapshot
 from badx_hub.registry.resolve import Resolution as Resolution
 from badx_hub.registry.resolve import resolve as resolve

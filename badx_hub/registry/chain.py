@@ -12,7 +12,8 @@ from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.names import AdapterName
 from badx_hub.registry.opening import open_registry
 from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
-from badx_hub.registry.resolve import AdapterQuery, RegistrySnapshot, Resolution, resolve_in_order, target_of
+from badx_hub.registry.query import AdapterQuery, target_of
+from badx_hub.registry.resolve import RegistrySnapshot, Resolution, resolve_in_order
 from badx_hub.remedies import ListAdapters
 from badx_hub.setups import LanguageAdapterRole
 

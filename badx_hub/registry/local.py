@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
@@ -23,12 +22,9 @@ from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.checks import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
+from badx_hub.registry.query import AdapterQuery
 from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter
 from badx_hub.storage import STAGING, atomic_folder, storage_errors
-
-if TYPE_CHECKING:
-    from badx_hub.registry.resolve import AdapterQuery
-
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 

@@ -19,7 +19,8 @@ from badx_hub.manifest import Digest, Text, Word, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.registry.chain import HUB_CACHE, RegistryChain, Where, find, open_chain
 from badx_hub.registry.protocol import Entry
-from badx_hub.registry.resolve import AdapterQuery, Resolution, is_base
+from badx_hub.registry.query import AdapterQuery, is_base
+from badx_hub.registry.resolve import Resolution
 from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
 

@@ -6,16 +6,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import BadxError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
-
-if TYPE_CHECKING:
-    from badx_hub.registry.resolve import AdapterQuery
+from badx_hub.registry.query import AdapterQuery, is_base
 
 # "edited" is a README.md that somebody has written in: prose for people, from which nothing is loaded. Its digest
 # in badx.json records the card that the weights were published with, and no registry refuses an adapter over it.
@@ -34,6 +32,10 @@ class Entry:
     def name(self) -> AdapterName:
         """The adapter's name."""
         return self.manifest.adapter_name
+
+    def is_on_base(self, asked: str | None) -> bool:
+        """Whether its base is the one asked for, as in `AdapterQuery.base`; None asks for any."""
+        return is_base(self.name.base, self.manifest.base.digest, asked)
 
     @property
     def place(self) -> HubRef | None:

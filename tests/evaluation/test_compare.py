@@ -102,7 +102,7 @@ def test_cost_is_the_mean_of_the_runs() -> None:
     [
         ({"data": (("wo.conllu", "e" * 64),)}, "data"),
         ({"split": "dev"}, "data"),
-        ({"gains": (2, 2)}, "data"),
+        ({"numerator": (2, 2)}, "data"),
         ({"task": "dp"}, "task"),
         ({"metric": "macro_f1", "metrics": {"macro_f1": 0.5}}, "task"),
         ({"base": "xlmr-base"}, "base"),

@@ -14,7 +14,7 @@ from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef, LanguageAdapterRef, Manifest, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Problem, RegistrySnapshot, resolve, resolve_in_order
-from badx_hub.registry.resolve import nearest, training_call, training_calls
+from badx_hub.registry.suggest import nearest, training_call, training_calls
 from tests.refusals import refused
 
 

@@ -25,7 +25,8 @@ from badx_hub.registry.hub.filters import is_beside
 from badx_hub.registry.hub.publish import Prepared, Publisher, PushOptions, PushPlan
 from badx_hub.registry.hub.reader import HubReader, RepoListing, set_tag
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
-from badx_hub.registry.resolve import AdapterQuery, is_exactly, relation
+from badx_hub.registry.query import AdapterQuery, is_exactly
+from badx_hub.registry.suggest import relation
 from badx_hub.storage import atomic_folder
 
 _RELATED = 3

@@ -1,0 +1,190 @@
+"""What to say and to offer where an adapter is not found: the nearest ones, and what to train, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from badx_hub.errors import NotFoundError
+from badx_hub.languages import UNRELATED, Mixture, distance
+from badx_hub.manifest import LanguageAdapterRef
+from badx_hub.names import AdapterName
+from badx_hub.registry.protocol import Entry
+from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
+from badx_hub.remedies import NearestAdapter, OptionValue, PullAdapter, TakeNearest, TrainAdapters, TrainingCall
+from badx_hub.setups import DEFAULT, LanguageAdapterRole, TargetCoverage
+
+MAX_SHOWN = 3
+"""How many of several things an error names."""
+
+_SEED_LABEL = re.compile(r"seed(?P<seed>[0-9]+)")
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An adapter that is close to a query: how it differs, and the options that ask for it."""
+
+    entry: Entry
+    difference: str
+    options: tuple[tuple[str, OptionValue], ...]
+
+
+def title(query: AdapterQuery) -> str:
+    """What a query asks for, to begin a sentence: "The pos adapter for en-wo"."""
+    label = f" (label {query.label})" if query.label else ""
+    if query.task is None:
+        return f"The {query.mixture.kind} adapter {query.mixture}{label}"
+    if query.setup == DEFAULT:
+        return f"The {query.task} adapter for {query.mixture}{label}"
+    if query.setup_definition.training is None:
+        return f"The {query.task} adapter trained on {query.mixture.source} alone{label}"
+    return f"The {query.task} adapter of setup {query.setup} for {query.mixture}{label}"
+
+
+def not_found(candidates: Sequence[Entry], query: AdapterQuery) -> NotFoundError:
+    """The error for a query that none of `candidates` fits: with the nearest of them, and what to train."""
+    base = f" on {query.base}" if query.base else ""
+    near = tuple(
+        NearestAdapter(str(one.entry.name), one.difference, str(one.entry.name.mixture), one.options)
+        for one in nearest(candidates, query)[:MAX_SHOWN]
+    )
+    train = TrainAdapters(training_calls(candidates, query))
+    return NotFoundError(
+        f"{title(query)}{base} is not here.", remedies=(TakeNearest(near), train) if near else (train,)
+    )
+
+
+def language_adapter_not_found(entry: Entry, needed: LanguageAdapterRef | AdapterQuery) -> NotFoundError:
+    """The error for a task adapter that was found without the language adapter it needs."""
+    base = entry.manifest.base.name
+    if isinstance(needed, AdapterQuery):
+        return NotFoundError(
+            f"{title(needed)}, on which {entry.name} would stand, is not here.",
+            remedies=(TrainAdapters((training_call(replace(needed, base=base)),)),),
+        )
+    name = AdapterName.parse(needed.name)
+    first = training_call(AdapterQuery(name.mixture, base=base, label=name.label))
+    return NotFoundError(
+        f"{entry.name} stands on {needed.name} with digest {needed.digest[:12]}, which is not here.",
+        remedies=(PullAdapter(needed.name), TrainAdapters((first,), goal="train both anew, begin with")),
+    )
+
+
+def nearest(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[Suggestion, ...]:
+    """The candidates that come closest to a query, best first: the newest version of each name.
+
+    They have the task and the setup of the query. They differ in the ratio, the label, the base or the languages. Of
+    other languages count: another source for the same target, more languages, a target that is related to the one
+    asked for (by `badx_hub.languages.distance`), and the other direction.
+    """
+    ranked: dict[AdapterName, tuple[float, Suggestion]] = {}
+    for entry in sorted(candidates, key=lambda entry: entry.version):
+        if (found := _difference(entry, query)) is not None:
+            ranked[entry.name] = found
+    order = sorted(ranked, key=lambda name: (ranked[name][0], str(name)))
+    return tuple(ranked[name][1] for name in order)
+
+
+def relation(name: AdapterName, query: AdapterQuery) -> float | None:
+    """How far the languages of a name are from those of a query, lower is nearer; None: too far to suggest it."""
+    if (name.task, name.setup) != (query.task, query.setup_in_name):
+        return None
+    found = _relation(name.mixture, query.mixture_in_name)
+    return found[0] if found else None
+
+
+def training_call(query: AdapterQuery) -> TrainingCall:
+    """How to train what a query asks for."""
+    plain = Mixture(tuple((language, 1) for language in query.mixture.languages))
+    has_ratio = query.mixture != plain and query.mixture_in_name == query.mixture
+    # A seed other than the default makes the label, but a label does not make the seed.
+    seed = _SEED_LABEL.fullmatch(query.label or "")
+    return TrainingCall(
+        mixture=str(plain),
+        ratio=":".join(str(weight) for weight in query.mixture.weights) if has_ratio else None,
+        task=query.task,
+        setup=query.setup if query.setup != DEFAULT else None,
+        base=query.base,
+        seed=int(seed["seed"]) if seed else None,
+        label=None if seed else query.label,
+    )
+
+
+def training_calls(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[TrainingCall, ...]:
+    """What to train, in order, to get what a query asks for: first the language adapters that are still missing.
+
+    A pair does not say all languages of an MA: "LANG" stands for the others.
+    """
+    needs_more_languages = query.setup_definition.coverage is TargetCoverage.WIDER
+    if query.task is not None and needs_more_languages and query.mixture.kind != "multilingual":
+        wider = f"{'+'.join(query.mixture.languages)}+LANG"
+        return tuple(replace(training_call(one), mixture=wider) for one in (_language_adapter_of(query), query))
+    return tuple(training_call(one) for one in missing_adapters(candidates, query))
+
+
+def missing_adapters(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQuery]:
+    """Those of the adapter asked for and its language adapters that are not there, in the order of training."""
+    mixtures = [] if query.task is None else [*query.setup_definition.language_adapters(query.mixture)]
+    if query.setup_definition.inference is LanguageAdapterRole.TARGET:
+        mixtures.append(target_of(query))
+    needed = [replace(_language_adapter_of(query), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
+    return [one for one in (*needed, query) if not _is_present(candidates, one)]
+
+
+def _language_adapter_of(query: AdapterQuery) -> AdapterQuery:
+    return AdapterQuery(query.mixture, base=query.base, label=query.label)
+
+
+def _is_present(candidates: Sequence[Entry], query: AdapterQuery) -> bool:
+    return any(is_exactly(entry.name, query) and entry.is_on_base(query.base) for entry in candidates)
+
+
+def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] | None:
+    """How far an entry is from a query, lower is nearer, and the suggestion; None: the same, or too far."""
+    name, mixture = entry.name, query.mixture_in_name
+    if (name.task, name.setup) != (query.task, query.setup_in_name):
+        return None
+    options: list[tuple[str, OptionValue]] = []
+    differences: list[str] = []
+    rank = 0.0
+    if name.mixture.languages != mixture.languages:
+        if not (found := _relation(name.mixture, mixture)):
+            return None
+        rank += 8 * found[0]
+        differences.append(found[1])
+    elif name.mixture != mixture:
+        rank += 1
+        differences.append("another ratio")
+        options.append(("ratio", ":".join(str(weight) for weight in name.mixture.weights)))
+    if name.label != query.label:
+        rank += 2
+        differences.append("another label" if name.label else "no label")
+        options += [("label", name.label)] if name.label else []
+    if not entry.is_on_base(query.base):
+        rank += 4
+        differences.append("another base")
+        options.append(("base", entry.manifest.base.name))
+    if not differences:
+        return None
+    return rank, Suggestion(entry, ", ".join(differences), tuple(options))
+
+
+def _relation(other: Mixture, mixture: Mixture) -> tuple[float, str] | None:
+    if other.targets == mixture.targets:
+        return 1, "another source"
+    if set(mixture.targets) <= set(other.targets):
+        return 2, "more languages"
+    if (far := _target_distance(other, mixture)) < UNRELATED:
+        return 3 + far / (2 * UNRELATED), "a related target"
+    if other.languages == mixture.languages[::-1]:
+        return 4, "the other direction"
+    return None
+
+
+def _target_distance(other: Mixture, mixture: Mixture) -> int:
+    """Between the targets of two mixtures of one target; of mixtures that differ in more: UNRELATED."""
+    alike = other.kind == mixture.kind and len(mixture.targets) == 1
+    if not alike or (mixture.kind != "language" and other.source != mixture.source):
+        return UNRELATED
+    return distance(mixture.targets[0], other.targets[0])
