@@ -34,5 +34,5 @@ def adapter_config(recipe: AdapterRecipe) -> SeqBnConfig:
 
 
 def register() -> None:
-    """Register the types of badx_hub with `adapters`; doing it again changes nothing."""
+    """Register the types of badx_hub with `adapters`. Calling it again changes nothing."""
     ADAPTER_CONFIG_MAP.update({name: adapter_config(recipe) for name, recipe in TYPES.items()})

@@ -34,8 +34,8 @@ class BlockStore:
     """The token blocks of one text: training blocks in a reproducible order, and fixed held-out blocks.
 
     A block is the CLS token and then the next ``length`` - 1 tokens of the stream "line SEP line SEP ...",
-    without padding; what does not fill a last block is left out. Text is read and tokenised only as far as
-    the blocks that are asked for, one span (about ``shard_tokens`` training tokens) at a time.
+    without padding; tokens that do not fill a last block are left out. Text is read and tokenised only as far as the
+    requested blocks, one span (about ``shard_tokens`` training tokens) at a time.
 
     Args:
         source: the text; its digest is part of the cache's key.
@@ -160,7 +160,7 @@ class BlockStore:
         )
 
     def _reach(self, shard: int) -> bool:
-        """Load or make the spans up to ``shard``; false if the text ends before."""
+        """Load or make the spans up to ``shard``; false if the text ends earlier."""
         while len(self._spans) <= shard:
             if self._spans and self._spans[-1].ended:
                 return False
@@ -171,7 +171,7 @@ class BlockStore:
         return self._folder / f"{number:05d}"
 
     def _load_span(self, number: int) -> Span | None:
-        """The span from the cache; a damaged one is dropped, since making it again gives the very same."""
+        """The span from the cache; a damaged one is removed, since making it again gives the same bytes."""
         folder = self._span_folder(number)
         try:
             span = Span(**json.loads((folder / "span.json").read_bytes()))
@@ -187,7 +187,7 @@ class BlockStore:
         return None
 
     def _make_span(self, number: int) -> Span:
-        # Taken out while it works: after an error or Ctrl-C its state is neither here nor there.
+        # Not kept while it works: an error or Ctrl-C leaves it in an unknown state.
         packer, self._packer = self._packer, None
         if packer is None or packer.number != number:
             packer = self._packer_at(number)
@@ -215,7 +215,7 @@ class BlockStore:
 
 
 def _npy(array: NDArray[Any]) -> memoryview:
-    # In memory, because np.save to a file on a full disk raises an OSError that does not say the disk is full.
+    # In memory: on a full disk, np.save to a file raises an OSError that does not say so.
     buffer = BytesIO()
     np.save(buffer, array)
     return buffer.getbuffer()

@@ -1,4 +1,4 @@
-"""Cleaning of raw lines: NUL characters, empty lines and exact duplicates go, and each is counted."""
+"""Cleaning of raw lines: NUL characters, empty lines and exact duplicates are removed and counted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SeenLines:
         if not run.size:
             return
         self._runs.append(run)
-        # Runs at least halve in size from first to last, so a look-up searches a logarithmic number of them.
+        # Each run is at most half as long as the one before, so a look-up searches a logarithmic number of them.
         while len(self._runs) > 1 and self._runs[-2].size < 2 * self._runs[-1].size:
             last = self._runs.pop()
             self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))

@@ -1,4 +1,4 @@
-"""Dynamic masking for masked-language modelling (BERT, section 3.1: 15 %, of these 80/10/10)."""
+"""Dynamic masking for masked-language modelling (BERT, section 3.1: 15 % of the tokens, split 80/10/10)."""
 
 from __future__ import annotations
 

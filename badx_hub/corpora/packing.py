@@ -1,7 +1,7 @@
 """Packing: lines become token blocks of full length, span by span.
 
 A span is a part of the text: a fixed number of training blocks (fewer only at the end of the text), the held-out blocks
-met on the way, and what it takes to go on behind it. Its content is a function of text, tokenizer and length alone.
+met on the way, and what is needed to go on after it. Its content is a function of text, tokenizer and length alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def held_out(text: str, fraction: float = HELD_OUT_FRACTION) -> bool:
 
 @dataclass(frozen=True)
 class Span:
-    """Facts about one span. ``counts`` are those of the whole text up to its end."""
+    """Facts about one span. `counts` cover the whole text up to its end."""
 
     blocks: int
     ended: bool
@@ -146,7 +146,7 @@ class Packer:
         return fingerprints(kept)
 
     def _encode(self, lines: Sequence[str], is_held: Sequence[bool]) -> tuple[Ids, Ids]:
-        """The two streams' next tokens. A line without tokens gets no SEP either."""
+        """The next tokens of both streams. A line without tokens gets no SEP."""
         streams: tuple[list[int], list[int]] = ([], [])
         for ids, held in zip(self._rules.ids_of(lines), is_held, strict=True):
             if ids:
@@ -156,7 +156,7 @@ class Packer:
 
 
 class _Stream:
-    """Tokens that wait to be cut into blocks."""
+    """Tokens not yet cut into blocks."""
 
     def __init__(self, cls_id: int, length: int) -> None:
         self._cls = cls_id

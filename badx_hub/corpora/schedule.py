@@ -1,7 +1,7 @@
 """The mixture schedule: which language a training step draws (BAD-X: N source batches, then M target batches).
 
 A mixture such as ``en:5,wo:1`` repeats the cycle en en en en en wo. Both functions are closed forms of the
-step number, so a resumed run needs nothing but its step.
+step number, so a resumed run needs only its step.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name for people and manifests; never an absolute path."""
+        """Short name for people and manifests, without folders."""
 
     @property
     def digest(self) -> str:
@@ -70,7 +70,7 @@ def default_source(language: str) -> TextSource:
 
 
 def open_source(language: str, spec: str) -> Source:
-    """Open a text source and look at its beginning: the common mistakes come to light before any work.
+    """Open a text source and look at its beginning, so that common mistakes show before any work is done.
 
     Args:
         language: named in the advice of errors.

@@ -1,4 +1,4 @@
-"""Named entities in columns, as CoNLL and MasakhaNER write them: one word and its BIO tag a line."""
+"""Named entities in columns (CoNLL, MasakhaNER): each line has a word and its BIO tag."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from badx_hub.errors import DataError
 OUTSIDE = "O"
 _DOCUMENT = "-DOCSTART-"
 _TAG = re.compile(r"([BIESLU])-(\S+)")
-# Schemes that mark the ends of entities (BIOES, BILOU) say no more than BIO does.
+# BIOES and BILOU also mark the ends of entities, which adds nothing to BIO.
 _BIO = {"B": "B", "I": "I", "E": "I", "L": "I", "S": "B", "U": "B"}
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """Words with one BIO tag each, None where there is none; `line` is where it starts in its file (0: in no file).
+    """Words with one BIO tag each, None where there is none; `line` is where it starts in its file, 0 without a file.
 
-    Raises DataError for words that are empty or hold a tab or line break, and for another number of tags.
+    Raises DataError for words that are empty or hold a tab or line break, and if the numbers of words and tags differ.
     """
 
     words: tuple[str, ...]
@@ -40,12 +40,12 @@ class Tagged:
 
 
 def read_columns(path: Path) -> tuple[Tagged, ...]:
-    """The sentences of a file with the word in the first column and its tag in the last, tab or space between.
+    """The sentences of a file with the word in the first column and its tag in the last, separated by tab or space.
 
-    Blank lines end sentences; `-DOCSTART-` lines are skipped. Tags are O, or B-, I- and a type; BIOES and BILOU become
-    BIO. An I- that goes on with no entity of its type (as IOB1 has it) becomes B-; a warning tells how many did.
+    Blank lines end sentences; `-DOCSTART-` lines are skipped. Tags are O, or B- or I- and a type; BIOES and BILOU
+    become BIO. An I- that does not continue an entity of its type (IOB1) becomes B-; a warning says how many did.
 
-    Raises NotFoundError and StorageError as `numbered_lines` does, and DataError, starting with FILE:LINE, for content.
+    Raises what `numbered_lines` does, and DataError, starting with "FILE:LINE:", for bad content.
     """
     sentences, repairs = [], []
     for rows in _blocks(path):
@@ -65,7 +65,7 @@ def read_columns(path: Path) -> tuple[Tagged, ...]:
 
 
 def repaired(tags: Sequence[str]) -> tuple[str, ...]:
-    """The tags, each I- that continues no entity of its type as B-."""
+    """The tags, with B- in place of every I- that does not continue an entity of its type."""
     before = (OUTSIDE, *tags)
     return tuple(
         f"B-{type_of(tag)}" if tag.startswith("I-") and type_of(tag) != type_of(last) else tag
@@ -101,7 +101,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[str, str, str]]]:
 
 
 def _columns(line: str) -> list[str]:
-    # str.split() would also cut words at no-break spaces.
+    # str.split() would also split at no-break spaces.
     return [column for column in re.split(r"\t" if "\t" in line else " ", line.strip(" \t")) if column]
 
 

@@ -1,6 +1,6 @@
 """CoNLL-U: a strict, streaming reader and a writer (https://universaldependencies.org/format.html).
 
-Own code and not the `conllu` package: a treebank is somebody else's file, so every complaint names its line.
+We do not use the `conllu` package: errors in other people's treebanks have to name the line.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Sentence:
     """The syntactic words of a sentence with one tag, head and relation each.
 
     `upos` and `deprels` hold "_" and `heads` None where nothing is annotated; a head is the number of a
-    word, counted from 1, or 0 for the root. `line` is where the sentence starts in its file (0: it comes from
-    no file) and does not count in comparisons. Raises DataError if it could not be written as CoNLL-U.
+    word, counted from 1, or 0 for the root. `line` is where the sentence starts in its file, 0 without a file;
+    comparisons ignore it. Raises DataError for a sentence that cannot be written as CoNLL-U.
     """
 
     words: tuple[str, ...]
@@ -65,13 +65,12 @@ class Sentence:
 
 
 def read_conllu(path: Path) -> Iterator[Sentence]:
-    """The sentences of a `.conllu` or `.conllu.gz` file, one after the other; memory holds one sentence.
+    """The sentences of a `.conllu` or `.conllu.gz` file; memory holds one sentence at a time.
 
-    Surface tokens (`1-2`) and empty nodes (`1.1`) are checked and left out: the syntactic words remain.
-    Windows line ends, a byte order mark and a missing last blank line are read without complaint.
+    Surface tokens (`1-2`) and empty nodes (`1.1`) are checked and left out: the syntactic words remain. The last blank
+    line may be missing.
 
-    Raises NotFoundError if there is no such file, StorageError if it cannot be read, and DataError, starting
-    with "FILE:LINE:", for whatever is not CoNLL-U.
+    Raises what `numbered_lines` does, and DataError, starting with "FILE:LINE:", for anything that is not CoNLL-U.
     """
     block: list[tuple[int, str]] = []
     for number, line in numbered_lines(path):
@@ -99,7 +98,7 @@ def to_conllu(sentence: Sentence) -> str:
 
 
 def _sentence(path: Path, block: list[tuple[int, str]]) -> Iterator[Sentence]:
-    """No sentence for blank lines and for comments that stand alone, else one."""
+    """One sentence; none for blank lines and for comments without words."""
     comments = {match[1]: match[2] for _, line in block if (match := _COMMENT.fullmatch(line))}
     rows = _word_rows(path, block)
     if rows:

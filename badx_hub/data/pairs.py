@@ -1,4 +1,4 @@
-"""Pairs of sentences: what relates them, and how they are read, from tables, JSON lines and data sets of the Hub."""
+"""Sentence pairs and their labels, read from tables, JSON lines and data sets of the Hub."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _HUB_SPLITS: dict[Split, tuple[str, ...]] = {
 _HUB_NO_GOLD = -1
 
 Row = tuple[str, Mapping[str, Any]]
-"""Where a row stands (FILE:LINE), and its fields by name."""
+"""FILE:LINE of a row, and its fields by name."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sentences and, where it is known, how they relate: one of `LABELS`."""
+    """Two sentences and their label, one of `LABELS`, or None if it is unknown."""
 
     premise: str
     hypothesis: str
@@ -53,18 +53,19 @@ class Pair:
 
 
 def label_named(text: str) -> str | None:
-    """One of `LABELS` by its name, in any case; None for what marks a missing label. Raises KeyError for others."""
+    """One of `LABELS` by name, in any case; None for a mark of a missing label. Raises KeyError for other names."""
     return _NAMED[text.strip().lower()]
 
 
 def read_pairs(data: str, split: Split) -> tuple[Pair, ...]:
-    """The pairs of a split, those without a gold label too; data is what `FileKind.split_files` takes, or `hf:...`.
+    """The pairs of a split, with or without a gold label; `data` is what `FileKind.split_files` takes, or `hf:...`.
 
     A table (`.tsv`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and gold_label,
     as JSON lines (`.jsonl`) have fields; quotes are text. `hf:DATASET[:CONFIG[:SPLIT]]` streams from the Hub.
 
-    Raises NotFoundError, UsageError and StorageError for the place, and DataError, starting with FILE:LINE, for
-    content: missing columns, unknown labels (all of them listed), numbers without names, several languages at once.
+    Raises NotFoundError, UsageError and StorageError for the place. Raises DataError, starting with "FILE:LINE:", for
+    missing columns, unknown labels (it lists all), labels that are numbers without names, and several languages at
+    once.
     """
     if data.startswith(HUB):
         return _pairs(_streamed(_open(data, split)), data)
@@ -169,7 +170,7 @@ def _streamed(rows: Rows) -> Iterator[Row]:
 
 
 def _named_labels(row: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, str | None]:
-    """The labels that the data set stores as numbers, by the names it gives them itself."""
+    """Labels that the data set stores as numbers, as the names that the data set gives them."""
     named = {}
     for column in _COLUMNS["label"]:
         names, value = getattr((features or {}).get(column), "names", None), row.get(column)

@@ -1,4 +1,4 @@
-"""Rows of data sets on the Hugging Face Hub, or of folders laid out like them, streamed through `datasets`."""
+"""Rows of data sets on the Hugging Face Hub, or of folders with the same layout, streamed through `datasets`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parsed(spec: str, fields: str) -> list[str]:
 
 
 def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, advice: str) -> Rows:
-    """The first of `splits` that a data set has, at a fixed revision; nothing is read but what describes it.
+    """The first of `splits` that a data set has, at a fixed revision; only its description is read.
 
     Args:
         spec: what the user typed, the name in manifests.
@@ -85,7 +85,7 @@ def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, ad
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says first, for a message of one line."""
+    """The first line of another library's error, for a message of one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 

@@ -1,4 +1,4 @@
-"""From what `--data` says to annotated files: a folder, one file, or what the names of several files begin with."""
+"""Find annotated files: in a folder, as one file, or by what the names of several files begin with."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ class DataReference:
 
 @dataclass(frozen=True)
 class FileKind:
-    """Files of one format: what it is called, how the names end (each also with `.gz`), how a split is named.
+    """Files of one format.
 
-    `name` is that of a split's file, for advice, with "{split}" in it.
+    `called` names the format in messages. `suffixes` are the ends of file names; each may be followed by `.gz`. `name`
+    is an example of a file name, with "{split}" in place of the split.
     """
 
     called: str
@@ -50,12 +51,12 @@ class FileKind:
 
         `data` is a folder that holds one data set (en.train.tsv, en.dev.tsv), what its names begin with where a
         folder holds several (`nli/gn` for gn.dev.tsv and gn.test.tsv), or one file. "validation" and "dev_matched"
-        are other names of "dev". One file is what an evaluation (`test`) scores, whatever its name. For training it
-        has to be what it is called: the train file brings the dev file beside it, and a file whose name has no split
-        has no dev split, lest a model be selected on its own training data.
+        are other names of "dev". An evaluation (`test`) scores a single file whatever its name. In training the name
+        counts: with the train file comes the dev file in the same folder. A file whose name has no split has no dev
+        split, so that no model is selected on its own training data.
 
-        Raises NotFoundError for missing data or a missing split (naming the files that are there) and UsageError for
-        another split, for what is neither folder nor such a file, and for a folder with several data sets.
+        Raises NotFoundError for missing data or a missing split (it names the files found) and UsageError for another
+        split, for a file of another format, and for a folder with several data sets.
         """
         require_split(split)
         path = Path(data).expanduser()
@@ -111,7 +112,7 @@ class FileKind:
         return sorted(path for path in folder.iterdir() if self._bare(path) is not None) if folder.is_dir() else []
 
     def _clashes(self, paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-        """Neighbours of different data sets, or one split twice: plain and gzipped, or in two formats."""
+        """Neighbours from different data sets, and files with the same split twice (gzipped, or in another format)."""
         for first, second in pairwise(paths):
             if self._stem(first) != self._stem(second) or self._bare(first) == self._bare(second):
                 yield first, second
@@ -130,7 +131,7 @@ class FileKind:
         return match["stem"] if match else None
 
     def _as_prefix(self, path: Path) -> str:
-        """Advice: what names the data set of that file; empty where its name is nothing but the split."""
+        """Advice: the prefix that selects the data set of that file; empty if its name is just the split."""
         prefix = (self._stem(path) or "").rstrip(_SEPARATORS)
         return f", such as {path.parent / prefix}" if prefix else ""
 
@@ -150,5 +151,5 @@ def split_called(name: str) -> Split | None:
 
 
 def _begins(stem: str | None, prefix: str) -> bool:
-    """Whether a stem such as "gn." is that prefix and its separator."""
+    """Whether a stem such as "gn." is the prefix followed by a separator."""
     return stem is not None and bool(prefix) and stem.rstrip(_SEPARATORS) == prefix

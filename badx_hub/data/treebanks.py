@@ -23,7 +23,7 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     """The CoNLL-U files of one split, as `FileKind.split_files` finds them.
 
     `data` may also be the name of a treebank in an index (`ud:UD_English-EWT`) or an embedded one
-    (`demo:ud/UD_Wolof-WTB`). Errors are those of `FileKind.split_files`.
+    (`demo:ud/UD_Wolof-WTB`). Raises what `FileKind.split_files` does.
     """
     require_split(split)
     place = str(_indexed_folder(data.removeprefix(INDEX))) if data.startswith(INDEX) else embedded(data)

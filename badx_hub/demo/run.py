@@ -1,4 +1,4 @@
-"""The demo: train a pair, judge it beside TA only, share it, load it again, use it."""
+"""The demo: train a pair, compare it with TA only, share it, load it again, use it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Base:
 def resolve_base(spec: str, *, offline: bool = False) -> Base:
     """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
 
-    A folder is remembered, so that adapters trained on it find it again. `offline`: what is cached has to do.
+    A folder is remembered, so that adapters trained on it find it again. `offline`: use only the cache.
 
     Raises:
         NotFoundError: it can neither be downloaded nor found in the cache.
@@ -71,7 +71,7 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
 def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:
     """The base that an adapter's manifest names; `spec` says where it is, if this machine does not know.
 
-    A `spec` that only names the base (its name, slug or digest) says no more than the manifest does.
+    A `spec` that is just the base's name, slug or digest adds nothing to the manifest.
 
     Raises:
         NotFoundError: this machine does not have it.

@@ -54,8 +54,8 @@ def embedded_base() -> Path:
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
     """Write a safetensors file with the tensors in the order of their names.
 
-    Adapters are bound to the digest of their base, so the bytes must not depend on the version of a library:
-    hence the format is spelt out here (length of the header, header, data) and not left to ``save_file``.
+    Adapters are bound to the digest of their base, so the bytes must not depend on the version of a library. Therefore
+    the format is written here (length of the header, header, data), not by ``save_file``.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     data: list[bytes] = []
@@ -103,7 +103,7 @@ def unpack(packed: Path, target: Path) -> None:
         for name in COPIED:
             shutil.copyfile(packed / name, target / name)
         tokenizer = gzip.decompress((packed / TOKENIZER).read_bytes())
-        if not tokenizer:  # gzip takes an empty file for an empty text
+        if not tokenizer:  # gzip reads an empty file as an empty text
             raise EOFError(f"{TOKENIZER} is empty")
         (target / "tokenizer.json").write_bytes(tokenizer)
         weights = load_file(packed / WEIGHTS)
@@ -113,7 +113,7 @@ def unpack(packed: Path, target: Path) -> None:
 
 
 def _is_sound(folder: Path) -> bool:
-    """Whether the files are those that were unpacked; a damaged copy is made again rather than complained of."""
+    """Whether the files are those that were unpacked; a damaged copy is made again."""
     try:
         digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
         return all(cached_sha256(folder / name) == digest for name, digest in digests.items())

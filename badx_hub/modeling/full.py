@@ -21,13 +21,13 @@ from badx_hub.names import AdapterName
 def save_model(model: Any, name: AdapterName, folder: Path) -> None:
     """Write the encoder (float32 safetensors, no adapters) and the head called `name` to `folder`.
 
-    The folder is made if need be; the one it lies in has to be there. Raises StorageError (the disk is full).
+    The folder is made if its parent exists. Raises StorageError (the disk is full).
     """
     try:
         model.save_head(str(folder), name.module_name, use_safetensors=True)
         weights = {key: value.detach().float().contiguous() for key, value in _encoder(model).items()}
         save_file(weights, folder / ENCODER_FILE)
-    except SafetensorError as error:  # What safetensors makes of a full disk.
+    except SafetensorError as error:  # safetensors raises this on a full disk.
         raise StorageError(f"{name} could not be written: {error}. Free some space and try again.") from error
 
 
@@ -35,7 +35,7 @@ def load_model(model: Any, name: AdapterName, folder: Path) -> None:
     """Give a freshly loaded encoder the weights in `folder`, and add its head, active and frozen.
 
     Raises:
-        IntegrityError: weights are missing from the files, are there beside those of this base, or do not fit.
+        IntegrityError: weights are missing from the files, are not part of this base, or have other shapes.
     """
     try:
         weights = load_file(folder / ENCODER_FILE)
@@ -55,12 +55,12 @@ def load_model(model: Any, name: AdapterName, folder: Path) -> None:
 
 
 def _encoder(model: Any) -> Mapping[str, Tensor]:
-    """The weights of the base without heads, each once; only in names inside the model stands a colon."""
+    """The weights of the base without adapters and heads, each once; only names of adapters have a colon."""
     return {key: value for key, value in model.base_model.named_parameters() if ":" not in key}
 
 
 def _fitting(key: str, stored: Tensor, own: Tensor) -> Tensor:
-    """`copy_` would stretch a weight of another shape over its place where it can."""
+    """Raises ValueError for another shape, which `copy_` would broadcast silently."""
     if stored.shape != own.shape:
         raise ValueError(f"{key} is {list(stored.shape)} in the file and {list(own.shape)} in the base")
     return stored

@@ -3,7 +3,7 @@
 `ParsingHead` is the biaffine dependency head: one bilinear score for each arc and one for each relation on an arc, over
 words as the mean of their sub-words, with CLS as root (Glavaš and Vulić, arXiv:2008.06788). The stock head of
 `adapters` 1.3 takes the pad id for "no head": root words have no loss where it is 0, words headed by the first one have
-none where it is 1. It also lets padding win, and walks through words in python. Weights move freely between the two:
+none where it is 1. It can also choose padding as a head, and loops over words in python. Weights load in either head:
 parameters have the same names, shapes and meaning.
 
 `MeanPoolingHead` classifies by the mean of all positions; the stock head reads the first one.
@@ -26,11 +26,11 @@ from badx_hub.modeling import IGNORED
 
 @dataclass
 class ParsingOutput(DependencyParsingOutput):  # type: ignore[misc]
-    """What the head says about a batch.
+    """The scores of a batch.
 
-    `arc_preds` are batch x words x (root and words): the score of each head of each word, -inf for padding and the
-    word itself; rows of padding mean nothing. Scores of relations are made on demand, for the arcs that matter
-    (`rel_preds` stays None), from `nodes`, batch x (root and words) x hidden.
+    `arc_preds` are batch x words x (root and words): the score of each head of each word, -inf for padding and the word
+    itself; rows of padding have no meaning. Scores of relations are computed on demand for chosen arcs (`rel_preds`
+    stays None), from `nodes`, batch x (root and words) x hidden.
     """
 
     nodes: Any = None
@@ -44,13 +44,13 @@ class ParsingOutput(DependencyParsingOutput):  # type: ignore[misc]
         return relation_scores(self.nodes, self.relation_weight, heads)
 
     def all_relations(self, row: int, words: int) -> Tensor:
-        """Scores of the relations on every arc of one sentence of so many words: words x (root and words) x labels."""
+        """Scores of the relations on every arc of a sentence of `words` words: words x (root and words) x labels."""
         nodes = _with_one(self.nodes[row, : words + 1])
         return torch.einsum("wi,oij,hj->who", nodes[1:], self.relation_weight, nodes)
 
 
 class ParsingHead(BiaffineParsingHead):  # type: ignore[misc]
-    """The stock head with inputs marked by an ignore index of their own (-100), whatever the base's pad id."""
+    """The stock head, except that -100 marks what to ignore, whatever the base's pad id."""
 
     def forward(
         self,
@@ -68,8 +68,8 @@ class ParsingHead(BiaffineParsingHead):  # type: ignore[misc]
 
         Args:
             outputs: the encoder's; the first are hidden states, batch x sub-words x hidden.
-            word_starts: batch x (words + 1), the first sub-word of each word and the one after the last word, -100
-                behind. Words stand one after the other; CLS is before them.
+            word_starts: batch x (words + 1), the first sub-word of each word, then the position after the last word,
+                then -100. Words follow one another; CLS is before them.
             labels_arcs: batch x words, the head of each word, 0 for the root, k for the k-th word, -100 for none.
             labels_rels: batch x words, the relation to that head; read where `labels_arcs` is not -100.
         """
@@ -84,7 +84,7 @@ class ParsingHead(BiaffineParsingHead):  # type: ignore[misc]
 
 
 def adopt_parsing_head(model: Any, name: str) -> None:
-    """Put our head in the place of the stock head of that name, with its very parameters.
+    """Replace the stock head of that name by ours, with the same parameters.
 
     Raises IntegrityError for a head of another type.
     """
@@ -101,7 +101,7 @@ def pooled(hidden: Tensor, word_starts: Tensor) -> Tensor:
     batch, length, _ = hidden.shape
     positions = torch.arange(length, device=hidden.device).expand(batch, -1).contiguous()
     starts = word_starts.masked_fill(word_starts == IGNORED, length)
-    node_at = torch.searchsorted(starts, positions, right=True)  # How many starts are not after the position.
+    node_at = torch.searchsorted(starts, positions, right=True)  # The number of starts at or before the position.
     slots = torch.arange(starts.shape[1], device=hidden.device)
     words = (word_starts != IGNORED).sum(1, keepdim=True) - 1
     of_node = (node_at.unsqueeze(1) == slots.unsqueeze(1)) & (slots <= words).unsqueeze(-1)
@@ -110,9 +110,10 @@ def pooled(hidden: Tensor, word_starts: Tensor) -> Tensor:
 
 
 def relation_scores(nodes: Tensor, weight: Tensor, heads: Tensor) -> Tensor:
-    """Scores of every label on the chosen arcs, as `ParsingOutput.relations` has them.
+    """Scores of every label on the chosen arcs: see `ParsingOutput.relations`.
 
-    x W y is made as x (W y): W y, all of the work, once for each word that has dependents, and most have none.
+    x W y is computed as x (W y). W y is most of the work, and is done once for each word that has dependents; most have
+    none.
     """
     chosen = heads != IGNORED
     if not chosen.any():
@@ -126,10 +127,10 @@ def relation_scores(nodes: Tensor, weight: Tensor, heads: Tensor) -> Tensor:
 
 
 def _grouped_product(vectors: Tensor, group: Tensor, matrices: Tensor) -> Tensor:
-    """Each of the `vectors` times the one of the `matrices` (labels x hidden) that its group names.
+    """Each of the `vectors` times the matrix (labels x hidden) of its group.
 
-    The vectors of a group are laid side by side for one product; a copy of its matrix for each of them would cost
-    more than the product.
+    The vectors of a group are put side by side for one product; copying the matrix for each vector would cost more than
+    the product.
     """
     sizes = group.bincount(minlength=len(matrices))
     order = group.argsort(stable=True)
@@ -143,7 +144,7 @@ def _grouped_product(vectors: Tensor, group: Tensor, matrices: Tensor) -> Tensor
 
 
 def _possible(nodes: Tensor, words: Tensor) -> Tensor:
-    """Which node may head which word: batch x words x (root and words)."""
+    """Which node may be the head of which word: batch x words x (root and words)."""
     slots = torch.arange(nodes.shape[1], device=nodes.device)
     there = slots <= words.unsqueeze(1)
     return there.unsqueeze(1) & (slots[1:].unsqueeze(1) != slots)
@@ -156,12 +157,12 @@ def _loss(arcs: Tensor, relations: Tensor, heads: Tensor, labels: Tensor) -> Ten
 
 
 def _with_one(vectors: Tensor) -> Tensor:
-    """With a 1 behind, for the bias."""
+    """The vectors with a 1 appended, for the bias."""
     return pad(vectors, (0, 1), value=1.0)
 
 
 class MeanPoolingHead(ClassificationHead):  # type: ignore[misc]
-    """The stock head, parameters and configuration alike, on the mean over the positions that are no padding.
+    """The stock head, with the same parameters and configuration, on the mean over all positions but padding.
 
     In plain `adapters` its weights load as the stock head, which reads the first position.
     """
@@ -185,7 +186,7 @@ class MeanPoolingHead(ClassificationHead):  # type: ignore[misc]
 
 
 def mean_of(states: Tensor, mask: Tensor | None) -> Tensor:
-    """The mean over unmasked positions, batch x size; all positions without a mask."""
+    """The mean over unmasked positions, batch x size; without a mask, over all positions."""
     if mask is None:
         return states.mean(dim=1)
     weights = mask.to(states.dtype).unsqueeze(-1)
@@ -193,7 +194,7 @@ def mean_of(states: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def pool_by_mean(model: Any, name: str) -> None:
-    """Let the model's classification head of that name take the mean, with the weights that it has."""
+    """Let the model's classification head of that name read the mean; its weights stay."""
     stock = model.heads[name]
     options = {key: value for key, value in stock.config.items() if key not in ("head_type", "label2id")}
     id2label = {number: label for label, number in stock.config["label2id"].items()}

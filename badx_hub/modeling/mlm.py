@@ -15,11 +15,11 @@ from badx_hub.modeling.fast import decoder_loss
 from badx_hub.recipes import HeadTraining
 
 _ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
-"""Encoders of the same build, whose last layer can be taken apart."""
+"""Encoders with the same structure, whose last layer can run on some positions only."""
 
 
 class MaskedLanguageModel(nn.Module):
-    """A base with an active adapter; only the masked positions go beyond the attention of the last layer.
+    """A base with an active adapter; after the last layer's attention, only the masked positions are computed.
 
     The decoder of mBERT has 119,547 rows: logits of all positions would cost more than its twelve layers.
     """
@@ -48,7 +48,7 @@ class MaskedLanguageModel(nn.Module):
 def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tensor:
     """The encoder's last hidden states at `positions` of the flattened batch: [positions, hidden].
 
-    What only other positions need of the last layer (all of it but keys and values) is not computed.
+    In the last layer, the other positions are computed only as keys and values.
     """
     if not isinstance(encoder, _ALIKE):
         states: Tensor = encoder(input_ids=input_ids, return_dict=True).last_hidden_state
@@ -56,7 +56,7 @@ def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tenso
     hidden: Tensor = encoder.embeddings(input_ids=input_ids)
     *layers, last = encoder.encoder.layer
     for layer in layers:
-        hidden = layer(hidden, None)[0]  # `adapters` looks at the mask, which packed blocks have none of.
+        hidden = layer(hidden, None)[0]  # `adapters` reads the mask; packed blocks have none.
     context = last.attention.self(hidden)[0]
     # [1, positions, hidden], since adapters take a batch.
     attended = last.attention.output(_rows(context, positions).unsqueeze(0), _rows(hidden, positions).unsqueeze(0))

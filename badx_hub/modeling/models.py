@@ -37,7 +37,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     """The base with its pretrained masked-language-model head, ready for adapters, every weight frozen.
 
     Raises:
-        UsageError: the checkpoint has no such head, so its first loss would be that of random weights.
+        UsageError: the checkpoint has no such head, so training would start with a random one.
     """
     with _unasked_advice():
         model, report = AutoModelForMaskedLM.from_pretrained(
@@ -64,7 +64,7 @@ def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTraine
 
 
 def _named(model: Any, base: Base) -> Any:
-    """`adapters` writes the model's name into what it saves: the base's, never the path of a folder."""
+    """Set the name that `adapters` writes into saved files: the base's name, not the path of a folder."""
     model.config.name_or_path = base.ref.name
     return model
 
@@ -75,7 +75,7 @@ def freeze(model: Any) -> Any:
 
 
 def _unasked_advice() -> AbstractContextManager[None]:
-    """transformers advises to train the layers that we replace or do not use."""
+    """transformers advises to train layers that we replace or do not use; hide that."""
     return without_warnings("transformers")
 
 

@@ -40,7 +40,7 @@ def own_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Param
 
 
 def trained_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Parameter]:
-    """What a training under this name changes: the adapter's own weights, or all of the base and its head."""
+    """The weights that training this adapter changes: its own, or all of the base and its head."""
     return dict(model.named_parameters()) if name.kind == "model" else own_parameters(model, name)
 
 
@@ -49,7 +49,7 @@ def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
     with_head = name.module_name in getattr(model, "heads", {})
     try:
         model.save_adapter(str(folder), name.module_name, with_head=with_head, use_safetensors=True)
-    except SafetensorError as error:  # What safetensors makes of a full disk.
+    except SafetensorError as error:  # safetensors raises this on a full disk.
         raise StorageError(f"{name} could not be written: {error}. Free some space and try again.") from error
 
 
@@ -85,7 +85,7 @@ def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
 
 
 def _absent(model: nn.Module, name: AdapterName, folder: Path, with_head: bool) -> list[str]:
-    """Weights the model now has under `name` beyond those in the files: they would stay random."""
+    """Weights that the model has under `name` and the files do not: they would stay random."""
     files = ["adapter.safetensors", *(["model_head.safetensors"] if with_head else [])]
     stored = sum(_stored(folder / file) for file in files)
     own = own_parameters(model, name)
@@ -93,6 +93,6 @@ def _absent(model: nn.Module, name: AdapterName, folder: Path, with_head: bool) 
 
 
 def _stored(file: Path) -> int:
-    """How many weights a file holds, by its header."""
+    """The number of weights in a file, from its header."""
     with safe_open(file, framework="pt") as weights:
         return len(weights.keys())

@@ -1,4 +1,4 @@
-"""Reading recipes: a preset's name or a YAML file, then flags on top. All errors are reported at once."""
+"""Reading recipes: a preset or a YAML file, with flags on top. An error lists all problems at once."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def preset_names() -> tuple[str, ...]:
 def load_recipe(name_or_file: str, *, extending: tuple[str, ...] = ()) -> Recipe:
     """The preset of that name, or the recipe in that YAML file.
 
-    A file may start from a preset with `extends: NAME` and state only what differs; the steps it states hold
-    for every mixture. `extending` are the recipes on the way here.
+    A file may start from a preset with `extends: NAME` and state only what differs; its steps hold for every mixture.
+    `extending` are the recipes that led here.
 
     Raises:
         UsageError: no such preset or file, not YAML, unknown keys or impossible values (all of them listed).
@@ -36,9 +36,9 @@ def load_recipe(name_or_file: str, *, extending: tuple[str, ...] = ()) -> Recipe
 
 
 def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A recipe as a file holds it, put on top of the one that it `extends`; not validated yet.
+    """The content of a recipe file on top of the recipe that it `extends`; not validated yet.
 
-    `extending` are the recipes on the way here, this one last. Raises UsageError as `load_recipe` does.
+    `extending` are the recipes that led here, this one last. Raises UsageError as `load_recipe` does.
     """
     above = dict(data)
     parent = above.pop("extends", None)
@@ -55,9 +55,9 @@ def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dic
 
 
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
-    """`section` with the flags that are not None put on top, validated again.
+    """`section` with the flags that are not None on top, validated again.
 
-    Other `steps` keep the shape of the learning rate: warm-up keeps its share unless it is given too.
+    With other `steps`, warm-up keeps its share of them unless it is given too.
 
     Raises:
         UsageError: a value is impossible; every such value is listed.
@@ -80,7 +80,7 @@ def _read(name_or_file: str) -> Mapping[str, Any]:
 
 
 def parsed(text: str, where: str) -> Any:
-    """The value of a YAML text; `where` stands in the UsageError if it is none."""
+    """The value of a YAML text. Raises UsageError, which names `where`, if it is not YAML."""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -108,7 +108,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def validated(model: type[Section], data: Mapping[str, Any], *, where: str, context: Any = None) -> Section:
-    """`data` as a `model`; `context` is for its validators. Raises a UsageError that lists every problem."""
+    """`data` as a `model`; `context` is passed to its validators. Raises UsageError that lists every problem."""
     try:
         return model.model_validate(dict(data), context=context)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The shape of a recipe. Figures of the paper stand in `paper.yaml`, each with its section."""
+"""The fields of a recipe. The paper's values are in `paper.yaml`, each with its section."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HeadTraining = Literal["frozen", "transform", "all"]
 
 
 class _Strict(BaseModel):
-    """Unknown keys are errors: a misspelt hyperparameter must never be ignored."""
+    """Unknown keys are errors, so that a misspelt hyperparameter is never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -36,7 +36,7 @@ class AdapterRecipe(_Strict):
 class TrainingRecipe(_Strict):
     """What every training has: optimizer steps, batches of `batch_size`, AdamW with linear warm-up and decay.
 
-    `micro_batches` is into how many slices a batch is cut to save memory; `save_every` 0 keeps no checkpoints.
+    `micro_batches` is the number of slices of a batch, to save memory; `save_every` 0 keeps no checkpoints.
     `precision` "bf16" does the matrix products of a step in bfloat16; weights, losses and evaluations stay float32.
     """
 
@@ -100,7 +100,7 @@ class LanguageRecipe(TrainingRecipe):
 class TaskRecipe(TrainingRecipe):
     """A task adapter with its head; `batch_size` counts sentences (windows of them, when they are long).
 
-    `options` are the task's own, such as `decoding` of dp; `badx_hub.tasks` says which a task has and checks them.
+    `options` are the task's own, such as `decoding` of dp; `badx_hub.tasks.task_named` checks them.
     """
 
     options: dict[str, bool | str] = {}
@@ -123,7 +123,7 @@ class Recipe(_Strict):
     tasks: dict[str, TaskRecipe]
 
     def language_side(self, languages: int) -> LanguageRecipe:
-        """The recipe of an adapter for so many languages: an LA (1), a BA (2) or an MA."""
+        """The recipe of an adapter for this number of languages: an LA (1), a BA (2) or an MA."""
         if languages > 1 or self.la_steps is None:
             return self.language
         return self.language.model_copy(update={"steps": self.la_steps})

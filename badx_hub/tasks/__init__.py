@@ -1,4 +1,4 @@
-"""Tasks: what is read, encoded, predicted and scored; one module a task, all behind one protocol. No torch."""
+"""Tasks: one module for each, behind one protocol (`base.Task`): read, encode, predict, score. No torch at import."""
 
 from __future__ import annotations
 

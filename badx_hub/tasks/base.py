@@ -30,11 +30,12 @@ class Window(Protocol):
 
 
 class Task(Protocol):
-    """A task from file to score. Pure but for `read` and `references` (files), `add_head` and `patch_head` (the model).
+    """A task from file to score. Pure, except `read` and `references` (files), `add_head` and `patch_head` (the model).
 
-    An example is what one prediction is about (a sentence, a pair), a window one model input, a part what one
-    window says about its example, a prediction all that is said about one example. A task is a frozen dataclass; its
-    fields are its options, which a recipe sets by name (`TaskRecipe.options`) and `task_named` checks.
+    An example is the unit of prediction (a sentence, a pair). A window is one model input: an example, or a part of a
+    long one. A part is the model's output for one window. A prediction is the result for one example. A task is a
+    frozen dataclass; its fields are its options. A recipe sets them by name (`TaskRecipe.options`); `task_named` checks
+    them.
     """
 
     @property
@@ -42,11 +43,11 @@ class Task(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names in `Scores.metrics`, the most telling first."""
+        """The names in `Scores.metrics`, the main one first."""
 
     @property
     def selection_metric(self) -> str:
-        """The metric, higher is better, of the source's dev split by which a training step is selected."""
+        """The metric on the source's dev split that selects the training step; higher is better."""
 
     @property
     def reads_conllu(self) -> bool:
@@ -54,7 +55,7 @@ class Task(Protocol):
 
     @property
     def writes_conllu(self) -> bool:
-        """Whether `sentence` gives one for every prediction."""
+        """Whether `sentence` returns a sentence for every prediction."""
 
     def read(self, data: str, split: Split) -> tuple[Any, ...]:
         """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
@@ -69,9 +70,9 @@ class Task(Protocol):
         """The label names, in the order of their ids, for a head trained on these examples."""
 
     def aligned(self, examples: Sequence[Any], labels: Sequence[str]) -> tuple[Any, ...]:
-        """The examples with every gold label as a head with `labels` calls it, by name, never by position.
+        """The examples with their gold labels renamed to those of a head; matched by name, never by position.
 
-        Raises DataError that lists the gold labels for which the head has none.
+        Raises DataError that lists the gold labels the head does not have.
         """
 
     def encode(self, examples: Sequence[Any], tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[Any, ...]:
@@ -81,16 +82,16 @@ class Task(Protocol):
         """The padded batch, int64, as arguments of the model; with gold ids unless `labels` is None."""
 
     def gold_count(self, batch: Mapping[str, torch.Tensor]) -> int:
-        """How many gold labels the head's mean loss of a collated batch is over."""
+        """The number of gold labels in a collated batch, over which the head's loss is a mean."""
 
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
         """Add an untrained head of that name to an `adapters` model."""
 
     def patch_head(self, model: Any, name: str) -> None:
-        """Make the head of that name, just loaded by `adapters`, behave as `add_head` would have made it."""
+        """Give a head that `adapters` has just loaded the behaviour of one made by `add_head`."""
 
     def decode(self, output: Any, windows: Sequence[Any], labels: Sequence[str]) -> tuple[Any, ...]:
-        """What the model's output for a batch says about each window."""
+        """One part for each window, from the model's output for a batch."""
 
     def merge(self, examples: Sequence[Any], parts: Iterable[Any]) -> tuple[Any, ...]:
         """One prediction an example, from the parts of all their windows, in any order."""
@@ -99,7 +100,7 @@ class Task(Protocol):
         """Raises DataError where there is no gold label to score against."""
 
     def counts(self, example: Any, prediction: Any) -> tuple[int, int]:
-        """(gains, stakes) of one example: the selection metric of any examples is sum of gains / sum of stakes."""
+        """(numerator, denominator) of one example; the ratio of their sums is the selection metric."""
 
     def rows(self, example: Any, prediction: Any) -> tuple[tuple[str, ...], ...]:
         """The prediction as table rows, for tab-separated text."""
@@ -108,4 +109,4 @@ class Task(Protocol):
         """The prediction as a JSON object."""
 
     def sentence(self, example: Any, prediction: Any) -> Sentence | None:
-        """The prediction for CoNLL-U, what was not predicted left empty; None where `writes_conllu` is not."""
+        """The prediction for CoNLL-U, other columns empty; None if `writes_conllu` is false."""

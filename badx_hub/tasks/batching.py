@@ -16,7 +16,7 @@ _POOL = 64
 """Batches sorted by length together: enough to save padding, few enough to keep the order random."""
 
 _USUAL = 64
-"""Sub-words that prediction takes a window to have: it makes room for `batch_size` such windows in a batch."""
+"""The usual length of a window, in sub-words: a prediction batch has room for `batch_size` windows of this length."""
 
 WindowT = TypeVar("WindowT", bound=Window)
 
@@ -47,9 +47,9 @@ def bucketed(
 ) -> tuple[tuple[int, ...], ...]:
     """Indices of `windows` in batches of like length; each index once.
 
-    With a seed, for training: `batch_size` windows a batch, but for the last one, in random order, a pure function of
-    (lengths, batch size, seed, epoch). Without one, for prediction: longest first, as many as have room where
-    `batch_size` windows of 64 sub-words have, so that all batches need much the same memory; see `_filled_up`.
+    With a seed, for training: batches of `batch_size` windows (the last may be smaller) in random order, a pure
+    function of (lengths, batch size, seed, epoch). Without a seed, for prediction: longest first. Each batch has room
+    for `batch_size` windows of 64 sub-words, so that all batches need about the same memory; see `_filled_up`.
     Raises UsageError for a batch size below 1.
     """
     if batch_size < 1:
@@ -116,8 +116,8 @@ def predict_windows(
 
     Args:
         windows: what `task.encode` made of `examples`.
-        batch_size: windows of 64 sub-words a forward pass: more of shorter ones, fewer of longer ones, as `bucketed`
-            has it; predictions do not depend on it.
+        batch_size: windows of 64 sub-words in a forward pass; more if they are shorter, fewer if they are longer (see
+            `bucketed`). Predictions do not depend on it.
     """
     import torch
 
@@ -134,8 +134,8 @@ def predict_windows(
 def _filled_up(order: Iterable[int], lengths: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:
     """`order`, longest first, in batches of at most `room` sub-words, padding included, or of a single window.
 
-    A batch with an eighth of the room filled ends before a window a tenth shorter than its longest one: padding costs
-    as much as words do, and a batch of that size little more a word than a full one.
+    A batch with an eighth of the room filled ends before a window that is a tenth shorter than its longest one. Padding
+    costs as much as words, and a batch of that size costs hardly more per word than a full one.
     """
     batch: list[int] = []
     for index in order:

@@ -39,11 +39,11 @@ class DpTask:
 
     Every word with a gold head counts in every score, punctuation and root words included, however long its sentence.
     A word without one ("_") is context: it gets a prediction but neither loss nor score. In a sentence longer than the
-    model's input a word finds its head among the words of one window; a gold head outside is not learned, and missed.
+    model's input, a word's head is sought among the words of one window. A gold head outside the window is not learned
+    and counts as missed.
 
-    Options: `decoding` "tree" (the single-root tree of highest score) or "greedy" (each word's best head by itself,
-    which need not make a tree); `subtypes` keeps those of relations (nsubj:pass) as labels of their own, by default
-    they are cut off.
+    Options: `decoding` is "tree" (the single-root tree of highest score) or "greedy" (the best head of each word, which
+    need not make a tree). `subtypes` keeps subtypes of relations (nsubj:pass) as labels; by default they are cut off.
     """
 
     decoding: Decoding = "tree"
@@ -58,8 +58,8 @@ class DpTask:
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
 
-        Raises DataError for what is not CoNLL-U, for relations outside UD, for a head without a relation or a relation
-        without a head, and for a file without any head.
+        Raises DataError for files that are not CoNLL-U, for relations outside UD, for a head without a relation or a
+        relation without a head, and for a file without any head.
         """
         sentences = chain.from_iterable(_read_parsed(path) for path in split_files(data, split))
         return tuple(sentences if self.subtypes else map(_without_subtypes, sentences))
@@ -71,7 +71,7 @@ class DpTask:
         return sentence_of(item)
 
     def labels(self, examples: Sequence[Sentence]) -> tuple[str, ...]:
-        """The universal relations, with `subtypes` also those of the examples, in alphabetical order.
+        """The universal relations in alphabetical order; with `subtypes`, also the relations in the examples.
 
         Raises DataError for relations outside UD.
         """
@@ -80,7 +80,7 @@ class DpTask:
         return tuple(sorted({*UNIVERSAL, *seen})) if self.subtypes else UNIVERSAL
 
     def aligned(self, examples: Sequence[Sentence], labels: Sequence[str]) -> tuple[Sentence, ...]:
-        """The sentences with a relation whose subtype the head does not know as the universal one."""
+        """The sentences; a relation with a subtype that the head does not know loses the subtype."""
         known = frozenset(labels)
         renamed = tuple(replace(one, deprels=tuple(_called(name, known) for name in one.deprels)) for one in examples)
         gold = chain.from_iterable(sentence.deprels for sentence in renamed)
@@ -101,14 +101,14 @@ class DpTask:
         return int((batch["labels_arcs"] != IGNORED).sum())
 
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
-        """Weights of 0 for arcs and relations. A ValueError of `adapters` if the head is there."""
+        """Weights of 0 for arcs and relations. Raises ValueError (from `adapters`) if there is such a head."""
         model.add_dependency_parsing_head(
             name, num_labels=len(labels), id2label=dict(enumerate(labels)), overwrite_ok=False
         )
         self.patch_head(model, name)
 
     def patch_head(self, model: Any, name: str) -> None:
-        """Our head in the stock one's place: see `badx_hub.modeling.heads`."""
+        """Replace the stock head by ours: see `badx_hub.modeling.heads`."""
         from badx_hub.modeling.heads import adopt_parsing_head
 
         adopt_parsing_head(model, name)
@@ -120,11 +120,11 @@ class DpTask:
         return merge_trees([len(sentence.words) for sentence in examples], parts, self.decoding)
 
     def score(self, examples: Sequence[Sentence], predictions: Sequence[Tree]) -> Scores:
-        """LAS and UAS as the CoNLL 2018 shared task has them, over all words with a gold head, and a row a relation.
+        """LAS and UAS as in the CoNLL 2018 shared task, over all words with a gold head, and one row for each relation.
 
-        UAS is the share of right heads, LAS that of right heads with the right relation, subtypes not regarded. In a
-        row (subtypes regarded) what is found is a word with the right head and relation: precision is over the words
-        predicted with the relation, recall over those that have it.
+        UAS is the share of right heads, LAS the share of right heads with the right relation, both without subtypes. A
+        row counts subtypes: a hit is a word with the right head and relation. Precision is over the words predicted
+        with the relation, recall over the words that have it in the gold data.
         """
         words = [word for pair in zip(examples, predictions, strict=True) for word in _attachments(*pair)]
         if not words:
@@ -163,7 +163,7 @@ class DpTask:
 
 
 class _Attachment(NamedTuple):
-    """Whether the head of a word is right, and its relations."""
+    """Whether the head of a word is right; its gold and its predicted relation."""
 
     right_head: bool
     gold: str

@@ -1,4 +1,4 @@
-"""Labels: the relations of Universal Dependencies, and gold labels matched to a head's by name, never by position."""
+"""Labels: UD's relations, and how gold labels match the labels of a head (by name, never by position)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 ROOT = "root"
-"""The relation of a word on the root, and of no other word."""
+"""The relation of the root word; no other word has it."""
 
 UNIVERSAL = (
     "acl",
@@ -63,7 +63,7 @@ def universal(relation: str) -> str:
 
 
 def require_known(gold: Iterable[str | None], labels: Sequence[str], advice: str = "") -> None:
-    """Raises DataError, ending in the advice, that lists the gold labels not among `labels`; None is no label."""
+    """Raises DataError that lists the gold labels missing from `labels` and ends with `advice`; None is not a label."""
     known = {*labels, None}
     lacking = Counter(label for label in gold if label is not None and label not in known)
     if lacking:
@@ -85,7 +85,7 @@ def gold_id(label: str, ids: Mapping[str, int]) -> int:
 
 
 def best_ids(logits: torch.Tensor, labels: Sequence[str], barred: torch.Tensor | None = None) -> torch.Tensor:
-    """The ids of the best labels; `logits` are ... x labels, and a label that is `barred` there cannot be the best.
+    """The ids of the best labels that are not `barred`; `logits` and `barred` are ... x labels.
 
     Raises IntegrityError for a head with another number of labels.
     """

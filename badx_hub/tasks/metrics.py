@@ -40,7 +40,7 @@ def label_table(
 ) -> tuple[LabelScore, ...]:
     """A row for each of `labels`, in that order, that is gold or predicted at least once.
 
-    `found` says which predictions are right where the right label is not enough.
+    `found` says which predictions are right, if the right label is not enough.
     """
     right = [label == guess for label, guess in zip(gold, predicted, strict=True)]
     hits = Counter(label for label, hit in zip(gold, found or right, strict=True) if hit)
@@ -62,21 +62,20 @@ def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
 def macro_f1(table: Sequence[LabelScore]) -> float:
     """The unweighted mean F1 of the labels that occur in the gold data.
 
-    A label that is only predicted does not count as one more zero: its errors already lower the recall of the
-    labels it stands in for.
+    A label that is only predicted adds no zero: its errors already lower the recall of the gold labels.
     """
     rows = [row.f1 for row in table if row.support]
     return sum(rows) / len(rows)
 
 
 def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Confusion:
-    """Raises ValueError for sequences of different lengths; what is not among `labels` is not counted."""
+    """Counts of each pair of labels, only for `labels`. Raises ValueError for sequences of different lengths."""
     pairs = Counter(zip(gold, predicted, strict=True))
     return Confusion(tuple(labels), tuple(tuple(pairs[label, guess] for guess in labels) for label in labels))
 
 
 def label_score(label: str, hits: int, guesses: int, support: int) -> LabelScore:
-    """The row of a label that is right `hits` times of `guesses`, and gold `support` times; not both 0."""
+    """The row of a label: `hits` of `guesses` predictions are right, `support` are gold; not both 0."""
     # F1 = 2PR / (P + R), written on counts: no rounding, no 0/0.
     return LabelScore(
         label,

@@ -26,10 +26,10 @@ Entity = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class NerTask(WordTask[Tagged]):
-    """BIO tagging, on the first sub-word of each word; an entity counts as found if its type and both ends are right.
+    """BIO tagging, on the first sub-word of each word. An entity is found if its type and both ends are right.
 
-    `ignore` names types (separated by commas) that count for nothing, neither as gold nor as predicted, such as DATE
-    for a head that does not know it.
+    `ignore` names types, separated by commas, that are not counted, neither as gold nor as predicted: for instance
+    DATE, for a head that does not know it.
     """
 
     ignore: str = ""
@@ -77,7 +77,7 @@ class NerTask(WordTask[Tagged]):
         return tuple(Tagged(one.words, self.gold(one), one.text, one.line) for one in examples)
 
     def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scores:
-        """F1, precision and recall over all entities, as `seqeval` finds them in tags, and a row a type."""
+        """F1, precision and recall over all entities, found in the tags by `seqeval`, and one row for each type."""
         pairs = [self._entities(*pair) for pair in zip(examples, predictions, strict=True)]
         gold, guesses = (Counter(kind for kind, _, _ in chain(*side)) for side in zip(*pairs, strict=True))
         if not gold:
@@ -89,12 +89,12 @@ class NerTask(WordTask[Tagged]):
         )
 
     def counts(self, example: Tagged, prediction: Sequence[str]) -> tuple[int, int]:
-        """(twice the entities found, gold and predicted entities together): F1 = sum of the one / sum of the other."""
+        """(twice the entities found, gold entities plus predicted ones); F1 is the ratio of their sums."""
         gold, guesses = self._entities(example, prediction)
         return 2 * len(gold & guesses), len(gold) + len(guesses)
 
     def record(self, example: Tagged, prediction: Sequence[str]) -> dict[str, Any]:
-        """{"words": [...], "tags": [...], "entities": [...]}, with "text" where the sentence has it.
+        """{"words": [...], "tags": [...], "entities": [...]}, with "text" if the sentence has one.
 
         An entity is {"type", "start", "end", "words"}; start and end count words from 0, the end exclusive.
         """
@@ -114,7 +114,7 @@ class NerTask(WordTask[Tagged]):
         return tuple(OUTSIDE if tag and type_of(tag) in ignored else tag for tag in tags)
 
     def _entities(self, example: Tagged, prediction: Sequence[str]) -> tuple[frozenset[Entity], frozenset[Entity]]:
-        """The gold and the predicted ones that count; words without a gold tag hold neither."""
+        """The gold and the predicted entities that count; words without a gold tag are in none."""
         gold = self.gold(example)
         guessed = zip(gold, self._counting(prediction), strict=True)
         return _entities(gold), _entities(None if tag is None else guess for tag, guess in guessed)

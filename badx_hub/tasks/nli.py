@@ -47,11 +47,11 @@ class PairLabel(NamedTuple):
 
 @dataclass(frozen=True)
 class NliTask:
-    """Three-way classification of sentence pairs, by the names of the classes.
+    """Three-way classification of sentence pairs.
 
-    A pair is one window: where both sentences do not fit, the longer one loses its end first. Pairs without a gold
-    label get a prediction, but neither loss nor score. `pooling` is what the head sees: the first position ("cls")
-    or the mean of all positions ("mean").
+    A pair is one window: if it is too long, the longer sentence loses its end first. A pair without a gold label gets a
+    prediction, but neither loss nor score. `pooling` says what the head reads: the first position ("cls") or the mean
+    of all positions ("mean").
     """
 
     pooling: Literal["cls", "mean"] = "cls"
@@ -81,19 +81,19 @@ class NliTask:
         return Pair(*(part.strip() for part in parts))
 
     def labels(self, examples: Sequence[Pair]) -> tuple[str, ...]:
-        """The three classes, whatever occurs. Raises DataError for others."""
+        """The three classes. Raises DataError if the examples have others."""
         self.aligned(examples, LABELS)
         return LABELS
 
     def aligned(self, examples: Sequence[Pair], labels: Sequence[str]) -> tuple[Pair, ...]:
-        """The pairs as they are: reading has given the classes their names."""
+        """The pairs unchanged: their labels got their names when they were read."""
         require_known((pair.label for pair in examples), labels)
         return tuple(examples)
 
     def encode(
         self, examples: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> tuple[PairWindow, ...]:
-        """One window a pair, framed as the tokenizer frames pairs. Raises UsageError where nothing would fit."""
+        """One window for each pair, with special tokens. Raises UsageError if `max_length` leaves no room."""
         frame = PairFrame.of(tokenizer)
         room = max_length - len(frame)
         if room < 2:
@@ -125,14 +125,14 @@ class NliTask:
         return int((batch["labels"] != IGNORED).sum())
 
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
-        """A dense layer with tanh, as in BERT's pooler, and a linear one. A ValueError of `adapters` if it is there."""
+        """A dense layer with tanh (BERT's pooler) and a linear one. Raises ValueError (`adapters`) if there is one."""
         model.add_classification_head(
             name, num_labels=len(labels), layers=2, id2label=dict(enumerate(labels)), overwrite_ok=False
         )
         self.patch_head(model, name)
 
     def patch_head(self, model: Any, name: str) -> None:
-        """With `pooling` "mean", let the head take the mean; for "cls" the stock head serves."""
+        """With `pooling` "mean", let the head read the mean; for "cls" the stock head is right."""
         if self.pooling == "mean":
             from badx_hub.modeling.heads import pool_by_mean
 
@@ -147,7 +147,7 @@ class NliTask:
         return tuple(found[index] for index in range(len(examples)))
 
     def score(self, examples: Sequence[Pair], predictions: Sequence[str]) -> Scores:
-        """Accuracy, macro F1 over the classes that are gold, a row a class, and which is taken for which."""
+        """Accuracy, macro F1 over the gold classes, one row for each class, and the confusion matrix."""
         pairs = [(pair.label, guess) for pair, guess in zip(examples, predictions, strict=True) if pair.label]
         if not pairs:
             raise DataError("no pair has a gold label, there is nothing to score; give annotated pairs")
@@ -169,11 +169,11 @@ class NliTask:
         return {"premise": example.premise, "hypothesis": example.hypothesis, "label": prediction}
 
     def sentence(self, example: Pair, prediction: str) -> None:
-        """None: a pair is no sentence."""
+        """None: a pair is not a sentence."""
 
 
 def cut(first: Sequence[int], second: Sequence[int], room: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Both sequences within `room`, the longer one cut first; two that are too long share it evenly."""
+    """Both sequences within `room`: the longer one is cut first; if both are too long, each gets half."""
     if len(first) > len(second):
         longer, shorter = cut(second, first, room)[::-1]
         return longer, shorter

@@ -1,4 +1,4 @@
-"""What dependency parsing is made of: windows over trees, batches, and trees from scores of arcs and relations."""
+"""Dependency parsing on windows: encoding trees, batches, and decoding scores of arcs and relations into trees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 UNSCORED = "dep"
-"""The relation, UD's unspecified one, on an arc between words that no window holds together."""
+"""UD's unspecified relation, for an arc between words that are in no window together."""
 
 
 class Tree(NamedTuple):
@@ -63,9 +63,9 @@ class WholeTree(NamedTuple):
 
 
 class PartialScores(NamedTuple):
-    """What one of several windows says about the words that it owns.
+    """The scores from one of several windows, for the words it owns.
 
-    `arcs` are owned words x (root and words of the window), `relations` the best relation on each of these arcs.
+    `arcs` are owned words x (root and words of the window); `relations` are the best relations on these arcs.
     """
 
     example: int
@@ -107,10 +107,10 @@ def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, p
 def decode_trees(
     output: Any, windows: Sequence[TreeWindow], labels: Sequence[str], decoding: Decoding
 ) -> tuple[Part, ...]:
-    """The tree of each sentence that is whole in its window, the scores of all others.
+    """The tree of each sentence that is whole in its window; the scores of each other window.
 
-    `output` is a `badx_hub.modeling.heads.ParsingOutput`. A word on the root is "root", and no other word is.
-    Raises IntegrityError for a head with other labels.
+    `output` is a `badx_hub.modeling.heads.ParsingOutput`. The root word, and no other, gets the
+    relation "root". Raises IntegrityError for a head with other labels.
     """
     scores = output.arc_preds.float().cpu().numpy()
     heads = {
@@ -128,8 +128,8 @@ def decode_trees(
 def merge_trees(lengths: Sequence[int], parts: Iterable[Part], decoding: Decoding) -> tuple[Tree, ...]:
     """The trees of sentences of `lengths` words. Raises KeyError if the parts leave a word out.
 
-    A sentence in several windows is decoded here, over the scores of all of them: each word may have the root or a
-    word of the window that owns it as head, or, where no tree is possible otherwise, any word.
+    A sentence in several windows is decoded here, from the scores of all of them. The head of a word is the root or a
+    word of the window that owns it; if no tree is possible that way, any word.
     """
     found: dict[int, list[Part]] = defaultdict(list)
     for part in parts:
@@ -165,7 +165,7 @@ def _node(words: WordRange, head: int | None) -> int | None:
 
 
 def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence[str]) -> dict[int, Tree]:
-    """The decoded heads, by row of the batch in ascending order, with the best relations on them."""
+    """Trees of the decoded heads (by row of the batch, ascending) and the best relations on them."""
     import torch
 
     chosen = torch.full(output.arc_preds.shape[:2], IGNORED)
@@ -191,7 +191,7 @@ def _partial(
 
 
 def _best_relations(scores: torch.Tensor, to_root: torch.Tensor, labels: Sequence[str]) -> Any:
-    """The names of the best relations, nested as `scores` (... x labels) are; `to_root` says which arcs are to it."""
+    """The names of the best relations, nested like `scores` (... x labels); `to_root` marks the arcs to the root."""
     import torch
 
     for_root = torch.tensor([universal(label) == ROOT for label in labels])

@@ -1,4 +1,4 @@
-"""Part-of-speech tagging: the 17 universal tags (UPOS) of Universal Dependencies, one a syntactic word."""
+"""Part-of-speech tagging: one of the 17 universal tags (UPOS) of Universal Dependencies for each syntactic word."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ UPOS = (
 class PosTask(WordTask[Sentence]):
     """UPOS tagging, on the first sub-word of each word.
 
-    Every word with a gold tag counts in every score, however long its sentence. A word tagged "_" (not
-    annotated) is context: it gets a prediction but neither loss nor score. Any other tag outside UPOS is a
-    DataError.
+    Every word with a gold tag counts in every score, however long its sentence. A word tagged "_" (not annotated) is
+    context: it gets a prediction but neither loss nor score. Any other tag outside UPOS raises DataError.
     """
 
     name: ClassVar[str] = "pos"
@@ -63,7 +62,7 @@ class PosTask(WordTask[Sentence]):
         return split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Sentence, ...]:
-        """Raises DataError for what is not CoNLL-U, for tags outside UPOS and for a file without any tag."""
+        """Raises DataError for a file that is not CoNLL-U or has no tag, and for tags outside UPOS."""
         sentences = tuple(read_conllu(path))
         if not any(tag != NOT_ANNOTATED for sentence in sentences for tag in sentence.upos):
             raise DataError(f"{path}: no word with a UPOS tag; expected an annotated treebank")
@@ -74,12 +73,12 @@ class PosTask(WordTask[Sentence]):
         return sentence_of(item)
 
     def labels(self, examples: Sequence[Sentence]) -> tuple[str, ...]:
-        """The UPOS tags in alphabetical order, whatever occurs. Raises DataError for tags outside UPOS."""
+        """All UPOS tags in alphabetical order. Raises DataError for tags outside UPOS."""
         _check_tags(examples, "the examples")
         return UPOS
 
     def score(self, examples: Sequence[Sentence], predictions: Sequence[Sequence[str]]) -> Scores:
-        """Accuracy over all words with a gold tag, macro F1 over the tags that are gold, and a row a tag."""
+        """Accuracy over all words with a gold tag, macro F1 over the gold tags, and one row for each tag."""
         pairs = [
             (gold, predicted)
             for sentence, tags in zip(examples, predictions, strict=True)

@@ -1,4 +1,4 @@
-"""What tasks that label single words share: windows over words, batches, and decoding, on first sub-words."""
+"""What tasks that label words share: windows over words, batches and decoding, on first sub-words."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ExampleT = TypeVar("ExampleT")
 class WordWindow:
     """A sentence, or a part of a long one.
 
-    It answers for `words` (indices into the sentence of index `example`, all counted from 0), whose first
-    sub-words stand at `positions` of `input_ids`. `gold` is their label, None where there is none.
+    It labels `words`: indices into the sentence of index `example`, all counted from 0. Their first sub-words are at
+    `positions` of `input_ids`. `gold` are their labels, None where there is none.
     """
 
     input_ids: tuple[int, ...]
@@ -58,7 +58,7 @@ def encode_words(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> tuple[WordWindow, ...]:
-    """The `sentence_windows` as word windows; errors are theirs."""
+    """The `sentence_windows` as word windows; raises what it does."""
     return tuple(
         WordWindow(
             input_ids=part.input_ids,
@@ -108,9 +108,9 @@ def merge_words(lengths: Sequence[int], parts: Iterable[WordLabel]) -> tuple[tup
 
 
 class WordTask(ABC, Generic[ExampleT]):
-    """A task that gives each word one label: all of `Task` but what examples are, where they lie and what counts.
+    """A task with one label for each word: all of `Task` except what examples are, where they are and how they score.
 
-    Predictions are one label a word, read off its first sub-word by one linear layer, a head of `adapters` itself.
+    A prediction is one label for each word, from its first sub-word, by a linear layer: a stock head of `adapters`.
     """
 
     reads_conllu: ClassVar[bool] = True
@@ -137,7 +137,7 @@ class WordTask(ABC, Generic[ExampleT]):
         return tuple(DataReference.of(path) for path in self.files(data, split))
 
     def aligned(self, examples: Sequence[ExampleT], labels: Sequence[str]) -> tuple[ExampleT, ...]:
-        """The examples as they are: a label is called the same everywhere."""
+        """The examples unchanged: a label has the same name everywhere."""
         require_known(chain.from_iterable(self.gold(example) for example in examples), labels)
         return tuple(examples)
 
@@ -156,13 +156,13 @@ class WordTask(ABC, Generic[ExampleT]):
         return int((batch["labels"] != IGNORED).sum())
 
     def add_head(self, model: Any, name: str, labels: Sequence[str]) -> None:
-        """One linear layer from hidden state to labels. A ValueError of `adapters` if the head is there."""
+        """One linear layer from hidden state to labels. Raises ValueError (from `adapters`) if there is such a head."""
         model.add_tagging_head(
             name, num_labels=len(labels), layers=1, id2label=dict(enumerate(labels)), overwrite_ok=False
         )
 
     def patch_head(self, model: Any, name: str) -> None:
-        """Nothing: the stock head serves."""
+        """Nothing to do: the stock head is right."""
 
     def decode(self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:
         return decode_words(output.logits, windows, labels)

@@ -25,9 +25,9 @@ def best_heads(scores: NDArray[np.floating], decoding: Decoding) -> NDArray[np.i
 
 
 def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The tree over all words with one root word whose arcs have the highest sum of scores (Chu-Liu/Edmonds).
+    """The tree with one root word and the highest sum of scores (Chu-Liu/Edmonds).
 
-    An arc without a score (-inf) is taken only where there is no tree with fewer of them; a word never heads itself.
+    It has as few arcs without a score (-inf) as possible. A word is never its own head.
     """
     import numpy as np
 
@@ -37,7 +37,7 @@ def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     matrix[1:] = ranked
     np.fill_diagonal(matrix, -np.inf)
     heads = _arborescence(matrix)[1:]
-    # The best of all trees mostly has one root word, and is then found soon: without the root, words start in cycles.
+    # Mostly the best tree has one root word and is found quickly. A search without the root would start with cycles.
     if np.count_nonzero(heads == 0) > 1:
         matrix[1:, 0] -= (words + 2) * whole
         heads = _arborescence(matrix)[1:]
@@ -47,8 +47,8 @@ def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """The heads of the tree from node 0 over all nodes with the highest sum of `scores`, dependents x heads.
 
-    Every node takes its best head; as long as that makes a cycle, the cycle becomes one node. Then the cycles are
-    opened again, the last one first, each where a head from outside was worth most.
+    Every node takes its best head. As long as that makes a cycle, the cycle becomes one node. Then the cycles are
+    opened again, the last one first, each at the node for which a head from outside gains most.
     """
     closed: list[_Cycle] = []
     while (cycle := _cycle_in(heads := _best(scores))) is not None:
@@ -61,10 +61,11 @@ def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Cycle:
-    """A cycle that is taken for one node, the last of those that remain: `outside`, then the cycle itself.
+    """A cycle contracted into one node. The nodes after contraction are `outside`, then the cycle as the last node.
 
-    `heads` are those of all nodes before. For every node outside, `entered` is the place in the cycle where it is worth
-    most as a head, `gain` what that adds to the cycle, `left` the place that is its own best head in the cycle.
+    `heads` are the heads of all nodes before contraction. For every outside node, `entered` is the place in the cycle
+    that gains most if this node becomes its head, `gain` is that gain, and `left` is the node's own best head in the
+    cycle, as a place in it.
     """
 
     heads: NDArray[np.int64]
@@ -86,7 +87,7 @@ class _Cycle:
         return cls(heads, cycle, outside, numerator.argmax(axis=0), numerator.max(axis=0), left)
 
     def contracted(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores with the cycle as one node, which is the last."""
+        """The scores with the cycle as one node, the last one."""
         import numpy as np
 
         count = len(self.outside)
@@ -97,7 +98,7 @@ class _Cycle:
         return smaller
 
     def opened(self, heads: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The heads of all nodes, from those where the cycle is one node."""
+        """The heads of all nodes, from the heads after contraction."""
         import numpy as np
 
         count = len(self.outside)
@@ -132,10 +133,10 @@ def _cycle_in(heads: NDArray[np.int64]) -> NDArray[np.int64] | None:
 
 
 def _ranked(scores: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-    """The scores in two ranks, few arcs without a score before a high sum, and more than what lies between two sums.
+    """The scores with a penalty on arcs without a score, and the penalty, which exceeds any difference of two sums.
 
-    No sum of a lower rank outweighs a single arc of a higher one; what is taken off the root's arcs to make a third
-    and highest rank, few root words, is (words + 2) times the second result.
+    So a tree with fewer such arcs always wins. A penalty of (words + 2) times the second result on the arcs to the root
+    makes the number of root words count even before that.
     """
     import numpy as np
 

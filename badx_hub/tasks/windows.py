@@ -19,7 +19,7 @@ OVERLAP = 0.25
 
 @dataclass(frozen=True)
 class WordRange:
-    """The words `start` (inclusive) to `stop` (exclusive) of a sentence; it answers for the `owned` ones."""
+    """The words `start` (inclusive) to `stop` (exclusive) of a sentence; predictions for the `owned` ones count."""
 
     start: int
     stop: int
@@ -45,7 +45,8 @@ class SentenceWindow:
 def sentence_windows(
     sentences: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Iterator[SentenceWindow]:
-    """One window a sentence, or overlapping ones if it has more than `max_length` sub-words, CLS and SEP included.
+    """One window for each sentence, or overlapping ones if it has more than `max_length` sub-words, CLS and SEP
+    included.
 
     Each word is owned by one window, the one that cuts its context farthest away. A word longer than a window is
     represented by its first sub-words. A sentence without words has no window.
@@ -109,7 +110,7 @@ def _bounds(ends: tuple[int, ...], room: int, shared: int) -> list[tuple[int, in
 
 
 def _distance_to_cut(ends: tuple[int, ...], bound: tuple[int, int], word: int) -> float:
-    """Sub-words between the word and the nearer cut; an end of the sentence is no cut."""
+    """Sub-words between the word and the nearer cut; an end of the sentence is not a cut."""
     start, stop = bound
     left = ends[word] - ends[start] if start else float("inf")
     right = ends[stop] - ends[word + 1] if stop < len(ends) - 1 else float("inf")

@@ -14,7 +14,7 @@ from badx_hub.errors import UsageError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Zero-width (non-)joiner, soft hyphen, word joiner: no script writes them between two words.
+# Zero-width (non-)joiner, soft hyphen, word joiner: in no script do they separate words.
 _JOINERS = r"\u200c\u200d\u00ad\u2060"
 _CORE = rf"[\p{{L}}\p{{N}}][\p{{L}}\p{{M}}\p{{N}}{_JOINERS}]*"
 # Apostrophes of keyboards and typesetters (' ` U+2018 U+2019 U+00B4; modifier letters are in \p{L} already),
@@ -31,16 +31,15 @@ def words_of(text: str) -> tuple[str, ...]:
     """Words and punctuation marks of a text, the same way in every language.
 
     Apostrophes and hyphens between letters stay inside their word, as do the points, commas, colons and
-    slashes of a number; other punctuation is split off, a run of the same mark (`...`) in one piece. White
-    space and invisible control characters only separate. Scripts written without spaces come out unsplit, and
-    clitics are not split off as treebanks do it: where there is a tokeniser for the language, sentences split
-    by it are the better input.
+    slashes of a number. Other punctuation is split off, a run of the same mark (`...`) in one piece. White space and
+    invisible control characters only separate. Scripts written without spaces are not split, and clitics are not
+    separated as in treebanks. If there is a tokeniser for the language, give the sentences it has split.
     """
     return tuple(match[0] for match in _TOKEN.finditer(text))
 
 
 def sentence_of(item: str | Sequence[str] | Sentence) -> Sentence:
-    """A sentence as it is, or one without annotation, from its words or from text, which `words_of` splits roughly."""
+    """A sentence unchanged, or one without annotation, made from words or from text (split by `words_of`)."""
     if isinstance(item, Sentence):
         return item
     return Sentence.of(words_of(item), text=item) if isinstance(item, str) else Sentence.of(item)
@@ -70,7 +69,7 @@ class Frame:
 class PairFrame:
     """The special tokens of a pair: `before` the first text, `between` the two, `after` the second.
 
-    `types` are the token types of these three and of the two texts, in the order in which they stand.
+    `types` are the token types of before, first text, between, second text and after.
     """
 
     before: tuple[int, ...]
@@ -80,7 +79,8 @@ class PairFrame:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> PairFrame:
-        """As the tokenizer itself frames a pair; CLS a SEP b SEP, in BERT's types, if it does not.
+        """The special tokens that the tokenizer itself puts around a pair; CLS a SEP b SEP, in BERT's types, if it does
+        not.
 
         Raises UsageError for a tokenizer without CLS, SEP or unknown token.
         """
@@ -107,8 +107,8 @@ class PairFrame:
 def sub_words(words: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
     """The sub-word ids, at least one, of each distinct word as it is written after a space.
 
-    What tokenises to nothing is the unknown token, and so is a word that spells a special token ("[SEP]"): words
-    are data and do not steer the model. One tokenizer call for all.
+    A word without sub-words becomes the unknown token, and so does a word that spells a special token ("[SEP]"): words
+    are data and must not act as control tokens. There is one tokenizer call for all words.
     """
     unknown = Frame.of(tokenizer).unk
     # The space makes byte-level and SentencePiece tokenizers mark the word's start; BERT's strip it.
@@ -116,7 +116,7 @@ def sub_words(words: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mappi
 
 
 def sub_words_of_texts(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
-    """The sub-word ids, maybe none, of each distinct text; special tokens as in `sub_words`."""
+    """The sub-word ids, possibly none, of each distinct text; special tokens as in `sub_words`."""
     return _pieces(texts, tokenizer)
 
 

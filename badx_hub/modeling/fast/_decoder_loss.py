@@ -1,9 +1,9 @@
-"""Cross-entropy over a large vocabulary whose decoder is frozen, without its logits ever being kept.
+"""Cross-entropy over a large vocabulary with a frozen decoder, without keeping the logits.
 
-The gradient with respect to the hidden states is (softmax - one-hot) W, all of whose parts are at hand when the loss is
-made. So it is made in the same pass, over a piece of the vocabulary at a time: each piece of logits is used while it
-is in the cache, for the sums of the softmax and for the gradient, and then forgotten. Softmax sums and gradient
-follow the largest logit met so far, as in FlashAttention (Dao et al., 2022).
+The gradient with respect to the hidden states is (softmax - one-hot) W. Everything in it is known when the loss is
+computed, so one pass computes both, over a piece of the vocabulary at a time. Each piece of logits is used while it is
+in the cache, for the softmax sums and for the gradient, and then dropped. Sums and gradient are rescaled to the largest
+logit so far, as in FlashAttention (Dao et al., 2022).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _PIECE = 4096
-"""Words of the vocabulary at a time: logits of a few hundred rows stay in a cache, and products are still large."""
+"""Words of the vocabulary in a piece: few enough for the cache, enough for fast matrix products."""
 
 
 def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class _DecoderLoss(torch.autograd.Function):
 
 
 def _sums(hidden: Tensor, weight: Tensor, bias: Tensor, *, pull: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Of each row: the largest logit m, the sum of exp(logit - m), and (`pull`) that sum with the words' vectors."""
+    """Of each row: the largest logit m, the sum of exp(logit - m) and, with `pull`, of exp(logit - m) * word vector."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
     total = hidden.new_zeros(len(hidden), 1, dtype=wide)
     largest = torch.full_like(total, -torch.inf)

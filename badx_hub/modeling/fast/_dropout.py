@@ -1,8 +1,8 @@
 """Dropout with cheap random numbers, for training on a CPU.
 
-`torch` draws a whole random number for each element, on one core: 8 % of a step at mBERT's size. Here one draw of 64
-bits decides over four elements. Attention gets a backward pass of its own, since the fast kernels of a CPU know no
-dropout. On other devices `torch`'s own kernels are used.
+`torch` draws one random number for each element, on one core: 8 % of a step at mBERT's size. Here one draw of 64 bits
+decides about four elements. Attention gets its own backward pass, since torch's fast CPU kernels have no dropout. On
+other devices torch's own kernels are used.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 _LEVELS = 2**16
-"""A probability is rounded to one of so many steps; the scale of what is kept is exact for the rounded one."""
+"""Probabilities are rounded to multiples of 1 / this; the scale is exact for the rounded probability."""
 
 
 class CheapDropout(TorchFunctionMode):
-    """Puts our functions in the place of torch's, whatever module calls them."""
+    """Replaces torch's functions by ours, whichever module calls them."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -31,7 +31,7 @@ class CheapDropout(TorchFunctionMode):
 
 
 def keep_mask(shape: Sequence[int], p: float) -> tuple[Tensor, float]:
-    """uint8 of `shape`, 1 where an element is kept, and the factor that makes up for those that are not."""
+    """uint8 of `shape`, 1 where an element is kept, and the factor that keeps the expected sum."""
     dropped = min(round(p * _LEVELS), _LEVELS - 1)
     count = torch.Size(shape).numel()
     bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
@@ -56,7 +56,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    learnt_mask = attn_mask is not None and attn_mask.requires_grad  # Ours has no gradient for a mask.
+    learnt_mask = attn_mask is not None and attn_mask.requires_grad  # Ours computes no gradient for a mask.
     if query.device.type != "cpu" or not dropout_p or is_causal or enable_gqa or learnt_mask:
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
@@ -76,7 +76,7 @@ _REPLACED: dict[Callable[..., Any], Callable[..., Tensor]] = {
 
 
 class _Dropout(torch.autograd.Function):
-    """input * keep * kept: one byte an element is kept for the backward pass."""
+    """input * keep * kept; stores one byte for each element for the backward pass."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, input: Tensor, keep: Tensor, kept: float) -> Tensor:
@@ -94,8 +94,8 @@ class _Dropout(torch.autograd.Function):
 class _Attention(torch.autograd.Function):
     """Scaled dot-product attention with dropout on its probabilities.
 
-    Probabilities are as large as everything else a layer of 128 tokens keeps for the backward pass of its attention.
-    They are not kept, but made again; of dropout a byte an element is kept.
+    The backward pass computes the probabilities again: at 128 tokens they are as large as everything else that a
+    layer's attention stores. Dropout stores one byte for each element.
     """
 
     @staticmethod
@@ -133,7 +133,7 @@ class _Attention(torch.autograd.Function):
 
 
 def _probabilities(query: Tensor, key: Tensor, mask: Tensor | None, factor: float, shape: torch.Size) -> Tensor:
-    """softmax(factor query key.T + mask): [heads of the batch, queries, keys]; `shape` is that before flattening."""
+    """softmax(factor query key.T + mask): [heads of the batch, queries, keys]; `shape` before flattening."""
     scores = torch.bmm(query, key.transpose(1, 2)).mul_(factor)
     if mask is not None:
         scores.view(shape).add_(mask)
