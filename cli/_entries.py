@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from badx_hub.cli._output import Table
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -102,15 +103,10 @@ def headline(entry: Entry) -> str:
     Perplexities under a frozen head and under a trained one do not compare, so the rarer, frozen one is marked.
     """
     scores = entry.manifest.metrics.get("dev", {})
-    targets = entry.name.mixture.targets
-    selected = f"{targets[0] if len(targets) == 1 else 'targets'}/perplexity"
-    key = selected if selected in scores else next(iter(scores), None)
-    if key is None:
+    selected = MetricKey.target_perplexity(entry.name.mixture.targets)
+    text = str(selected) if str(selected) in scores else next(iter(scores), None)
+    if text is None:
         return ""
+    key = MetricKey.parse(text)
     frozen = key == selected and entry.manifest.recipe.get("head", "frozen") == "frozen"
-    return f"{key.replace('/', ' ')} {figure(key, scores[key])}{' (frozen)' if frozen else ''}"
-
-
-def figure(metric: str, value: float) -> str:
-    """A metric for people: perplexities as they are, fractions in percent."""
-    return f"{value:.2f}" if metric.endswith("perplexity") else f"{100 * value:.1f} %"
+    return f"{key.words} {key.shown(scores[text])}{' (frozen)' if frozen else ''}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.cli import _entries
 from badx_hub.cli._output import Table
+from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry
@@ -55,7 +55,7 @@ def info_tables(entry: Entry) -> list[Table]:
         Table(
             ("split", "metric", "score"),
             tuple(
-                (split, metric, _entries.figure(metric, value))
+                (split, metric, MetricKey.parse(metric).shown(value))
                 for split, scores in manifest.metrics.items()
                 for metric, value in scores.items()
             ),

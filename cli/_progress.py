@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from badx_hub.cli._entries import figure
 from badx_hub.cli._output import note
+from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
@@ -114,5 +114,6 @@ class Bar:
 
 def evaluation_line(step: int, metrics: Mapping[str, float], best: bool) -> str:
     """ "step 300: en perplexity 41.20, wo perplexity 12.30  * best so far"."""
-    scores = ", ".join(f"{key.replace('/', ' ')} {figure(key, value)}" for key, value in metrics.items())
+    known = [(MetricKey.parse(key), value) for key, value in metrics.items()]
+    scores = ", ".join(f"{key.words} {key.shown(value)}" for key, value in known)
     return f"step {step:,}: {scores}{'  * best so far' if best else ''}"

@@ -27,6 +27,7 @@ from badx_hub.cli._options import (
 )
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import UsageError
+from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from badx_hub.cli._options import Fallback
@@ -129,7 +130,7 @@ def _record(done: Evaluation, chain: RegistryChain, language: str) -> Entry:
 
 def _tables(done: Evaluation) -> list[Table]:
     title = f"{done.entry.name} on {done.data} ({done.split}: {done.examples:,} examples, {done.seconds:.1f} s)"
-    metrics = tuple((key, _entries.figure(key, value)) for key, value in done.scores.metrics.items())
+    metrics = tuple((key, MetricKey.parse(key).shown(value)) for key, value in done.scores.metrics.items())
     labels = tuple(
         (row.label, *(f"{100 * value:.1f}" for value in (row.precision, row.recall, row.f1)), f"{row.support:,}")
         for row in done.scores.table

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _output
+from badx_hub.cli import _errors, _output
 from badx_hub.cli._options import FormatOption, RegistryOption
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import BadxError, NotFoundError
+from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from badx_hub.grid.costs import StepEstimate
@@ -219,7 +220,8 @@ def _progress(seen: StepStatus, cost: StepEstimate | None) -> str:
 def _remark(seen: StepStatus, above: tuple[str, ...]) -> str:
     """The score of an evaluation that is done; what another step needs besides those it stands under."""
     if seen.result is not None:
-        return f"{seen.result.metric} {_entries.figure(seen.result.metric, seen.result.metrics[seen.result.metric])}"
+        metric = seen.result.metric
+        return f"{metric} {MetricKey.parse(metric).shown(seen.result.metrics[metric])}"
     more = [need for need in seen.step.needs if need not in above]
     return f"and {', '.join(more)}" if more and not _is_done(seen) else ""
 

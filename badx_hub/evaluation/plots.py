@@ -14,9 +14,10 @@ from itertools import cycle
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.evaluation.result_table import ResultTable, metric_title, parts_of, share_of_source, task_title, titles
+from badx_hub.evaluation.result_table import ResultTable, parts_of, share_of_source, task_title, titles
 from badx_hub.evaluation.tables import POINTS
 from badx_hub.languages import Mixture, name_of
+from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 from badx_hub.setups import SETUPS, setup_named
 
@@ -69,7 +70,7 @@ def ratio_figure(boards: Iterable[ResultTable]) -> Figure | None:
     figure, (axes,) = _figure(1, height=3.4)
     for (board, setup, names), style in zip(swept, _styles(), strict=False):
         values = _by_ratio(board, names, relative=relative)
-        label = f"{setup_named(setup).title}, {task_title(board.task)}, {metric_title(board.metric)}"
+        label = f"{setup_named(setup).title}, {task_title(board.task)}, {MetricKey.parse(board.metric).title}"
         axes.plot([ratios.index(ratio) for ratio in values], list(values.values()), label=label, **style)
     axes.set_xticks(range(len(ratios)), ratios)
     baseline = swept[0][0].baseline
@@ -112,7 +113,7 @@ def language_curves(curves: Curves) -> Figure | None:
     names = [name for name in _names(curves) if name.task is None]
     for name in names:
         for target in name.mixture.targets:
-            line = _line(_kind_and_ratio(name), curves[str(name)], f"{target}/perplexity")
+            line = _line(_kind_and_ratio(name), curves[str(name)], MetricKey.perplexity(target))
             panels.setdefault(target, []).append(line)
     named = {name_of(tag): panels[tag] for tag in sorted(panels, key=lambda tag: (name_of(tag), tag))}
     return _small_multiples(named, map(_kind_and_ratio, names), ylabel="perplexity", logarithmic=True)
@@ -128,11 +129,12 @@ def task_curves(curves: Curves, task: str, metric: str, source: str) -> Figure |
     shared = [name for name in names if name.mixture.kind != "bilingual"]
     targets = sorted({name.mixture.targets[0] for name in own}, key=lambda tag: (name_of(tag), tag))
     groups = {name_of(target): [one for one in own if one.mixture.targets == (target,)] for target in targets}
+    key = MetricKey(metric, source)
     panels = {
-        title: [_line(_on(name), curves[str(name)], f"{source}/{metric}", POINTS) for name in [*group, *shared]]
+        title: [_line(_on(name), curves[str(name)], key, POINTS) for name in [*group, *shared]]
         for title, group in (groups or {"any target": []}).items()
     }
-    label = f"{name_of(source)} dev {metric_title(metric)}, points"
+    label = f"{name_of(source)} dev {key.title}, points"
     return _small_multiples(panels, map(_on, names), ylabel=label, logarithmic=False)
 
 
@@ -170,7 +172,7 @@ def _figure(panels: int, *, height: float, width: float = _WIDTH, share_y: bool 
 
 
 def _laid_out(figure: Figure) -> Figure:
-    """Its parts in their places for good, lest each saving take the time to place them again."""
+    """Its parts are placed once, so that each saving does not take the time to place them again."""
     from matplotlib import rc_context
 
     with rc_context(_STYLE):
@@ -235,8 +237,9 @@ def _on(name: AdapterName) -> str:
     return setup_named(name.setup).title if name.setup else f"on {_kind_and_ratio(name)}"
 
 
-def _line(label: str, rows: Sequence[Mapping[str, float]], key: str, scale: float = 1) -> Line:
-    return Line(label, tuple((row["step"], scale * row[key]) for row in rows if key in row))
+def _line(label: str, rows: Sequence[Mapping[str, float]], key: MetricKey, scale: float = 1) -> Line:
+    column = str(key)
+    return Line(label, tuple((row["step"], scale * row[column]) for row in rows if column in row))
 
 
 def _small_multiples(

@@ -14,6 +14,7 @@ from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
 from badx_hub.manifest import EvaluationRef, Manifest, ManifestDraft, utc_now
+from badx_hub.metric_key import MetricKey
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.prepare import prepare
@@ -71,30 +72,31 @@ def _newest_of(entry: Entry, registry: Registry) -> Entry:
 
 
 def _with_scores(manifest: Manifest, evaluation: Evaluation, language: str) -> ManifestDraft:
-    split, mine = evaluation.split, f"{language}/"
-    others = {key: value for key, value in manifest.metrics.get(split, {}).items() if not key.startswith(mine)}
+    split, known = evaluation.split, manifest.metrics.get(evaluation.split, {})
+    others = {key: value for key, value in known.items() if MetricKey.parse(key).language != language}
     files = tuple(
         EvaluationRef(split=split, language=language, name=file.name, digest=file.digest, examples=evaluation.examples)
         for file in evaluation.references
     )
     kept = tuple(ref for ref in manifest.evaluations if (ref.split, ref.language) != (split, language))
     changed = {
-        "metrics": {**manifest.metrics, split: {**others, **_scores(evaluation, mine)}},
+        "metrics": {**manifest.metrics, split: {**others, **_scores(evaluation, language)}},
         "evaluations": (*kept, *files),
         "created": _after(manifest.created),
     }
-    known = {field: getattr(manifest, field) for field in ManifestDraft.model_fields}
-    return ManifestDraft(**{**known, **changed})
+    fields = {field: getattr(manifest, field) for field in ManifestDraft.model_fields}
+    return ManifestDraft(**{**fields, **changed})
 
 
-def _scores(evaluation: Evaluation, prefix: str) -> Mapping[str, float]:
-    whole = {f"{prefix}{metric}": float(value) for metric, value in evaluation.scores.metrics.items()}
-    labels = {f"{prefix}f1/{row.label}": float(row.f1) for row in evaluation.scores.table if row.support}
+def _scores(evaluation: Evaluation, language: str) -> Mapping[str, float]:
+    scores = evaluation.scores
+    whole = {str(MetricKey(name, language)): float(value) for name, value in scores.metrics.items()}
+    labels = {str(MetricKey("f1", language, row.label)): float(row.f1) for row in scores.table if row.support}
     return whole | labels
 
 
 def _after(created: str) -> str:
-    """Now, but later than `created`, lest the older version sort as the newer one."""
+    """Now, but later than `created`, so that the older version never sorts as the newer one."""
     next_second = datetime.strptime(created, _TIME) + timedelta(seconds=1)
     return max(utc_now(), next_second.strftime(_TIME))
 

@@ -17,8 +17,6 @@ from badx_hub.setups import SETUPS, setup_named
 
 BALANCED = "1:1"
 
-_METRIC_TITLES = {"macro_f1": "macro F1", "f1": "F1", "uas": "UAS", "las": "LAS"}
-
 
 @dataclass(frozen=True)
 class ResultTable:
@@ -141,10 +139,6 @@ def titles(names: Iterable[str]) -> Mapping[str, str]:
 
 def task_title(task: str) -> str:
     return task.upper()
-
-
-def metric_title(metric: str) -> str:
-    return _METRIC_TITLES.get(metric, metric.replace("_", " "))
 
 
 def _title(name: str, *, with_ratio: bool) -> str:

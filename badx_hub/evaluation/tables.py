@@ -8,8 +8,9 @@ from statistics import fmean
 
 from badx_hub.evaluation.compare import Average
 from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
-from badx_hub.evaluation.result_table import ResultTable, metric_title, parts_of, task_title, titles
+from badx_hub.evaluation.result_table import ResultTable, parts_of, task_title, titles
 from badx_hub.languages import name_of
+from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown
 from badx_hub.setups import setup_named
 
@@ -70,7 +71,7 @@ def score_table(board: ResultTable, metric: str) -> Table:
         columns.append([_published(one) for one in found])
     return Table(
         name=f"{board.task}-{metric}",
-        title=f"{task_title(board.task)}: {metric_title(metric)}, in points",
+        title=f"{task_title(board.task)}: {MetricKey.parse(metric).title}, in points",
         header=tuple(header),
         rows=_rows([_word(called[name]) for name in board.names], *columns),
         notes=_score_notes(board, shared, found),
@@ -118,7 +119,7 @@ def significance_table(board: ResultTable) -> Table | None:
         return None
     return Table(
         name=f"{board.task}-significance",
-        title=f"{task_title(board.task)}: gain in {metric_title(board.metric)} over {baseline}, in points",
+        title=f"{task_title(board.task)}: gain in {MetricKey.parse(board.metric).title} over {baseline}, in points",
         header=("Language", "Setup", "Gain", "95 % from", "95 % to", "p"),
         rows=tuple(rows),
         notes=(
@@ -230,7 +231,7 @@ def _beside(figure: Published, board: ResultTable) -> tuple[Cell, ...]:
     targets = [target for target in there if figure.target in (None, target)]
     ours = _difference(board, figure, targets) if figure.metric in board.metrics else None
     return (
-        _word(f"{task_title(figure.task)}, {metric_title(figure.metric)}"),
+        _word(f"{task_title(figure.task)}, {MetricKey.parse(figure.metric).title}"),
         _word(f"{setup_named(setup).title} {ratio} over {setup_named(figure.baseline).title}"),
         _published(figure),
         MISSING if ours is None else _signed(ours),

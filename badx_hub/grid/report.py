@@ -22,7 +22,7 @@ from badx_hub.evaluation.plots import (
     to_svg,
 )
 from badx_hub.evaluation.published import ADDRESS, CITATION
-from badx_hub.evaluation.result_table import ResultTable, metric_title, result_tables, task_title, titles
+from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
 from badx_hub.evaluation.results import Result
 from badx_hub.evaluation.tables import (
     Table,
@@ -36,6 +36,7 @@ from badx_hub.evaluation.tables import (
     to_markdown,
 )
 from badx_hub.languages import name_of
+from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown
 from badx_hub.storage import atomic_write_bytes, canonical_json
 
@@ -235,7 +236,7 @@ def _published_section(boards: Sequence[ResultTable]) -> Section | None:
 
 def _task_section(board: ResultTable) -> Section:
     baseline = titles([board.baseline])[board.baseline]
-    metric = metric_title(board.metric)
+    metric = MetricKey.parse(board.metric).title
     numerator = _picture(
         f"gains-{board.task}",
         f"{task_title(board.task)}: gain in {metric} over {baseline}, by language and setup, in points.",
@@ -263,8 +264,8 @@ def _curves_section(boards: Sequence[ResultTable], curves: Curves) -> Section:
     pictures = [_picture("curves-language", title, language_curves(curves))]
     for board in boards:
         title = (
-            f"{task_title(board.task)}: {metric_title(board.metric)} on {name_of(board.source)} dev data while task "
-            "adapters were trained. What was trained for no single language is in every panel."
+            f"{task_title(board.task)}: {MetricKey.parse(board.metric).title} on {name_of(board.source)} dev data "
+            "while task adapters were trained. What was trained for no single language is in every panel."
         )
         figure = task_curves(curves, board.task, board.metric, board.source)
         pictures.append(_picture(f"curves-{board.task}", title, figure))

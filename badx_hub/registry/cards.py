@@ -20,6 +20,7 @@ from badx_hub.adapter_files import CURVES_FILE
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
 from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
+from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 
 # Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
@@ -101,8 +102,9 @@ def card_data(manifest: Manifest) -> ModelCardData:
 
 def _results(manifest: Manifest) -> Iterator[EvalResult]:
     """The zero-shot scores of a task adapter: whole metrics of languages other than the one it learnt from."""
-    for split, language, label, metric, value in _scores(manifest):
-        if manifest.task is None or label or language in ("", manifest.languages.source):
+    for split, key, value in _scores(manifest):
+        language = key.language
+        if manifest.task is None or key.label or not language or language == manifest.languages.source:
             continue
         files = [file for file in manifest.evaluations if (file.split, file.language) == (split, language)]
         yield EvalResult(
@@ -113,7 +115,7 @@ def _results(manifest: Manifest) -> Iterator[EvalResult]:
             dataset_config=_ud_config(files) or _line(language),
             dataset_split=_line(split),
             dataset_args={"sha256": [file.digest for file in files]} if files else None,
-            metric_type=_line(metric),
+            metric_type=_line(key.name),
             metric_value=value,
         )
 
@@ -160,8 +162,8 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "load": _arguments(manifest, registry),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
         "recipe": [*_flat(manifest.recipe), *([] if manifest.origin == IMPORTED else _training(manifest))],
-        "scores": [(split, lang, metric, f"{v:.4g}") for split, lang, label, metric, v in scores if not label],
-        "labelled": [(split, lang, label, metric, f"{v:.4g}") for split, lang, label, metric, v in scores if label],
+        "scores": [(split, key.language or "", key.name, f"{v:.4g}") for split, key, v in scores if not key.label],
+        "labelled": [(split, key.language, key.label, key.name, f"{v:.4g}") for split, key, v in scores if key.label],
         "measured": [(e.split, e.language, e.name, e.digest[:12], f"{e.examples:,}") for e in manifest.evaluations],
         "zero_shot": any(True for _ in _results(manifest)),
         "versions": sorted(manifest.versions.items()),
@@ -288,13 +290,11 @@ def _flat(recipe: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[s
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
-def _scores(manifest: Manifest) -> Iterator[tuple[str, str, str, str, float]]:
-    """(split, language, label, metric, value); the label of "wo/f1/NOUN" is NOUN, that of "wo/accuracy" empty."""
+def _scores(manifest: Manifest) -> Iterator[tuple[str, MetricKey, float]]:
+    """(split, key, value), in the order of the texts."""
     for split, scores in sorted(manifest.metrics.items()):
         for key, value in sorted(scores.items()):
-            language, slash, rest = key.partition("/")
-            metric, _, label = rest.partition("/")
-            yield (split, language, label, metric, value) if slash else (split, "", "", key, value)
+            yield split, MetricKey.parse(key), value
 
 
 def _files(name: AdapterName, location: str | None) -> _Safe:

@@ -8,6 +8,7 @@ from itertools import cycle
 from pathlib import Path
 
 from badx_hub.errors import DataError
+from badx_hub.metric_key import MetricKey, Unit
 from badx_hub.storage import storage_errors
 
 Rows = Sequence[Mapping[str, float]]
@@ -47,11 +48,12 @@ def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_
     for metric, marker, dash in zip(metrics, cycle("osD^vPX*"), cycle(("-", "--", "-.", ":")), strict=False):
         axes.plot(steps, [row[metric] for row in rows], marker=marker, linestyle=dash, label=metric)
     axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: step {best_step}")
-    if all("perplexity" in metric for metric in metrics):
+    first = MetricKey.parse(metrics[0])
+    if first.unit is Unit.PERPLEXITY:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.set(title=title, xlabel="optimizer steps", ylabel=metrics[0].rsplit("/", 1)[-1])
+    axes.set(title=title, xlabel="optimizer steps", ylabel=first.name)
     axes.legend()
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -18,6 +18,7 @@ from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.languages import Mixture
 from badx_hub.manifest import SourceRef
+from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
@@ -46,7 +47,6 @@ class LanguageObjective:
     """Masked-language modelling over a mixture: one language a step, in the mixture's cycle order."""
 
     unit = "tokens"
-    larger_is_better = False
 
     def __init__(
         self,
@@ -63,10 +63,9 @@ class LanguageObjective:
             parameter.requires_grad_(True)
 
     @property
-    def selection(self) -> str:
+    def selection(self) -> MetricKey:
         """The target's perplexity (LA: its language's; MA: the mean of its targets')."""
-        targets = self.mixture.targets
-        return _metric(targets[0]) if len(targets) == 1 else _metric("targets")
+        return MetricKey.target_perplexity(self.mixture.targets)
 
     def prepare(self, step: int) -> None:
         """Nothing: every step trains the same adapter."""
@@ -85,10 +84,8 @@ class LanguageObjective:
         The masks are the same at every step of every run, so that perplexities compare.
         """
         values = {language: self._perplexity(language) for language in self.mixture.languages}
-        metrics = {_metric(language): value for language, value in values.items()}
-        if len(self.mixture.targets) > 1:
-            metrics[_metric("targets")] = fmean(values[target] for target in self.mixture.targets)
-        return metrics
+        metrics = {str(MetricKey.perplexity(language)): value for language, value in values.items()}
+        return {**metrics, str(self.selection): fmean(values[target] for target in self.mixture.targets)}
 
     def _perplexity(self, language: str) -> float:
         generator = generator_for("held out", language)
@@ -208,10 +205,6 @@ def _objective(
 
 def _counts(objective: LanguageObjective) -> Mapping[str, Mapping[str, int]]:
     return {language: store.counts for language, store in objective.stores.items()}
-
-
-def _metric(language: str) -> str:
-    return f"{language}/perplexity"
 
 
 def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:

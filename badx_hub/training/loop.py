@@ -23,6 +23,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted
+from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.fast import cheap_dropout
 from badx_hub.recipes import TrainingRecipe
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
@@ -54,11 +55,8 @@ class Objective(Protocol):
         """The trained weights by name; everything else is frozen."""
 
     @property
-    def selection(self) -> str:
+    def selection(self) -> MetricKey:
         """The metric that decides which step is kept."""
-
-    @property
-    def larger_is_better(self) -> bool: ...
 
     @property
     def unit(self) -> str:
@@ -269,7 +267,7 @@ class _Run:
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
-        state, value = self.state, metrics[self.objective.selection]
+        state, value = self.state, metrics[str(self.objective.selection)]
         better = not state.history or self._better(value, state.history[state.best_row])
         row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
         history = (*state.history, row)
@@ -283,8 +281,9 @@ class _Run:
         self.reporter.evaluated(state.step, metrics, better)
 
     def _better(self, value: float, best: Row) -> bool:
-        reference = best[self.objective.selection]
-        return value > reference if self.objective.larger_is_better else value < reference
+        selection = self.objective.selection
+        reference = best[str(selection)]
+        return value > reference if selection.larger_is_better else value < reference
 
     def _save_if_due(self) -> None:
         due = self.recipe.save_every and self.state.step % self.recipe.save_every == 0

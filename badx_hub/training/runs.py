@@ -125,7 +125,7 @@ class TrainingRun:
                 building,
                 outcome.history,
                 title=str(self.name),
-                metrics=_drawn(outcome, objective.selection),
+                metrics=objective.selection.alike(outcome.best),
                 best_step=outcome.best_step,
             )
             prepare(building, self._draft(objective, outcome, counts))
@@ -158,9 +158,3 @@ def _counted(source: SourceRef, counts: Counts) -> SourceRef:
     """`source` with what its reader counted, where it counted anything."""
     found = counts.get(source.language)
     return source.model_copy(update={"counts": dict(found)}) if found else source
-
-
-def _drawn(outcome: TrainingResult, selection: str) -> list[str]:
-    """The curves of a picture: every metric of the selection's own kind, such as all the perplexities."""
-    kind = selection.rsplit("/", 1)[-1]
-    return [metric for metric in outcome.best if metric.rsplit("/", 1)[-1] == kind]

@@ -14,6 +14,7 @@ from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import LanguageAdapterRef, SourceRef
+from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
@@ -50,7 +51,6 @@ class TaskObjective:
     """
 
     unit = "sentences"
-    larger_is_better = True
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class TaskObjective:
         self._activate(0)
 
     @property
-    def selection(self) -> str:
+    def selection(self) -> MetricKey:
         """The task's metric on the source language's development data (BAD-X)."""
-        return f"{self.source}/{self.task.selection_metric}"
+        return MetricKey(self.task.selection_metric, self.source)
 
     def prepare(self, step: int) -> None:
         """Put the step's language adapter under the task adapter."""
@@ -106,7 +106,7 @@ class TaskObjective:
             batch_size=4 * self.recipe.batch_size,
         )
         metrics = self.task.score(self.dev, predictions).metrics
-        return {f"{self.source}/{metric}": value for metric, value in metrics.items()}
+        return {str(MetricKey(name, self.source)): value for name, value in metrics.items()}
 
     def _batch(self, windows: Sequence[Any]) -> Batch:
         inputs = self.task.collate(windows, self.labels, self.pad_id)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from badx_hub.errors import IntegrityError, TrainingDiverged, TrainingInterrupted
+from badx_hub.metric_key import MetricKey
 from badx_hub.recipes import AdapterRecipe, TrainingRecipe
 from badx_hub.training import loop
 from badx_hub.training.checkpoints import CheckpointFolder
@@ -54,8 +55,7 @@ class Regression:
     """An objective whose evaluation can be scripted."""
 
     unit = "rows"
-    selection = "error"
-    larger_is_better = False
+    selection = MetricKey("perplexity")
 
     def __init__(self, *, dropout: float = 0.5, script: Sequence[float] = ()) -> None:
         with torch.random.fork_rng():
@@ -85,9 +85,9 @@ class Regression:
 
     def evaluate(self) -> Row:
         if self.script:
-            return {"error": self.script.pop(0)}
+            return {"perplexity": self.script.pop(0)}
         batch = self.batches(10_000, 1)[0]
-        return {"error": float(self.module(**batch.inputs)) / batch.labels}
+        return {"perplexity": float(self.module(**batch.inputs)) / batch.labels}
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.parameters.items()}
@@ -96,7 +96,7 @@ class Regression:
 def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
     objective = Regression(dropout=0.0)
     outcome = train(objective, recipe(steps=60, learning_rate=0.2), CheckpointFolder(tmp_path), Silent(), again="again")
-    assert outcome.history[-1]["error"] < 0.2 * outcome.history[0]["error"]
+    assert outcome.history[-1]["perplexity"] < 0.2 * outcome.history[0]["perplexity"]
     assert outcome.units == 60 * 8
     assert [row["step"] for row in outcome.history] == list(range(4, 61, 4))
 
@@ -202,7 +202,7 @@ class Watched(Regression):
         self.evaluating = True
         time.sleep(0.01)
         self.evaluating = False
-        return {"error": 1.0}
+        return {"perplexity": 1.0}
 
 
 def test_batches_are_made_once_each_and_never_during_an_evaluation(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
     copy = CopyAt(objective, step=8)
     outcome = train(objective, recipe(), CheckpointFolder(tmp_path), copy, again="")
     assert outcome.best_step == 8
-    assert outcome.best == {"error": 1.0}
+    assert outcome.best == {"perplexity": 1.0}
     assert all(torch.equal(value, objective.weights()[name]) for name, value in copy.copied.items())
 
 
