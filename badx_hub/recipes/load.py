@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from badx_hub.errors import UsageError
+from badx_hub.documents import read_yaml
+from badx_hub.errors import DataError, UsageError
 from badx_hub.recipes.model import Recipe, TrainingRecipe
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -82,10 +82,9 @@ def _read(name_or_file: str) -> Mapping[str, Any]:
 def parsed(text: str, where: str) -> Any:
     """The value of a YAML text. Raises UsageError, which names `where`, if it is not YAML."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{where} is not valid YAML: {reason}. Correct that line.") from error
+        return read_yaml(text, where)
+    except DataError as error:
+        raise UsageError(f"{error.fact} Correct that line.") from error
 
 
 def _read_file(path: Path) -> str:

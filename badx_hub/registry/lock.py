@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from typing_extensions import Self
 
+from badx_hub.documents import read_toml
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture
@@ -23,11 +23,6 @@ from badx_hub.registry.query import AdapterQuery, is_base
 from badx_hub.registry.resolve import Resolution
 from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCHEMA = 1
 MAX_LOCK_BYTES = 2**20
@@ -121,9 +116,9 @@ class Lock(_Frozen):
     def parse(cls, content: bytes, where: str) -> Lock:
         """Checks TOML; `where` stands in the errors, which are those of `read`."""
         try:
-            value = tomllib.loads(content.decode("utf-8"))
-        except ValueError as error:  # of the decoder as of the parser
-            raise DataError(f"{where} is not TOML ({error}). Write it anew with `badx-hub lock`.") from error
+            value = read_toml(content, where, limit=MAX_LOCK_BYTES)
+        except DataError as error:
+            raise DataError(f"{error.fact} Write it again with `badx-hub lock`.") from error
         version = value.get("schema_version")
         if isinstance(version, int) and version > SCHEMA:
             raise IntegrityError(

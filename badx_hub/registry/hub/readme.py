@@ -12,6 +12,9 @@ from typing import Any
 
 import yaml
 
+from badx_hub.documents import read_yaml
+from badx_hub.errors import DataError
+
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _SEAL = re.compile(r"\n*<!-- badx-card ([0-9a-f]{64}) -->\s*\Z")
 _TAG = "badx"
@@ -79,8 +82,8 @@ def _values(block: str) -> dict[str, Any] | None:
     found = _BLOCK.match(block)
     assert found is not None
     try:
-        values = yaml.safe_load(found[1])
-    except (yaml.YAMLError, ValueError, RecursionError):
+        values = read_yaml(found[1], "the metadata")
+    except DataError:
         return None
     if values is None:
         return {}

@@ -1,0 +1,179 @@
+"""JSON, TOML and YAML that others wrote: one reader for each, which takes plain data of bounded size or refuses.
+
+A document is text of at most `limit` bytes with at most `MAX_VALUES` values, nested at most `MAX_DEPTH` deep, whose
+numbers have at most `MAX_DIGITS` digits. What else a parser may make of it (dates, tags, not-a-number) is refused. The only errors are
+DataErrors whose text begins with the document's name. Time and memory grow with the size alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode
+
+from badx_hub.errors import DataError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MAX_DEPTH = 32
+MAX_DIGITS = 64
+MAX_VALUES = 2**20
+MIB = 2**20
+
+# tomllib keeps a record of every prefix of a dotted key: memory grows with the square of the number of dots.
+_MAX_DOTS = 256
+_MAX_TOML_LINE = 2**16
+_SHOWN = 200
+
+
+def read_json(content: str | bytes, name: str, *, limit: int = MIB) -> Any:
+    """The value of a JSON document; `name` stands for it in errors. Raises DataError."""
+    text = _text(content, name, limit, "JSON")
+    return _parsed(lambda: json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number), name)
+
+
+def read_toml(content: str | bytes, name: str, *, limit: int = MIB) -> dict[str, Any]:
+    """The values of a TOML document. Raises DataError."""
+    text = _text(content, name, limit, "TOML")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > _MAX_TOML_LINE or line.count(".") > _MAX_DOTS:
+            raise DataError(f"{name} is not TOML that is read here: line {number} is too long or has too many dots.")
+    return dict(_parsed(lambda: tomllib.loads(text, parse_float=_float), name, "TOML"))
+
+
+def read_yaml(content: str | bytes, name: str, *, limit: int = MIB // 4) -> Any:
+    """The value of a YAML document. Raises DataError.
+
+    Words mean what YAML 1.2 says: `no` is the language, true and false are the truth values. Dates are text.
+    """
+    text = _text(content, name, limit, "YAML")
+    return _parsed(lambda: yaml.load(text, _PlainLoader), name, "YAML")
+
+
+def _text(content: str | bytes, name: str, limit: int, kind: str) -> str:
+    size = len(content) if isinstance(content, bytes) else len(content.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise DataError(f"{name} has {size:,} bytes; {kind} of at most {limit:,} bytes is read.")
+    if isinstance(content, str):
+        return content
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} is not {kind}: it is not UTF-8 (byte {error.start}).") from error
+
+
+def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON") -> Any:
+    try:
+        value = parse()
+        _check(value)
+    except DataError:
+        raise
+    except RecursionError as error:
+        raise DataError(f"{name} is not {kind} that is read here: it is nested too deeply.") from error
+    except (ValueError, OverflowError, yaml.YAMLError) as error:
+        raise DataError(f"{name} is not {kind}: {_reason(error)}.") from error
+    return value
+
+
+def _check(value: object) -> None:
+    """Refuses what is nested too deeply, what is too much, and text that no file can hold (half surrogates, NUL)."""
+    left = [(value, 0)]
+    for count in itertools.count():
+        if not left:
+            return
+        if count > MAX_VALUES:
+            raise ValueError("it has too many values")
+        one, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+        if isinstance(one, dict):
+            left.extend((part, depth + 1) for pair in one.items() for part in pair)
+        elif isinstance(one, list):
+            left.extend((part, depth + 1) for part in one)
+        elif isinstance(one, str):
+            if "\0" in one:
+                raise ValueError("a text has a NUL character")
+            one.encode("utf-8")  # A half of a surrogate pair is no character: UnicodeEncodeError, a ValueError.
+        elif not isinstance(one, bool | int | float | None):
+            raise ValueError(f"a value is a {type(one).__name__}, which is not taken here")
+
+
+def _reason(error: Exception) -> str:
+    """A parser's complaint as one short line."""
+    text = " ".join(str(getattr(error, "problem", None) or error).split())
+    mark = getattr(error, "problem_mark", None)
+    place = f" (line {mark.line + 1})" if mark is not None else ""
+    return f"{text[:_SHOWN].rstrip('.')}{place}" or type(error).__name__
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is infinite or no number")
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """Sound YAML that is more than plain data."""
+
+    def __init__(self, problem: str, mark: Any) -> None:
+        super().__init__(problem=problem, problem_mark=mark)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain data: no merges, tags or dates. A reference (`*name`) is read; `_check` counts what it stands for."""
+
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        self.depth += 1
+        try:
+            if self.depth > MAX_DEPTH:
+                raise _Refused("it is nested too deeply", event.start_mark)
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def flatten_mapping(self, node: MappingNode) -> None:
+        """Nothing is merged: `<<` is a key like any other."""
+
+    def integer(self, node: ScalarNode) -> int:
+        return _integer(str(node.value))
+
+    def number(self, node: ScalarNode) -> float:
+        return _float(str(node.value))
+
+
+_PlainLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+0123456789."),
+):
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.integer)
+_PlainLoader.add_constructor("tag:yaml.org,2002:float", _PlainLoader.number)
