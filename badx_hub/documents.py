@@ -1,8 +1,8 @@
 """JSON, TOML and YAML that others wrote: one reader for each, which takes plain data of bounded size or refuses.
 
 A document is text of at most `limit` bytes with at most `MAX_VALUES` values, nested at most `MAX_DEPTH` deep, whose
-numbers have at most `MAX_DIGITS` digits. What else a parser may make of it (dates, tags, not-a-number) is refused. The only errors are
-DataErrors whose text begins with the document's name. Time and memory grow with the size alone.
+numbers have at most `MAX_DIGITS` digits. What else a parser may make of it (dates, tags, not-a-number) is refused. The
+only errors are DataErrors whose text begins with the document's name. Time and memory grow with the size alone.
 """
 
 from __future__ import annotations

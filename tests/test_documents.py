@@ -65,9 +65,10 @@ def test_words_of_yaml_mean_what_people_mean(text: str, value: object) -> None:
     assert read_yaml(text, "x") == value
 
 
+BILLION_LAUGHS = "a: &a [x]\n" + "".join(f"{b}: &{b} [*{a},*{a},*{a}]\n" for a, b in pairwise("abcdefghijklmnopqrst"))
 HOSTILE = [
     ("json", "[" * 100_000, "deep"),
-    ("json", "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "deep"),
+    ("json", "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2), "deep"),
     ("json", "1" * 4400, "digits"),
     ("json", "NaN", "NaN is not a number"),
     ("json", "1e999", "infinite"),
