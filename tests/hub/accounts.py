@@ -46,7 +46,8 @@ def may_read(account: Account | None, repo: Repo) -> bool:
 def readable(store: Store, account: Account | None, kind: RepoType, id_: str) -> Repo:
     repo = store.find(kind, id_)
     if repo is None or not may_read(account, repo):
-        raise repo_not_found(store.behaviour, anonymous=account is None)
+        member = account is not None and account.belongs_to(id_.partition("/")[0])
+        raise repo_not_found(store.behaviour, anonymous=account is None, member=member)
     return repo
 
 

@@ -32,6 +32,7 @@ class State:
     cdn: str = ""
     accounts: Accounts = field(default_factory=Accounts)
     cards: Cards = field(default_factory=Cards)
+    empty_pages: int = 0
 
     @property
     def behaviour(self) -> Behaviour:
@@ -86,6 +87,8 @@ def page_of(
     behaviour = hub.behaviour
     if cursor > 0 and behaviour.pages == "refused":
         raise HubError(429, "We had to rate limit you: too many pages")
+    if cursor >= max(1, len(items)):
+        hub.empty_pages += 1
     end = cursor + max(1, min(size, behaviour.page_size))
     more = end < len(items)
     if not more and behaviour.pages == "endless":

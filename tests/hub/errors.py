@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tests.hub.behaviour import Behaviour
 
-_HUGE = 8_000_000
+HUGE = 2_000_000
 
 
 class HubError(Exception):
@@ -24,14 +24,14 @@ class HubError(Exception):
         self.headers: dict[str, str] = {}
 
 
-def repo_not_found(behaviour: Behaviour, *, anonymous: bool) -> HubError:
+def repo_not_found(behaviour: Behaviour, *, anonymous: bool, member: bool = False) -> HubError:
     """Unknown, or private and not yours: the Hub does not say which, and tells the anonymous to log in.
 
     The Hub's 401 carries no code: the client concludes "repository not found" from an https address, which a loopback
     server has not, so here the code says it.
     """
     if behaviour.hides != "as the Hub":
-        return HubError(int(behaviour.hides.removeprefix("bare ")), "Not for you")
+        return HubError(401 if behaviour.hides == "bare 401" and not member else 404, "Not for you")
     if anonymous:
         return HubError(401, "Invalid username or password.", "RepoNotFound")
     return HubError(404, "Repository not found", "RepoNotFound")
@@ -56,7 +56,7 @@ def conflict(message: str) -> HubError:
 def refusal(behaviour: Behaviour, status: int, message: str, headers: Mapping[str, str]) -> Response:
     """The answer that says `message` in a body as this server writes one."""
     form = behaviour.error_body
-    body = json.dumps({"error": message + " " * (_HUGE if form == "huge" else 0)}).encode()
+    body = json.dumps({"error": message + " " * (HUGE if form == "huge" else 0)}).encode()
     told = {**headers, "Content-Type": "application/json"}
     if "gzip" in form:
         packed = gzip.compress(body)

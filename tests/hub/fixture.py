@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,17 @@ from tests.hub.server import HubServer, running
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub(tmp_path: Path) -> Iterator[HubServer]:
     """A running, empty Hub that the client of this process is configured for, with a cache of the test's own."""
-    with running(tmp_path / "hub") as server:
-        _configure(monkeypatch, server.endpoint, tmp_path / "hf-cache")
+    with serving(tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[HubServer]:
+    """The same for as long as the block lasts; server and cache keep their files in the folder."""
+    with running(folder / "hub") as server, pytest.MonkeyPatch.context() as patch:
+        _configure(patch, server.endpoint, folder / "hf-cache")
         yield server
     reset_sessions()
 

@@ -50,6 +50,7 @@ MODES = (
     Mode("no-change-words", Behaviour(no_change="words", preupload="nothing")),
     Mode("no-change-empty", Behaviour(no_change="empty", preupload="nothing")),
     Mode("skipped-files", Behaviour(skipped=("adapter_config.json",))),
+    Mode("skips-known", Behaviour(skips_known=True, preupload="nothing", no_change="head")),
     Mode("no-commit-id", Behaviour(tells_commit=False)),
     Mode("kohaku", Behaviour(
         commit_digits=64, lists_newest=True, preupload="ignore", no_change="head", tags_in_info=False,

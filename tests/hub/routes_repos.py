@@ -153,7 +153,8 @@ def listing(
     tagged = [one for one in found if set(wanted) <= set(hub.card(one.commit).tags)]
     ordered = _ordered(tagged, sort, descending=direction == -1)
     chosen = _expanded(hub, expand)
-    everything: list[Any] = [*hub.behaviour.strange_items, *strangers(hub.behaviour.crowd), *ordered]
+    crowd = strangers(hub.behaviour.crowd) if author is None else ()
+    everything: list[Any] = [*hub.behaviour.strange_items, *crowd, *ordered]
     some, headers = page_of(hub, request, everything, cursor, limit)
     page = [_listed(hub, item.repo, item.commit, is_true(full), is_true(cardData), chosen)
             if isinstance(item, _Found) else item for item in some]  # fmt: skip

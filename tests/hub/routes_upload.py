@@ -43,10 +43,11 @@ def _mode(hub: State, file: dict[str, Any], gitattributes: str, commit: Commit) 
     lfs = is_lfs_by_attributes(file["path"], gitattributes) or file["size"] >= LFS_SIZE or b"\0" in sample
     there = commit.files.get(file["path"])
     behaviour = hub.behaviour
-    same = there is not None and file["size"] == there.size and hub.store.objects.read(there).startswith(sample)
+    lfs = lfs or behaviour.lfs_everything
+    same = there is not None and not lfs and hub.store.objects.read(there) == sample
     return {
         "path": file["path"],
-        "uploadMode": "lfs" if lfs or behaviour.lfs_everything else "regular",
+        "uploadMode": "lfs" if lfs else "regular",
         "shouldIgnore": same and behaviour.preupload == "ignore",
         "oid": there.etag if there is not None and behaviour.preupload == "oid" else None,
     }
@@ -133,7 +134,7 @@ def commit(
         stale = request.parent is not None and not head.sha.startswith(request.parent)
         if stale and not hub.behaviour.accept_stale_parent:
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
-        files = apply(request.without(hub.behaviour.skipped), head.files, hub.store.objects)
+        files = _applied(hub, repo, head, request)
         if files == head.files and hub.behaviour.no_change != "commit":
             said = {"head": head.sha, "words": "no-changes", "empty": ""}[hub.behaviour.no_change]
             return _answer(hub, repo, said)
@@ -144,9 +145,19 @@ def commit(
 def _propose(hub: State, repo: Repo, ref: str, request: CommitRequest, account: Account) -> dict[str, Any]:
     base = repo.resolve(request.parent or ref)
     discussion = open_pull_request(repo, request.title, request.message, account.name, ref, base.sha)
-    files = apply(request.without(hub.behaviour.skipped), base.files, hub.store.objects)
+    files = _applied(hub, repo, base, request)
     made = _write(repo, discussion.ref, files, request, account.name, parent=base)
     return {**_answer(hub, repo, made.sha), "pullRequestUrl": f"{hub.url(repo)}/discussions/{discussion.num}"}
+
+
+def _applied(hub: State, repo: Repo, parent: Commit, request: CommitRequest) -> Mapping[str, Blob]:
+    """The files after the commit, as far as this server carries it out."""
+    files = apply(request.without(hub.behaviour.skipped), parent.files, hub.store.objects)
+    if not hub.behaviour.skips_known:
+        return files
+    known = {path for path, blob in repo.newest().items() if files.get(path) == blob}
+    kept = {path: blob for path, blob in parent.files.items() if path in known}
+    return {path: blob for path, blob in files.items() if path not in known} | kept
 
 
 def _write(

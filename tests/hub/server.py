@@ -30,21 +30,22 @@ from tests.hub.store import GITATTRIBUTES, MAIN, Repo, RepoType, Store
 
 USER = "tester"
 ORG = "acme"
+LAB = "lab"
 STRANGER = "stranger"
 
 
 class HubServer:
     """The running server as a test sees it.
 
-    `token` may write as `user` and for `org`; `read_token` belongs to the same account but may only read;
-    `other_token` is a stranger's. `behaviour` changes what the server does while it runs.
+    `token` may write as `user` and for the organisations `org` and `lab`; `read_token` belongs to the same account but
+    may only read; `other_token` is a stranger's. `behaviour` changes what the server does while it runs.
     """
 
     def __init__(self, state: State, faults: Faults) -> None:
         self.behaviour: Behaviour = state.behaviour
-        self.user, self.org = USER, ORG
-        self.token = self._account(state, Account(USER, (ORG,)))
-        self.read_token = self._account(state, Account(USER, (ORG,), role="read"))
+        self.user, self.org, self.lab = USER, ORG, LAB
+        self.token = self._account(state, Account(USER, (ORG, LAB)))
+        self.read_token = self._account(state, Account(USER, (ORG, LAB), role="read"))
         self.other_token = self._account(state, Account(STRANGER))
         self._state = state
         self._faults = faults
@@ -79,6 +80,11 @@ class HubServer:
         self.behaviour.become(mode.behaviour)
         self._faults.armed[:] = [replace(fault) for fault in mode.faults]
 
+    @property
+    def empty_pages(self) -> int:
+        """How many pages behind the end of a listing were asked for since the start."""
+        return self._state.empty_pages
+
     def tokens_elsewhere(self) -> tuple[str, ...]:
         """The paths of requests that took a token to the storage host, which is another than the Hub."""
         storage = self._state.cdn.partition("://")[2]
@@ -99,28 +105,40 @@ class HubServer:
         """Full names (`refs/heads/main`, `refs/tags/v1`, `refs/pr/1`) and the commits they point at."""
         return dict(self._repo(repo, kind).refs)
 
+    def is_private(self, repo: str, kind: RepoType = "model") -> bool:
+        return self._repo(repo, kind).private
+
     def history(self, repo: str, revision: str = "main", kind: RepoType = "model") -> tuple[str, ...]:
         """The titles of the commits, newest first."""
         found = self._repo(repo, kind)
         return tuple(commit.title for commit in found.history(found.resolve(revision)))
 
     def put(
-        self, repo: str, files: Mapping[str, bytes | str], *, kind: RepoType = "model", private: bool = False
+        self,
+        repo: str,
+        files: Mapping[str, bytes | str],
+        *,
+        kind: RepoType = "model",
+        private: bool = False,
+        revision: str = "main",
     ) -> str:
-        """Commit files behind the client's back, creating the repository: any path at all, as a hostile server would.
+        """Commit files behind the client's back: any path at all, as a hostile server would.
+
+        The repository is made if it is not there, and the branch `revision` too, from main.
 
         Returns the commit's sha.
         """
         store = self._state.store
         with store.lock:
             found = store.find(kind, repo) or store.create(kind, repo, private=private, author=USER)
-            head = found.resolve("main")
+            ref = f"refs/heads/{revision}"
+            head = found.resolve(ref if ref in found.refs else MAIN)
             merged = dict(head.files)
             for path, content in files.items():
                 data = content.encode() if isinstance(content, str) else content
                 lfs = is_lfs_by_attributes(path, GITATTRIBUTES.decode())
                 merged[path] = store.objects.add(data, lfs=lfs)
-            made = found.commit(MAIN, merged, title="put", author=USER, parent=head.sha)
+            made = found.commit(ref, merged, title="put", author=USER, parent=head.sha)
         self._state.card(made)  # read now, so that the first listing of thousands takes no longer than the next
         return made.sha
 

@@ -128,12 +128,21 @@ class Repo:
             commit = self.commit_of(commit.parent)
             yield commit
 
+    def newest(self) -> Mapping[str, Blob]:
+        """What was last written at each path, on whatever branch."""
+        commits = {one.sha: one for sha in self.refs.values() for one in self.history(self.commit_of(sha))}
+        rows: dict[str, Blob] = {}
+        for commit in sorted(commits.values(), key=lambda one: one.date):
+            before = {} if commit.parent is None else self.commit_of(commit.parent).files
+            rows |= {path: blob for path, blob in commit.files.items() if before.get(path) != blob}
+        return rows
+
     def listed(self, commit: Commit) -> Mapping[str, Blob]:
         """The files of a commit as listings describe them; their contents are those of the commit."""
         if not self.behaviour.lists_newest:
             return commit.files
-        newest = max((self.commit_of(sha) for sha in self.refs.values()), key=lambda one: one.date)
-        return {path: newest.files.get(path, blob) for path, blob in commit.files.items()}
+        newest = self.newest()
+        return {path: newest.get(path, blob) for path, blob in commit.files.items()}
 
     def last_change(self, commit: Commit, path: str) -> Commit:
         """The commit that gave the file at `path` (or a file below it) what it has in `commit`."""

@@ -12,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, constants, hf_hub_download, snap
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RepositoryNotFoundError
 
 from tests.hub.behaviour import ENDLESS_PAGES, Behaviour
+from tests.hub.errors import HUGE
 from tests.hub.faults import CutHeaders, Freeze, Status
 from tests.hub.fixture import hub as hub
 from tests.hub.modes import BY_NAME, MODES, NAMELESS, STRANGE_NAMES, STRANGE_TAGS
@@ -121,6 +122,16 @@ def test_skipped_files_stay_as_they_are(hub: HubServer, repo: str) -> None:
     assert "b.txt" not in files
 
 
+def test_what_another_branch_has_is_skipped(hub: HubServer, repo: str) -> None:
+    hub.enter(BY_NAME["skips-known"])
+    old = hub.refs(repo)["refs/heads/main"]
+    hub.put(repo, {"w.safetensors": NEW, "b.txt": "new"}, revision="next")
+    assert add(hub, w_safetensors=NEW, b_txt=b"new") == old, "nothing is left to commit"
+    assert add(hub, w_safetensors=NEW, b_txt=b"newer") == hub.refs(repo)["refs/heads/main"]
+    files = hub.files(repo)
+    assert (files["w.safetensors"], files["b.txt"]) == (OLD, b"newer")
+
+
 def test_a_commit_may_have_no_id(hub: HubServer, repo: str) -> None:
     hub.enter(BY_NAME["no-commit-id"])
     assert add(hub, a_txt=b"two") == ""
@@ -168,7 +179,7 @@ def test_bodies_of_errors_may_be_compressed_or_huge(hub: HubServer, name: str) -
     hub.enter(BY_NAME[name])
     answer = requests.get(f"{hub.endpoint}/api/models/acme/none", timeout=10)
     assert answer.json()["error"].startswith("Invalid username or password.")
-    assert (len(answer.content) > 8_000_000) == (name == "error-huge")
+    assert (len(answer.content) > HUGE) == (name == "error-huge")
     assert (answer.headers.get("Content-Encoding") == "gzip") == (name == "error-gzip")
     hub.fault("*", Status(503, "later"))
     assert requests.get(hub.endpoint, timeout=10).json()["error"].startswith("later")
@@ -194,6 +205,7 @@ def test_endless_pages_are_empty_and_counted(hub: HubServer, repo: str) -> None:
         hub.requests.clear()
         assert len(list(listing())) in (1, 2, 3)
         assert len(hub.requests) == 1 + ENDLESS_PAGES
+    assert hub.empty_pages == 3 * ENDLESS_PAGES
 
 
 def test_the_next_page_may_be_elsewhere_and_a_token_that_goes_there_is_seen(hub: HubServer, repo: str) -> None:
@@ -248,6 +260,8 @@ def test_bare_refusals_of_what_is_private_or_absent(hub: HubServer, code: int) -
             assert refused.value.response is not None and refused.value.response.status_code == code
             assert not isinstance(refused.value, RepositoryNotFoundError)
     assert hub.api().model_info("acme/secret").private
+    with pytest.raises(HfHubHTTPError, match="404"):
+        hub.api().model_info("acme/none")
 
 
 def test_every_file_may_be_an_lfs_file(hub: HubServer, repo: str) -> None:
