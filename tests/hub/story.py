@@ -6,7 +6,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from badx_hub.manifest import CARD_FILE, MANIFEST_FILE
 from badx_hub.registry import Entry, LocalRegistry
 from tests.hub.machine import Machine
 from tests.made import made
@@ -14,6 +13,7 @@ from tests.made import made
 PAIR = ("en-wo", "--task", "pos")
 BA, TA = "tiny.en-wo", "tiny.en-wo.pos"
 TEXT = "Nanga def?"
+MANIFEST, CARD = "badx.json", "README.md"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Story:
 
 def content_of(entry: Entry) -> dict[str, bytes]:
     """The bytes of an entry in a folder, without its card."""
-    names = {MANIFEST_FILE, *entry.manifest.files} - {CARD_FILE}
+    names = {MANIFEST, *entry.manifest.files} - {CARD}
     return {name: (Path(entry.location) / name).read_bytes() for name in names}
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from badx_hub.manifest import CARD_FILE
 from tests.hub.machine import Ended, Machine
 from tests.hub.server import HubServer
-from tests.hub.story import BA, PAIR, TA, TEXT, Story, content_of
+from tests.hub.story import BA, CARD, PAIR, TA, TEXT, Story, content_of
 
 # What a user may have to bear of one command: seconds of waiting, empty pages in a row, characters of a line.
 LONGEST_WAIT, MOST_EMPTY_PAGES, LONGEST_LINE = 60.0, 5, 600
@@ -71,7 +70,7 @@ class Walk:
             wrong = [file for file, content in expected.items() if there.get(file) != content]
             if wrong:
                 yield f"{repo}@{revision} has not, or has otherwise: {', '.join(sorted(wrong))}"
-                card = {CARD_FILE: Path(entry.location, CARD_FILE).read_bytes()}
+                card = {CARD: Path(entry.location, CARD).read_bytes()}
                 self.hub.put(repo, expected | card, revision=revision, private=repo.startswith("lab/"))
 
         return check
