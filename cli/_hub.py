@@ -12,8 +12,7 @@ from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
     from badx_hub.registry import Registry
-    from badx_hub.registry.hub.publish import PushOptions
-    from badx_hub.registry.hub.registry import HubRegistry
+    from badx_hub.registry.hub import HubRegistry, PushOptions
 
 
 def is_hub(registry: Registry) -> bool:
@@ -25,7 +24,7 @@ def open_hub(
     owner: str | None, *, revision: str | None = None, offline: bool = False, options: PushOptions | None = None
 ) -> HubRegistry:
     """The namespace on the Hub; notes go to stderr."""
-    from badx_hub.registry.hub.registry import HubRegistry
+    from badx_hub.registry.hub import HubRegistry
 
     return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_output.note)
 

@@ -33,7 +33,7 @@ def search(
     """
     from badx_hub.languages import normalise
     from badx_hub.registry import open_registry
-    from badx_hub.registry.hub.registry import RepoFilter
+    from badx_hub.registry.hub import RepoFilter
 
     query = RepoFilter(normalise(source) if source else None, normalise(target) if target else None, task, base)
     hub = _hub.open_hub(org, offline=offline)

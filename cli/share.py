@@ -28,8 +28,7 @@ from badx_hub.hub.ref import HubRef, parse_location
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
-    from badx_hub.registry.hub.publish import PushPlan
-    from badx_hub.registry.hub.registry import HubRegistry
+    from badx_hub.registry.hub import HubRegistry, PushPlan
 
 
 def push(
@@ -65,7 +64,7 @@ def push(
     if not isinstance(where, HubRef):
         _transfer(entry, source, open_registry(where), format)
         return
-    from badx_hub.registry.hub.publish import PushOptions
+    from badx_hub.registry.hub import PushOptions
 
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")

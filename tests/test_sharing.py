@@ -15,7 +15,7 @@ from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import pair
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, copy
 from badx_hub.registry.foreign import import_adapter
-from badx_hub.registry.hub.registry import HubRegistry
+from badx_hub.registry.hub import HubRegistry
 from badx_hub.registry.lock import Lock, lock_stack, locked, resolved, write_lock
 from tests.hub.faults import Status, WrongContent
 from tests.hub.fixture import hub as hub

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
+from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.storage import cached_sha256, digest_of
 
@@ -100,19 +100,17 @@ def _commit_of(dataset: str) -> str | None:
     """The commit to stream; None in offline mode, where `datasets` looks into its cache. Asked first, because
     `datasets` itself retries for half a minute before it gives up on a missing network.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from badx_hub.hub.client import HubClient
+    from badx_hub.hub.transport import RetryPolicy
 
     try:
-        return HfApi().dataset_info(dataset, timeout=_HUB_TIMEOUT).sha
-    except OfflineModeIsEnabled:
-        return None
-    except RepositoryNotFoundError as error:
+        return HubClient(retries=RetryPolicy(tries=1)).dataset_commit(dataset, silence=_HUB_TIMEOUT)
+    except NotFoundError as error:
         raise FileNotFoundError("no such dataset on the Hub, or no access to it") from error
-    except HfHubHTTPError:
-        raise
-    except OSError as error:
-        raise ConnectionError("the Hub cannot be reached") from error
+    except HubError as error:
+        raise ConnectionError(
+            "the Hub cannot be reached" if error.status is None else f"the Hub answered {error.status}"
+        ) from error
 
 
 def _folder_digest(builder: Any, split: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError
+from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.names import base_slug
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
@@ -50,7 +50,8 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
     A folder is remembered, so that adapters trained on it find it again. `offline`: use only the cache.
 
     Raises:
-        NotFoundError: it can neither be downloaded nor found in the cache.
+        NotFoundError: there is no such base, or it is not in the cache and nothing may be downloaded.
+        HubError: the Hub refuses, fails or is out of reach, and the cache does not have it.
         IntegrityError: it holds no safetensors weights.
         DataError: its config.json cannot be read.
     """
@@ -130,33 +131,15 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 
 def _downloaded(repo: str, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    from requests import RequestException
+    from badx_hub.hub.client import HubClient, cached_models
 
     try:
-        return Path(snapshot_download(repo, allow_patterns=list(_DOWNLOADED), local_files_only=offline))
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, RequestException) as error:
-        raise _unavailable(repo) from error
-
-
-def _unavailable(repo: str) -> BadxError:
-    cached = _cached_repos()
-    known = f"The cache holds {', '.join(cached)}" if cached else "The cache holds no model"
-    return NotFoundError(
-        f"The base {repo} could be neither downloaded nor found in the Hugging Face cache. {known}. "
-        "Check the name and the connection, give a folder, or take the embedded one: --base demo."
-    )
-
-
-def _cached_repos() -> tuple[str, ...]:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
-    try:
-        return tuple(sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model"))
-    except CacheNotFound:
-        return ()
+        return HubClient().snapshot(repo, _DOWNLOADED, offline=offline)
+    except (NotFoundError, HubError, UsageError) as error:
+        cached = cached_models()
+        known = f"The Hugging Face cache holds {', '.join(cached)}" if cached else "The Hugging Face cache has no model"
+        reason = f"{error} {known}: name one of these, give a folder, or take the embedded base: --base demo."
+        raise HubError(reason, error.status) if isinstance(error, HubError) else NotFoundError(reason) from error
 
 
 def _remember(base: Base) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from huggingface_hub.repocard_data import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from badx_hub.adapter_files import CURVES_FILE
+from badx_hub.hub.metadata import EvalResult, ModelCardData
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
 from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest

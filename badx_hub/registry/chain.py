@@ -179,7 +179,7 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
         return one
     place = HubRef() if one == HUB_CACHE else parse_location(one) if isinstance(one, str) else one
     if isinstance(place, HubRef) and (offline or one == HUB_CACHE):
-        from badx_hub.registry.hub.registry import HubRegistry
+        from badx_hub.registry.hub import HubRegistry
 
         return HubRegistry(place.namespace, offline=True)
     return open_registry(one)

@@ -140,26 +140,30 @@ def _take(place: str, target: Path) -> str:
     found = HubRef.parse(place, bare=True)
     if found is None or found.name is None:
         raise NotFoundError(f"No folder {place!r} with an adapter. Give a folder or a repository's id (org/name).")
-    return str(replace(found, revision=_download(found.repo, found.revision, target)))
+    return str(_download(found, target))
 
 
-def _download(repo: str, revision: str | None, target: Path) -> str:
-    from badx_hub.registry.hub.client import RetryPolicy, attempt, client, download, is_offline, refuse_if_offline
+def _download(place: HubRef, target: Path) -> HubRef:
+    """Where the files that are now in `target` are, at a commit."""
+    from badx_hub.hub.client import HubClient, is_offline, refuse_if_offline
 
-    refuse_if_offline(is_offline(), f"Importing {repo}")
-    api, retries = client(), RetryPolicy()
-    info = attempt(lambda: api.model_info(repo, revision=revision, files_metadata=True), f"Reading {repo}", retries)
-    listed = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    commit = str(info.sha)
+    refuse_if_offline(is_offline(), f"Importing {place.repo}")
+    client = HubClient()
+    found = replace(place, revision=client.head(place))
+    listed = client.files(found) if found.revision else {}
     for name, limit in _LIMITS.items():
         if (file := listed.get(name)) is None:
-            raise _missing(name, set(listed), repo)
-        if (size := file.size or 0) > limit:
-            raise IntegrityError(f"{name} of {repo} has {size:,} bytes, more than the {limit:,} it may have.")
-        download(api, repo, name, commit, target / name, limit=limit, retries=retries)
-        if file.lfs is not None and file.lfs.sha256 != sha256_file(target / name):
-            raise IntegrityError(f"{name} of {repo} is not what the Hub says it has (its sha256 differs). Try again.")
-    return commit
+            raise _missing(name, set(listed), place.repo)
+        if file.size > limit:
+            raise IntegrityError(
+                f"{name} of {place.repo} has {file.size:,} bytes, more than the {limit:,} it may have."
+            )
+        client.download(found, name, target / name, limit=limit)
+        if file.sha256 not in (None, sha256_file(target / name)):
+            raise IntegrityError(
+                f"{name} of {place.repo} is not what the Hub says it has (its sha256 differs). Try again."
+            )
+    return found
 
 
 def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoundError:

@@ -31,7 +31,7 @@ def open_registry(where: str | Path | None = None) -> Registry:
         return LocalRegistry(embedded, read_only=True)
     root = parse_location(where) if isinstance(where, str) else where.expanduser()
     if isinstance(root, HubRef):
-        from badx_hub.registry.hub.registry import HubRegistry
+        from badx_hub.registry.hub import HubRegistry
 
         return HubRegistry(root.namespace)
     if root.exists() and not root.is_dir():

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.hub.client import RetryPolicy
-from badx_hub.registry.hub.registry import HubRegistry
+from badx_hub.registry.hub import HubRegistry
 from tests.hub.server import HubServer
 from tests.registry.conftest import build
 

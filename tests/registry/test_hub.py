@@ -16,9 +16,8 @@ from badx_hub.errors import BadxError, HubError, IntegrityError, NotFoundError, 
 from badx_hub.languages import Mixture
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, copy, open_registry, resolve
 from badx_hub.registry.chain import RegistryChain, find
-from badx_hub.registry.hub.publish import PushOptions
+from badx_hub.registry.hub import HubRegistry, PushOptions, RepoFilter
 from badx_hub.registry.hub.readme import is_ours
-from badx_hub.registry.hub.registry import HubRegistry, RepoFilter
 from tests.hub.faults import Status
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer

@@ -18,11 +18,10 @@ from huggingface_hub.utils import tqdm as hub_tqdm
 from tqdm import tqdm
 
 from badx_hub.errors import BadxError, HubError, IntegrityError, UsageError
+from badx_hub.hub.errors import asked_to_wait, one_line
+from badx_hub.hub.transport import RetryPolicy
 from badx_hub.registry import Entry, LocalRegistry, copy
-from badx_hub.registry.hub.client import RetryPolicy
-from badx_hub.registry.hub.errors import asked_to_wait, one_line
-from badx_hub.registry.hub.publish import PushOptions
-from badx_hub.registry.hub.registry import HubRegistry, RepoFilter
+from badx_hub.registry.hub import HubRegistry, PushOptions, RepoFilter
 from tests.hub.faults import Action, CutRequest, CutResponse, LoseResponse, Slow, Status, WrongContent, WrongEtag
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer

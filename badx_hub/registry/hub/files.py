@@ -1,4 +1,8 @@
-"""The files of one commit on a Hub: downloading them within bounds, and checking them where they are."""
+"""The files of one commit on a Hub: what may be in them, downloading them within bounds, checking them there.
+
+Listings are not trusted: names are ours to the letter, no file has more bytes than an adapter's can have, and all
+but README.md, which people write in there, need the sha256 that badx.json names. No other file is ever downloaded.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,54 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from huggingface_hub.hf_api import RepoFile
-
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, WEIGHT_FILES
 from badx_hub.errors import HubError, IntegrityError
+from badx_hub.hub.client import ListedFile
 from badx_hub.hub.ref import HubRef
-from badx_hub.manifest import MAX_MANIFEST_BYTES
+from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content
-from badx_hub.registry.hub.client import download, read_file
 from badx_hub.registry.hub.reader import HubReader
-from badx_hub.registry.hub.trust import check_size, foreign_weights, size_limit
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
+
+MIB = 2**20
+MAX_README = MIB
+MAX_TEXT = 4 * MIB
+MAX_PICTURE = 16 * MIB
+MAX_WEIGHTS = 2**31
+# Nobody's notes: files that a loader could take for this adapter's weights, or run.
+_WEIGHT_LIKE = (*PICKLE_SUFFIXES, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".npz", ".joblib", ".py")
+
+
+def size_limit(manifest: Manifest, name: str) -> int:
+    """The most bytes that this file of this adapter can have: generous for every real one, never a disk full."""
+    if name == CARD_FILE:
+        return MAX_README
+    if name.endswith(".json"):
+        return MAX_TEXT
+    if name not in WEIGHT_FILES:
+        return MAX_PICTURE
+    base = manifest.base
+    square = (base.hidden_size + 1) ** 2
+    # float32; in each layer two bottlenecks no wider than twice the hidden size; invertible parts; or a biaffine
+    # head, one square a label.
+    numbers = square * (8 * base.num_layers + 8 + len(manifest.labels or ()))
+    return min(MAX_WEIGHTS, max(16 * MIB, 4 * numbers))
+
+
+def check_size(name: str, size: int, limit: int, repo: str) -> None:
+    """Raises IntegrityError before anything is downloaded."""
+    if not 0 <= size <= limit:
+        raise IntegrityError(
+            f"{name} of {repo} has {size:,} bytes and an adapter like this has at most {limit:,} there. "
+            "Nothing was downloaded; tell its owner."
+        )
+
+
+def foreign_weights(names: list[str], manifest: Manifest | None) -> list[str]:
+    """The files that could be taken for weights, or run, and are not named by `manifest`."""
+    ours = set(manifest.files) if manifest else set()
+    return sorted(name for name in names if name.lower().endswith(_WEIGHT_LIKE) and name not in ours)
 
 
 def download_into(reader: HubReader, place: HubRef, entry: Entry, folder: Path) -> None:
@@ -33,7 +73,7 @@ def download_into(reader: HubReader, place: HubRef, entry: Entry, folder: Path) 
             _card_into(reader, place, entry, listed, folder)
         else:
             size = listed[name].size if listed is not None else size_limit(entry.manifest, name)
-            download(reader.api, place.repo, name, place.at, folder / name, limit=size, retries=reader.retries)
+            reader.client.download(place, name, folder / name, limit=size)
     (folder / MANIFEST_FILE).write_bytes(manifest_text(reader, place, entry).encode())
     check_content(folder, entry.manifest, Path(place.repo))
 
@@ -42,14 +82,7 @@ def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
     """badx.json to the byte. Raises IntegrityError if it is not that of the entry's version."""
     text = reader.cache.manifest(place)
     if text is None:
-        answer = read_file(
-            reader.api,
-            place.repo,
-            MANIFEST_FILE,
-            place.at,
-            limit=MAX_MANIFEST_BYTES,
-            retries=reader.retries,
-        )
+        answer = reader.client.read(place, MANIFEST_FILE, limit=MAX_MANIFEST_BYTES)
         text = answer.content.decode("utf-8", "replace")
     if version_of(text, entry.manifest.created) != entry.version:
         raise IntegrityError(f"{place} does not hold version {entry.version}. Look for it anew: `badx-hub search`.")
@@ -58,47 +91,46 @@ def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
 
 def check_files(reader: HubReader, place: HubRef, entry: Entry) -> tuple[FileCheck, ...]:
     """The state of each file at that commit, README.md left out, and "extra" for weights that are not ours."""
-    listed = reader.files(place.repo, place.at)
+    listed = reader.client.files(place)
     checks = [FileCheck(MANIFEST_FILE, "ok" if MANIFEST_FILE in listed else "missing")]
-    for name, digest in sorted(entry.manifest.files.items()):
+    for name in sorted(entry.manifest.files):
         if name != CARD_FILE:
-            checks.append(FileCheck(name, _state(reader, place, entry, listed.get(name), name, digest)))
+            checks.append(FileCheck(name, _state(reader, place, entry.manifest, listed.get(name), name)))
     strange = foreign_weights(list(listed), entry.manifest)
     return (*checks, *(FileCheck(name, "extra") for name in strange))
 
 
-def _state(
-    reader: HubReader, place: HubRef, entry: Entry, listed: RepoFile | None, name: str, digest: str
-) -> FileState:
+def _state(reader: HubReader, place: HubRef, manifest: Manifest, listed: ListedFile | None, name: str) -> FileState:
     if listed is None:
         return "missing"
-    if listed.lfs is not None and listed.lfs.sha256:
-        return "ok" if listed.lfs.sha256 == digest else "changed"
-    limit = size_limit(entry.manifest, name)
+    digest = manifest.files[name]
+    if listed.sha256 is not None:
+        return "ok" if listed.sha256 == digest else "changed"
+    limit = size_limit(manifest, name)
     if listed.size > limit:
         return "changed"
-    answer = read_file(reader.api, place.repo, name, place.at, limit=limit, retries=reader.retries)
+    answer = reader.client.read(place, name, limit=limit)
     return "ok" if sha256(answer.content).hexdigest() == digest else "changed"
 
 
-def _listed(reader: HubReader, place: HubRef) -> Mapping[str, RepoFile] | None:
+def _listed(reader: HubReader, place: HubRef) -> Mapping[str, ListedFile] | None:
     """None where the server lists no files: the bounds by kind of file hold all the same."""
     try:
-        return reader.files(place.repo, place.at)
+        return reader.client.files(place)
     except HubError as error:
         if error.status in (405, 501):
             return None
         raise
 
 
-def _check_listing(place: HubRef, entry: Entry, listed: Mapping[str, RepoFile]) -> None:
+def _check_listing(place: HubRef, entry: Entry, listed: Mapping[str, ListedFile]) -> None:
     for name, digest in sorted(entry.manifest.files.items()):
         if name == CARD_FILE:
             continue
         if (file := listed.get(name)) is None:
             raise IntegrityError(f"{place.repo} lacks {name}, which its {MANIFEST_FILE} names. Tell its owner.")
         check_size(name, file.size, size_limit(entry.manifest, name), place.repo)
-        if file.lfs is not None and file.lfs.sha256 and file.lfs.sha256 != digest:
+        if file.sha256 not in (None, digest):
             raise IntegrityError(
                 f"{name} of {place.repo} is not the file that its {MANIFEST_FILE} describes (its sha256 differs). "
                 "Nothing was downloaded; tell its owner."
@@ -106,7 +138,7 @@ def _check_listing(place: HubRef, entry: Entry, listed: Mapping[str, RepoFile]) 
 
 
 def _card_into(
-    reader: HubReader, place: HubRef, entry: Entry, listed: Mapping[str, RepoFile] | None, folder: Path
+    reader: HubReader, place: HubRef, entry: Entry, listed: Mapping[str, ListedFile] | None, folder: Path
 ) -> None:
     """README.md as people have made it; a fresh one where it was deleted or is no readable size."""
     limit = size_limit(entry.manifest, CARD_FILE)
@@ -114,4 +146,4 @@ def _card_into(
     if file is None or not 0 <= file.size <= limit:
         (folder / CARD_FILE).write_bytes(render_card(entry.manifest).encode())
         return
-    download(reader.api, place.repo, CARD_FILE, place.at, folder / CARD_FILE, limit=limit, retries=reader.retries)
+    reader.client.download(place, CARD_FILE, folder / CARD_FILE, limit=limit)

@@ -11,24 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
 from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.client import Upload
+from badx_hub.hub.errors import FAILURES, cause_of, hub_error, status_of
 from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
+from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.checks import check_content, check_names
-from badx_hub.registry.hub.client import read_file
-from badx_hub.registry.hub.errors import FAILURES, cause_of, hub_error, one_line, status_of
+from badx_hub.registry.hub.files import MAX_README, foreign_weights
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
-from badx_hub.registry.hub.trust import MAX_README, foreign_weights
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
 from badx_hub.storage import sha256_file
 
@@ -43,15 +42,6 @@ class PushOptions:
     revision: str | None = None
     create_pr: bool = False
     message: str | None = None
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file of a plan; `content` None: that of the folder."""
-
-    name: str
-    size: int
-    content: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -123,13 +113,13 @@ class Publisher:
 
         Raises IntegrityError and UsageError (something else is there, a public repository), HubError.
         """
-        repo = f"{self.owner}/{prepared.manifest.adapter_name.repo_name}"
+        repo = self._place(prepared).repo
         for tried in count(1):
             plan = self.plan(prepared, published)
             try:
                 if plan.creates or plan.new_branch:
                     # Then look again: others may have done the same just now, and the commit needs its parent.
-                    self._make(plan)
+                    self._make(prepared, plan)
                     plan = self.plan(prepared, published)
                 if plan.already is not None:
                     return plan.already
@@ -137,7 +127,7 @@ class Publisher:
                     self._refuse_public(repo)
                 return self._read_back(prepared, plan, self._commit(prepared, plan))
             except _Mixed as mixed:
-                if tried >= self.reader.retries.tries:
+                if tried >= self._retries.tries:
                     raise IntegrityError(
                         f"{repo} does not hold what was published ({mixed}): its Hub keeps changing files or refuses "
                         "some. Look at the repository, then push again."
@@ -149,10 +139,12 @@ class Publisher:
     def plan(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str]) -> PushPlan:
         """What publishing will do; nothing is changed. Raises like `publish`."""
         manifest = prepared.manifest
-        repo = f"{self.owner}/{manifest.adapter_name.repo_name}"
-        head, new = self._head(repo)
-        names = self.reader.files(repo, head) if head else {}
-        there = self._there(manifest, head) if head and MANIFEST_FILE in names else None
+        place = self._place(prepared)
+        repo = place.repo
+        head, new = self._head(place)
+        at_head = replace(place, revision=head)
+        names = self.reader.client.files(at_head) if head else {}
+        there = self._there(at_head) if MANIFEST_FILE in names else None
         _refuse_foreign(repo, list(names), there.manifest if there else None)
         already = None
         if there is not None:
@@ -160,7 +152,7 @@ class Publisher:
                 already = None if self.faults(there) else there
             elif self.revision == MAIN:  # on a branch people may keep what they like
                 _refuse_newer(repo, there, manifest)
-        theirs = self._readme(repo, head) if head and CARD_FILE in names else None
+        theirs = self._readme(at_head) if CARD_FILE in names else None
         card = self._card(prepared, theirs, repo, published)
         old = set(there.manifest.files) if there else set()
         return PushPlan(
@@ -176,26 +168,31 @@ class Publisher:
             already=already,
         )
 
-    def _head(self, repo: str) -> tuple[str | None, Literal["branch", "repository"] | None]:
+    @property
+    def _retries(self) -> RetryPolicy:
+        return self.reader.client.retries
+
+    def _place(self, prepared: Prepared) -> HubRef:
+        return HubRef(self.owner, prepared.manifest.adapter_name.repo_name, self.revision)
+
+    def _head(self, place: HubRef) -> tuple[str | None, Literal["branch", "repository"] | None]:
         """The commit to build on (that of main if the branch is not there yet), and what has to be made first."""
         with suppress(NotFoundError):
-            return self.reader.head(repo, self.revision), None
+            return self.reader.client.head(place), None
         with suppress(NotFoundError):
-            return self.reader.head(repo, MAIN), "branch"
+            return self.reader.client.head(replace(place, revision=MAIN)), "branch"
         return None, "repository"
 
-    def _there(self, manifest: Manifest, head: str) -> Entry:
-        name = manifest.adapter_name
+    def _there(self, place: HubRef) -> Entry:
         try:
-            return self.reader.read(self.owner, name, head)
+            return self.reader.read(place)
         except (DataError, IntegrityError) as error:
             raise IntegrityError(
-                f"{self.owner}/{name.repo_name} holds an adapter that cannot be read, so it is left alone: {error}"
+                f"{place.repo} holds an adapter that cannot be read, so it is left alone: {error}"
             ) from error
 
-    def _readme(self, repo: str, head: str) -> str | None:
-        answer = read_file(self.reader.api, repo, CARD_FILE, head, limit=MAX_README, retries=self.reader.retries)
-        return answer.content.decode("utf-8", "replace")
+    def _readme(self, place: HubRef) -> str:
+        return self.reader.client.read(place, CARD_FILE, limit=MAX_README).content.decode("utf-8", "replace")
 
     def _card(
         self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[LanguageAdapterRef, str]
@@ -208,51 +205,31 @@ class Publisher:
 
     def _commit(self, prepared: Prepared, plan: PushPlan) -> str:
         """The new commit's hash. Failures are huggingface_hub's own: the caller looks again before another try."""
-        try:
-            return self._commit_at_once(prepared, plan)
-        except FAILURES:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(
-                f"Publishing {plan.repo}: the Hub gave an answer that cannot be used ({one_line(str(error))}). "
-                "Look at the repository, then push again."
-            ) from error
-
-    def _commit_at_once(self, prepared: Prepared, plan: PushPlan) -> str:
-        api = self.reader.api
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            CommitOperationAdd(one.name, one.content if one.content is not None else prepared.folder / one.name)
-            for one in plan.uploads
-        ]
-        operations += [CommitOperationDelete(name) for name in plan.deletes]
-        done = api.create_commit(
-            plan.repo,
-            operations,
-            commit_message=self.options.message or f"Publish {prepared.manifest.name} ({plan.version})",
-            revision=plan.revision,
+        return self.reader.client.commit(
+            self._place(prepared),
+            plan.uploads,
+            plan.deletes,
+            parent=plan.parent,
+            message=self.options.message or f"Publish {prepared.manifest.name} ({plan.version})",
             create_pr=self.options.create_pr,
-            parent_commit=plan.parent,
         )
-        return str(done.oid)
 
-    def _make(self, plan: PushPlan) -> None:
-        api = self.reader.api
+    def _make(self, prepared: Prepared, plan: PushPlan) -> None:
         if plan.creates:
-            api.create_repo(plan.repo, private=self.options.private or None, exist_ok=True)
+            self.reader.client.create_repo(plan.repo, private=self.options.private)
         if plan.new_branch:
-            api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
+            self.reader.client.create_branch(self._place(prepared))
 
     def _refuse_public(self, repo: str) -> None:
         """Who says --private does not want it read by all: an older repository is as its owner made it."""
-        if self.reader.is_public(repo):
+        if self.reader.client.is_public(repo):
             raise UsageError(
                 f"{repo} is there and public, and --private makes new repositories only. "
                 "Leave it out, or make the repository private in its settings first."
             )
 
     def _read_back(self, prepared: Prepared, plan: PushPlan, commit: str) -> Entry:
-        manifest = prepared.manifest
-        entry = self.reader.read(self.owner, manifest.adapter_name, commit)
+        entry = self.reader.read(replace(self._place(prepared), revision=commit))
         if entry.version != prepared.version:
             raise _Mixed(f"{MANIFEST_FILE} is another one")
         if faults := self.faults(entry):
@@ -263,9 +240,9 @@ class Publisher:
 
     def _look_for_others(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
         """Tells of a commit that came between the look and ours: the server should have refused ours."""
-        history = self.reader.commits(plan.repo, plan.revision)
+        history = self.reader.client.commits(self._place(prepared))
         if place.at not in history:
-            head = self.reader.read(self.owner, prepared.manifest.adapter_name, plan.revision) if history else None
+            head = self.reader.read(self._place(prepared)) if history else None
             if head is not None and head.version != prepared.version:
                 raise _Mixed("somebody else's push took its place")
             return
@@ -278,7 +255,7 @@ class Publisher:
             )
 
     def _wait_or_raise(self, error: Exception, tried: int, repo: str) -> None:
-        retries = self.reader.retries
+        retries = self._retries
         if isinstance(error, RuntimeError) and cause_of(error) is error:
             raise error
         if status_of(error) in _ONCE_MORE and tried < retries.tries:
@@ -297,8 +274,9 @@ class _Mixed(BadxError):  # noqa: N818 - never seen outside
 def _uploads(prepared: Prepared, card: str) -> tuple[Upload, ...]:
     """badx.json as it is, the weights, and the card; README.md comes from the card alone."""
     names = sorted({MANIFEST_FILE, *prepared.manifest.files} - {CARD_FILE})
-    files = [Upload(name, (prepared.folder / name).stat().st_size) for name in names]
+    paths = [prepared.folder / name for name in names]
     content = card.encode()
+    files = [Upload(path.name, path.stat().st_size, path) for path in paths]
     return (*files, Upload(CARD_FILE, len(content), content))
 
 

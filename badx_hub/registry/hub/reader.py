@@ -1,25 +1,19 @@
-"""Reading a Hub: repositories by tags and names, manifests by commit, what a commit holds."""
+"""Reading a Hub: repositories by tags and names, manifests by commit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from huggingface_hub import HfApi
-from huggingface_hub.hf_api import RepoFile
-
 from badx_hub.adapter_files import MANIFEST_FILE
-from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError
-from badx_hub.hub.ref import HUB, MAIN, HubRef, is_commit, split_repo
+from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.hub.client import HubClient
+from badx_hub.hub.ref import MAIN, HubRef, split_repo
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.hub.cache import HubCache
-from badx_hub.registry.hub.client import TIME_LIMITS, RetryPolicy, attempt, client, read_file
-from badx_hub.registry.hub.trust import MAX_FILES_LISTED, check_repo_name
 from badx_hub.registry.protocol import Entry, Problem, version_of
 
 TAG = "badx"
@@ -29,6 +23,31 @@ _READERS = 8
 
 _A = TypeVar("_A")
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class RepoFilter:
+    """What to look for; None: any. `base` is a Hub id, a folder or a slug ("mbert")."""
+
+    source: str | None = None
+    target: str | None = None
+    task: str | None = None
+    base: str | None = None
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags of cards that narrow a search over the whole Hub."""
+        given = {"source": self.source, "target": self.target, "task": self.task}
+        return tuple(f"badx-{field}:{value}" for field, value in given.items() if value is not None)
+
+    def fits(self, name: AdapterName) -> bool:
+        """Whether the adapter of that name is meant."""
+        mixture = name.mixture
+        return (
+            self.source in (None, mixture.source)
+            and (self.target is None or self.target in mixture.targets)
+            and self.task in (None, name.task)
+            and (self.base is None or name.base == base_slug(self.base))
+        )
 
 
 @dataclass(frozen=True)
@@ -50,55 +69,39 @@ class RepoListing:
 class HubReader:
     """Reads one Hub, through its cache."""
 
-    endpoint: str | None
-    token: str | None
+    client: HubClient
     cache: HubCache
-    retries: RetryPolicy
-
-    @cached_property
-    def api(self) -> HfApi:
-        """The client."""
-        return client(self.endpoint, self.token)
 
     def find(self, owner: str | None, tags: Iterable[str] = ()) -> tuple[RepoListing, ...]:
         """The repositories named as adapters of ours, sorted; of one owner, or of all that have the tags.
 
         An owner's repositories are not narrowed by tags: a server may have none, and names say what tags say.
         """
-
-        def listing() -> list[tuple[str, str | None, Sequence[str]]]:
-            models = self.api.list_models(
-                author=owner, filter=None if owner else [TAG, *tags], expand=["sha", "tags"], limit=MAX_REPOS
-            )
-            return [(str(model.id), model.sha, model.tags or ()) for model in models]
-
-        whose = f"the adapters of {owner}" if owner else "adapters on the Hub"
         found = []
-        for repo, sha, tagged in attempt(listing, f"Looking for {whose}", self.retries):
-            if (split := split_repo(repo)) is not None and split[0] == (owner or split[0]):
-                commit = sha if isinstance(sha, str) and is_commit(sha) else None
-                found.append(RepoListing(*split, commit, TAG in tagged))
+        for one in self.client.models(owner, (TAG, *tags), most=MAX_REPOS):
+            if (split := split_repo(one.repo)) is not None and split[0] == (owner or split[0]):
+                found.append(RepoListing(*split, one.sha, TAG in one.tags))
         return tuple(sorted(found, key=lambda one: (str(one.name), one.owner)))
 
-    def read(self, owner: str, name: AdapterName, revision: str = MAIN) -> Entry:
-        """The adapter at a revision, from badx.json alone.
+    def read(self, place: HubRef) -> Entry:
+        """The adapter in a repository at a revision, from badx.json alone.
 
         Raises NotFoundError (no repository, revision or badx.json), DataError and IntegrityError (a badx.json
         that cannot be trusted), HubError.
         """
-        repo = f"{owner}/{name.repo_name}"
-        place = HubRef(owner, name.repo_name, revision)
-        if place.commit is not None and (text := self.cache.manifest(place)) is not None:
-            return _entry(text, place)
-        answer = read_file(self.api, repo, MANIFEST_FILE, revision, limit=MAX_MANIFEST_BYTES, retries=self.retries)
+        if place.commit is not None and (known := self.cache.manifest(place)) is not None:
+            return _entry(known, place)
+        answer = self.client.read(place, MANIFEST_FILE, limit=MAX_MANIFEST_BYTES)
         try:
             text = answer.content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(f"{MANIFEST_FILE} of {repo} is not UTF-8 (byte {error.start}). Tell its owner.") from error
-        commit = answer.commit or self.head(repo, revision)
+            raise DataError(
+                f"{MANIFEST_FILE} of {place.repo} is not UTF-8 (byte {error.start}). Tell its owner."
+            ) from error
+        commit = answer.commit or self.client.head(place)
         if commit is None:
-            raise IntegrityError(f"{repo}: the Hub does not say which commit {revision} is. Check HF_ENDPOINT.")
-        place = HubRef(owner, name.repo_name, commit)
+            raise IntegrityError(f"{place.repo}: the Hub does not say which commit {place.at} is. Check HF_ENDPOINT.")
+        place = replace(place, revision=commit)
         entry = _entry(text, place)
         self.cache.remember(place, text)
         return entry
@@ -114,70 +117,29 @@ class HubReader:
                 problems.append(one)
         return entries, problems
 
-    def history(self, owner: str, name: AdapterName, revision: str = MAIN) -> tuple[Entry, ...]:
-        """Every readable version in the repository's last 200 commits, newest commit first."""
-        repo = f"{owner}/{name.repo_name}"
-        commits = self.commits(repo, revision)[:_MAX_HISTORY]
+    def history(self, place: HubRef) -> tuple[Entry, ...]:
+        """Every readable version in the last 200 commits of a repository's branch, newest commit first."""
+        commits = self.client.commits(place)[:_MAX_HISTORY]
         seen: dict[str, Entry] = {}
-        for commit in self._in_parallel(lambda commit: self._try(owner, name, commit), commits):
-            if commit is not None:
-                seen.setdefault(commit.version, commit)
+        for entry in self._in_parallel(lambda commit: self._try(replace(place, revision=commit)), commits):
+            if entry is not None:
+                seen.setdefault(entry.version, entry)
         return tuple(seen.values())
 
-    def commits(self, repo: str, revision: str = MAIN) -> tuple[str, ...]:
-        """The commits of a revision, newest first; none where the server keeps no such list."""
-
-        def listing() -> tuple[str, ...]:
-            found = self.api.list_repo_commits(repo, revision=revision)
-            return tuple(commit.commit_id for commit in found if is_commit(commit.commit_id))
-
-        try:
-            return attempt(listing, f"Reading the history of {repo}", self.retries)
-        except HubError as error:
-            if error.status in (405, 501):
-                return ()
-            raise
-
-    def head(self, repo: str, revision: str = MAIN) -> str | None:
-        """The commit that a revision is at; None for an empty repository. Raises NotFoundError."""
-
-        def ask() -> str | None:
-            sha = self.api.model_info(repo, revision=revision, timeout=TIME_LIMITS[1]).sha
-            return sha if sha and is_commit(sha) else None
-
-        return attempt(ask, f"Reading {repo}", self.retries)
-
-    def is_public(self, repo: str) -> bool:
-        """Whether the server says that everybody may read it."""
-        return attempt(
-            lambda: self.api.model_info(repo, timeout=TIME_LIMITS[1]).private is False, f"Reading {repo}", self.retries
-        )
-
-    def files(self, repo: str, commit: str) -> dict[str, RepoFile]:
-        """The files at the top of the repository with sizes and, for LFS files, the server's own sha256."""
-
-        def listing() -> dict[str, RepoFile]:
-            tree = islice(self.api.list_repo_tree(repo, revision=commit), MAX_FILES_LISTED + 1)
-            return {str(item.path): item for item in tree if isinstance(item, RepoFile)}
-
-        found = attempt(listing, f"Listing the files of {repo}", self.retries)
-        if len(found) > MAX_FILES_LISTED:
-            raise IntegrityError(f"{repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
-        return found
-
     def _confirm(self, found: RepoListing) -> Entry | Problem | None:
-        revision = found.sha or MAIN
+        place = HubRef(found.owner, found.name.repo_name, found.sha or MAIN)
         try:
-            return self.read(found.owner, found.name, revision)
+            return self.read(place)
         except NotFoundError as error:
             # Named like one of ours by chance, or made by a push that has yet to commit.
-            return Problem(found.name, revision, f"{HUB}{found.repo}", error) if found.tagged else None
+            gone = replace(place, revision=None)
+            return Problem(found.name, place.at, str(gone), error) if found.tagged else None
         except (DataError, IntegrityError) as error:
-            return Problem(found.name, revision, f"{HUB}{found.repo}@{revision}", error)
+            return Problem(found.name, place.at, str(place), error)
 
-    def _try(self, owner: str, name: AdapterName, commit: str) -> Entry | None:
+    def _try(self, place: HubRef) -> Entry | None:
         try:
-            return self.read(owner, name, commit)
+            return self.read(place)
         except (NotFoundError, DataError, IntegrityError):
             return None
 
@@ -190,24 +152,13 @@ class HubReader:
 
 def _entry(text: str, place: HubRef) -> Entry:
     manifest = Manifest.from_json(text, f"{MANIFEST_FILE} of {place.repo}")
-    check_repo_name(manifest, place.repo)
+    _check_repo_name(manifest, place.repo)
     return Entry(manifest, version_of(text, manifest.created), str(place))
 
 
-def set_tag(reader: HubReader, place: HubRef, tag: str) -> None:
-    """Names a commit. Raises HubError if the tag is taken by another commit."""
-    refs = attempt(lambda: reader.api.list_repo_refs(place.repo), f"Reading the tags of {place.repo}", reader.retries)
-    taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
-    if taken == place.revision:
-        return
-    if taken is not None:
-        raise HubError(
-            f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}. "
-            f"Choose another: badx-hub push '{place.adapter}' --to {HUB}{place.owner} --tag NAME",
-            409,
+def _check_repo_name(manifest: Manifest, repo: str) -> None:
+    """Raises IntegrityError if the manifest is that of another adapter than the repository's name says."""
+    if manifest.adapter_name.repo_name != repo.partition("/")[2]:
+        raise IntegrityError(
+            f"{repo} says in its {MANIFEST_FILE} that it is {manifest.name}. Do not use it; tell its owner."
         )
-
-    def create() -> None:
-        reader.api.create_tag(place.repo, tag=tag, revision=place.at)
-
-    attempt(create, f"Tagging {place}", reader.retries)

@@ -11,19 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import constants
-
-from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.client import HubClient, default_endpoint, is_offline, refuse_if_offline
 from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit, checked_owner, is_commit
+from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
-from badx_hub.registry.hub.client import RetryPolicy, is_offline, refuse_if_offline
 from badx_hub.registry.hub.files import check_files, download_into
-from badx_hub.registry.hub.filters import RepoFilter as RepoFilter
-from badx_hub.registry.hub.filters import is_beside
 from badx_hub.registry.hub.publish import Prepared, Publisher, PushOptions, PushPlan
-from badx_hub.registry.hub.reader import HubReader, RepoListing, set_tag
+from badx_hub.registry.hub.reader import HubReader, RepoFilter, RepoListing
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
 from badx_hub.registry.query import AdapterQuery, is_exactly
 from badx_hub.registry.suggest import relation
@@ -42,7 +39,7 @@ class HubRegistry:
         offline: ask nobody, know what is in the cache; default whether HF_HUB_OFFLINE is set.
         revision: the branch, tag or commit to read at.
         options: how `publish` publishes.
-        patience: how often to try and how long to wait.
+        retries: how often to try and how long to wait.
         say: takes notes for the user, one line each.
     """
 
@@ -63,9 +60,9 @@ class HubRegistry:
         self.offline = is_offline() if offline is None else offline
         self.options = options or PushOptions()
         self.revision = revision or self.options.revision or MAIN
-        self._endpoint = endpoint or constants.ENDPOINT
+        self._endpoint = endpoint or default_endpoint()
         self.cache = HubCache(cache) if cache else HubCache.of(self._endpoint)
-        self._reader = HubReader(endpoint, token, self.cache, retries or RetryPolicy())
+        self._reader = HubReader(HubClient(endpoint, token, retries or RetryPolicy()), self.cache)
         self._say = say
         self._sound: dict[str, tuple[FileCheck, ...]] = {}
         self._problems: dict[str, Problem] | None = None
@@ -142,18 +139,19 @@ class HubRegistry:
         if self.offline:
             return self._cached(name, version)
         owner = self.owner or self._only_owner(name)
+        place = HubRef(owner, name.repo_name, self.revision)
         if version is not None and is_commit(version):
-            return self._reader.read(owner, name, version)
+            return self._reader.read(replace(place, revision=version))
         try:
-            newest = self._reader.read(owner, name, self.revision)
+            newest = self._reader.read(place)
         except NotFoundError as error:
             raise NotFoundError(f"{error}{self._nearest(owner, name)}") from error
         if version in (None, newest.version):
             return newest
-        for entry in self._reader.history(owner, name, self.revision):
+        for entry in self._reader.history(place):
             if entry.version == version:
                 return entry
-        raise NotFoundError(f"{owner}/{name.repo_name} has no version {version}. Its newest is {newest.version}.")
+        raise NotFoundError(f"{place.repo} has no version {version}. Its newest is {newest.version}.")
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
         """The adapters whose weights have this digest, oldest first.
@@ -175,9 +173,9 @@ class HubRegistry:
         badx.json says, something else in the repository), HubError, NotFoundError.
         """
         refuse_if_offline(self.offline, "Publishing")
-        if self._endpoint != constants.ENDPOINT:
+        if self._endpoint != default_endpoint():
             raise UsageError(
-                f"Publishing goes to HF_ENDPOINT ({constants.ENDPOINT}). Set it to {self._endpoint} first."
+                f"Publishing goes to HF_ENDPOINT ({default_endpoint()}). Set it to {self._endpoint} first."
             )
         prepared = Prepared.of(folder)
         return self._publisher().publish(prepared, self._published(prepared.manifest))
@@ -191,7 +189,7 @@ class HubRegistry:
     def tag(self, entry: Entry, tag: str) -> None:
         """Gives the entry's commit a name. Raises HubError if another commit has it."""
         refuse_if_offline(self.offline, "Tagging")
-        set_tag(self._reader, adapter_at_commit(entry.location), tag)
+        _set_tag(self._reader.client, adapter_at_commit(entry.location), tag)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
@@ -269,20 +267,20 @@ class HubRegistry:
         if owner is None:
             return tuple(e for e in self._beside(name) if e.name == name)
         try:
-            return (self._reader.read(owner, name),)
+            return (self._reader.read(HubRef(owner, name.repo_name)),)
         except (NotFoundError, DataError, IntegrityError):
             return ()
 
     def _history_of(self, name: AdapterName) -> tuple[Entry, ...]:
         try:
-            return self._reader.history(self.owner, name) if self.owner else ()
+            return self._reader.history(HubRef(self.owner, name.repo_name)) if self.owner else ()
         except NotFoundError:
             return ()
 
     def _beside(self, name: AdapterName) -> tuple[Entry, ...]:
         mixture = name.mixture
         tags = RepoFilter(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
-        found = [one for one in self._reader.find(self.owner, tags) if is_beside(one.name, name)]
+        found = [one for one in self._reader.find(self.owner, tags) if _is_beside(one.name, name)]
         return self.confirm(found)
 
     def _related(self, query: AdapterQuery, found: tuple[RepoListing, ...]) -> tuple[RepoListing, ...]:
@@ -314,3 +312,24 @@ class HubRegistry:
         known = [str(one.name) for one in self._reader.find(owner)]
         nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
         return f" Nearest there: {', '.join(nearest)}." if nearest else ""
+
+
+def _is_beside(one: AdapterName, other: AdapterName) -> bool:
+    """Whether they differ in ratio or label alone."""
+    return (one.base, one.task, one.setup) == (other.base, other.task, other.setup) and (
+        one.mixture.languages == other.mixture.languages
+    )
+
+
+def _set_tag(client: HubClient, place: HubRef, tag: str) -> None:
+    """Names a commit. Raises HubError if the tag is taken by another commit."""
+    taken = client.tags(place.repo).get(tag)
+    if taken == place.commit:
+        return
+    if taken is not None:
+        raise HubError(
+            f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}. "
+            f"Choose another: badx-hub push '{place.adapter}' --to {HubRef(place.owner)} --tag NAME",
+            409,
+        )
+    client.create_tag(place, tag)

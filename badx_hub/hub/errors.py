@@ -53,7 +53,10 @@ def cause_of(error: Exception) -> Exception:
 def status_of(error: Exception) -> int | None:
     """The HTTP status of the Hub's answer, if there was one."""
     response = getattr(cause_of(error), "response", None)
-    return None if response is None else int(response.status_code)
+    status = getattr(response, "status_code", None)
+    if status is None:
+        return 404 if isinstance(error, RepositoryNotFoundError) else None
+    return int(status)
 
 
 def is_passing(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The one seam to huggingface_hub: clients, time limits, retries, and downloads that never exceed what was agreed."""
+"""How a Hub is asked: sessions with time limits, retries, and downloads that never exceed what was agreed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from huggingface_hub import HfApi, configure_http_backend, constants, get_session, hf_hub_url
+from huggingface_hub import HfApi, configure_http_backend, get_session, hf_hub_url
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-from badx_hub.errors import BadxError, HubError, IntegrityError
-from badx_hub.hub.ref import is_commit
-from badx_hub.registry.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
+from badx_hub.errors import BadxError, IntegrityError
+from badx_hub.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
+from badx_hub.hub.ref import HubRef, is_commit
 from badx_hub.storage import storage_errors
 
 LIBRARY = "badx_hub"
@@ -78,11 +78,6 @@ def limited_session() -> Any:
     return session
 
 
-def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE is set."""
-    return bool(constants.HF_HUB_OFFLINE)
-
-
 def attempt(act: Callable[[], _T], doing: str, retries: RetryPolicy) -> _T:
     """What `act`, which asks the Hub, returns; again after a pause where that can help, else an error for the user.
 
@@ -107,12 +102,12 @@ def attempt(act: Callable[[], _T], doing: str, retries: RetryPolicy) -> _T:
     raise AssertionError("unreachable")
 
 
-def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, retries: RetryPolicy) -> Answer:
+def read_file(api: HfApi, place: HubRef, file: str, *, limit: int, retries: RetryPolicy) -> Answer:
     """A file of at most `limit` bytes. Raises NotFoundError, HubError, IntegrityError (it is larger)."""
-    doing = f"Reading {file} of {repo}"
+    doing = f"Reading {file} of {place.repo}"
 
     def read() -> Answer:
-        with closing(_open(api, repo, file, revision, 0, retries)) as response:
+        with closing(_open(api, place, file, 0, retries)) as response:
             content = b"".join(_bounded(response, limit, doing))
             commit = response.headers.get("X-Repo-Commit")
             return Answer(content, commit if commit and is_commit(commit) else None)
@@ -120,18 +115,16 @@ def read_file(api: HfApi, repo: str, file: str, revision: str, *, limit: int, re
     return attempt(read, doing, retries)
 
 
-def download(
-    api: HfApi, repo: str, file: str, revision: str, target: Path, *, limit: int, retries: RetryPolicy
-) -> None:
+def download(api: HfApi, place: HubRef, file: str, target: Path, *, limit: int, retries: RetryPolicy) -> None:
     """A file of at most `limit` bytes into `target`; after a cut it goes on where it was. Nothing is checked here.
 
     Written on the library's session in place of its `hf_hub_download`, which takes as many bytes as come.
     """
-    doing = f"Downloading {file} of {repo}"
+    doing = f"Downloading {file} of {place.repo}"
 
     def go_on() -> None:
         have = target.stat().st_size if target.exists() else 0
-        with closing(_open(api, repo, file, revision, have, retries)) as response:
+        with closing(_open(api, place, file, have, retries)) as response:
             resumed = have > 0 and response.status_code == HTTPStatus.PARTIAL_CONTENT
             with storage_errors(target), target.open("ab" if resumed else "wb") as stream:
                 for chunk in _bounded(response, limit - (have if resumed else 0), doing):
@@ -140,7 +133,7 @@ def download(
     attempt(go_on, doing, retries)
 
 
-def _open(api: HfApi, repo: str, file: str, revision: str, start: int, retries: RetryPolicy) -> Any:
+def _open(api: HfApi, place: HubRef, file: str, start: int, retries: RetryPolicy) -> Any:
     """The response to a GET of the file from byte `start` on, its body not yet read.
 
     `requests` follows redirects, to a CDN for example, and does not take the token along to another host.
@@ -149,12 +142,12 @@ def _open(api: HfApi, repo: str, file: str, revision: str, start: int, retries: 
     headers["Accept-Encoding"] = "identity"
     if start:
         headers["Range"] = f"bytes={start}-"
-    url = hf_hub_url(repo, file, revision=revision, endpoint=api.endpoint)
+    url = hf_hub_url(place.repo, file, revision=place.at, endpoint=api.endpoint)
     response = get_session().get(url, headers=headers, stream=True, timeout=(TIME_LIMITS[0], retries.silence))
     if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         # All bytes were there when the connection was cut, or the file is another one: begin again.
         response.close()
-        return _open(api, repo, file, revision, 0, retries)
+        return _open(api, place, file, 0, retries)
     try:
         hf_raise_for_status(response)
     except requests.HTTPError:
@@ -170,9 +163,3 @@ def _bounded(response: Any, limit: int, doing: str) -> Iterator[bytes]:
         if left < 0:
             raise IntegrityError(f"{doing}: it is larger than it may be ({limit:,} bytes). Nothing of it was kept.")
         yield chunk
-
-
-def refuse_if_offline(offline: bool, doing: str) -> None:
-    """Raises HubError if the Hub must not be asked."""
-    if offline:
-        raise HubError(f"{doing}: you are offline (--offline or HF_HUB_OFFLINE). Leave that out to ask the Hub.")
