@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,11 +65,9 @@ def client(endpoint: str | None = None, token: str | None = None) -> HfApi:
     huggingface_hub waits for ever for most answers; unless the program has set up its own HTTP backend, its
     sessions get time limits here.
     """
-    from badx_hub import __version__
-
     if type(get_session().get_adapter("https://")).__name__ == "UniqueRequestIdAdapter":
         configure_http_backend(limited_session)
-    return HfApi(endpoint=endpoint, token=token, library_name=LIBRARY, library_version=__version__)
+    return HfApi(endpoint=endpoint, token=token, library_name=LIBRARY, library_version=version("badx-hub"))
 
 
 def limited_session() -> Any:
