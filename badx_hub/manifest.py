@@ -36,6 +36,7 @@ from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterKind, AdapterName
+from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
 from badx_hub.storage import storage_errors
 
@@ -302,8 +303,8 @@ class Manifest(ManifestDraft):
         except ValidationError as error:
             _refuse_newer_schema(text, where)
             raise DataError(
-                f"{where} is not a valid badx.json: {_first_problem(error)}. "
-                "Remove it (`badx-hub remove NAME`), then pull or train it again."
+                f"{where} is not a valid badx.json: {_first_problem(error)}.",
+                remedies=(RemoveAdapter("NAME", renew=True),),
             ) from error
 
 

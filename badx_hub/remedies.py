@@ -7,6 +7,7 @@ Python callers; the command line has its own (`badx_hub.cli._errors`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -23,11 +24,21 @@ class Remedy:
 class Advice(Remedy):
     """A sentence. Each `{}` in it stands for an option: `--max-length 128` to one reader, `max_length=128` to another.
 
-    `options` are (name in Python, value), in the order in which the sentence mentions them.
+    `options` are (name in Python, value), in the order in which the sentence mentions them. Without any, braces stand
+    for themselves.
     """
 
     sentence: str
     options: tuple[tuple[str, OptionValue], ...] = ()
+
+    def told(self, option: Callable[[str, OptionValue], str]) -> str:
+        """The sentence with its options as `option` writes them."""
+        return self.sentence.format(*(option(*one) for one in self.options)) if self.options else self.sentence
+
+
+def one_of(what: str, option: str, values: Sequence[str]) -> Advice:
+    """To choose one value of an option."""
+    return Advice(f"{what}: {' or '.join(['`{}`'] * len(values))}.", tuple((option, value) for value in values))
 
 
 @dataclass(frozen=True)
@@ -157,7 +168,7 @@ def in_python(remedy: Remedy) -> str:
 
 @in_python.register
 def _(remedy: Advice) -> str:
-    return remedy.sentence.format(*(_keyword(name, value) for name, value in remedy.options))
+    return remedy.told(_keyword)
 
 
 @in_python.register
@@ -250,7 +261,7 @@ def _(_remedy: ResumeTraining) -> str:
 def _keyword(name: str, value: OptionValue) -> str:
     """An option as a keyword argument; one that may have any value, by its name alone."""
     if value is None:
-        return name
+        return f"`{name}`"
     if name == "to":  # A namespace or a folder, which is a registry to copy to.
         place = str(value) if "/" in str(value) else f"hf:{value}"
         return f"destination=open_registry({place!r})"

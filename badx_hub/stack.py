@@ -20,6 +20,7 @@ from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.lock import resolved
+from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import predict_windows
@@ -122,7 +123,7 @@ def load_bilingual_stack(
         label: the last field of the adapters' names; default none.
         registry: default the user's own and, only where that has nothing that fits, the Hub; "demo" for the embedded
             one; a folder; "hf:ORG" for a namespace on the Hub; or several of these, in the order to look into them.
-        lock: a file written by `badx-hub lock`; exactly the versions in it are loaded, whatever else there is.
+        lock: a lock file (`badx_hub.registry.lock`); exactly the versions in it are loaded, whatever else there is.
         fallback: "mad-x" takes, where nothing else fits, the task adapter of the source's LA on the LA of the
             target; the stack's `setup` says so. Default: an error.
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
@@ -260,7 +261,7 @@ def _verified(entry: Entry, registry: Registry) -> Path:
     folder = registry.fetch(entry)
     if faults := [check for check in registry.verify(entry).faults if check.state != "extra"]:
         raise IntegrityError(
-            f"{entry.name}: {faults[0].name} is {faults[0].state} in {folder}. "
-            f"Remove it (`badx-hub remove '{entry.name}' --force`) and pull or train it again."
+            f"{entry.name}: {faults[0].name} is {faults[0].state} in {folder}.",
+            remedies=(RemoveAdapter(str(entry.name), force=True, renew=True),),
         )
     return folder

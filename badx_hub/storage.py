@@ -17,6 +17,7 @@ from typing import Any
 import platformdirs
 
 from badx_hub.errors import BadxError, StorageError
+from badx_hub.remedies import Advice, Remedy, RunAgain
 
 STAGING = ".staging"
 _CHUNK = 1 << 20
@@ -163,14 +164,16 @@ def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
 
 def _storage_error(error: OSError, path: Path) -> StorageError:
     reason = os.strerror(error.errno or 0)
+    remedies: tuple[Remedy, ...]
     if error.errno in _NO_ROOM:
-        advice = "free some space or set BADX_HUB_HOME to a folder on another disk, then run the command again"
+        remedies = (Advice("Free some space or set BADX_HUB_HOME to a folder on another disk."), RunAgain())
     elif error.errno in _NO_RIGHT:
-        advice = "choose a folder you may write to (set BADX_HUB_HOME or pass --registry) or change its rights"
+        advice = "Choose a folder you may write to (set BADX_HUB_HOME or pass {}) or change its rights."
+        remedies = (Advice(advice, (("registry", None),)),)
     else:
-        advice = "check the path, then run it again"
+        remedies = (Advice("Check the path."), RunAgain())
     culprit = f" ({error.filename})" if _names_another_file(error, path) else ""
-    wrapped = StorageError(f"{path}: {reason}{culprit}; {advice}.")
+    wrapped = StorageError(f"{path}: {reason}{culprit}.", remedies=remedies)
     wrapped.errno = error.errno
     return wrapped
 

@@ -66,7 +66,7 @@ def words(remedy: Remedy) -> str:
 
 @words.register
 def _(remedy: Advice) -> str:
-    return remedy.sentence.format(*(_flag(name, value) for name, value in remedy.options))
+    return remedy.told(_flag)
 
 
 @words.register

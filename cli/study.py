@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -87,10 +85,9 @@ def run(
     place = _workplace(file, registry, results)
     place.registry.require_writable()
     steps = place.pending(only or (), limit)
-    again = shlex.join(["badx-hub", *sys.argv[1:]])
 
     def work(step: Step) -> bool:
-        return place.do(step, reporter=_reporter(format), again=again)
+        return place.do(step, reporter=_reporter(format))
 
     outcomes = Sequential().run(steps, work, _Lines(len(steps)))
     _output.show(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _output
+from badx_hub.cli import _entries, _errors, _output
 from badx_hub.cli._options import (
     FormatOption,
     LabelOption,
@@ -126,8 +124,7 @@ def train(
         "precision": precision,
         "seed": seed,
     }
-    again = shlex.join(["badx-hub", *sys.argv[1:]])
-    profiling = _profiling(profile, again)
+    profiling = _profiling(profile)
     common: dict[str, Any] = {
         "registry": found,
         # A task adapter's base is that of the adapter under it, whatever the recipe would take.
@@ -135,7 +132,6 @@ def train(
         "label": label,
         "force": force,
         "reporter": _reporter(format),
-        "again": again,
         "profiling": profiling,
     }
     if task is None:
@@ -229,12 +225,12 @@ def _reporter(format: Format) -> Reporter | None:
     return reporter()
 
 
-def _profiling(folder: Path | None, title: str) -> Profiling | None:
+def _profiling(folder: Path | None) -> Profiling | None:
     if folder is None:
         return None
     from badx_hub.training.profiling import Profiling
 
-    return Profiling(folder, title)
+    return Profiling(folder, _errors.typed())
 
 
 def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from badx_hub.corpora.packing import COUNTS, HELD_OUT_FRACTION, Ids, Packer, PackingRules, Span
 from badx_hub.corpora.sources import Source
 from badx_hub.errors import DataError, UsageError
+from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_folder, canonical_json, digest_of, home
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ class BlockStore:
         shard_tokens: int = SHARD_TOKENS,
     ) -> None:
         if length < 2:
-            raise UsageError(f"A block needs at least 2 tokens; got {length}. Use a larger --max-length.")
+            raise UsageError(
+                f"A block needs at least 2 tokens; got {length}.",
+                remedies=(Advice("Use a larger {}.", (("max_length", None),)),),
+            )
         if not 0 <= held_out_fraction < 1:
             raise UsageError(f"The held-out share must be at least 0 and below 1; got {held_out_fraction}.")
         self.source = source
@@ -155,8 +159,8 @@ class BlockStore:
 
     def _too_little(self, what: str, tokens: int) -> DataError:
         return DataError(
-            f"{self.source.name} has {tokens} tokens of {what}, less than one block of {self.length}. "
-            "Use a smaller --max-length or more text."
+            f"{self.source.name} has {tokens} tokens of {what}, less than one block of {self.length}.",
+            remedies=(Advice("Use a smaller {} or more text.", (("max_length", None),)),),
         )
 
     def _reach(self, shard: int) -> bool:

@@ -19,6 +19,7 @@ from badx_hub.data.lines import json_objects, numbered_lines, reading, require_t
 from badx_hub.data.rows import Rows, first_line, open_rows, parsed
 from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
+from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import cached_sha256, digest_of
 
 TEXT_COLUMN = "text"
@@ -108,7 +109,7 @@ class _File:
         with reading(self.path):
             if _stamp(self.path) != self.stamp:
                 raise DataError(
-                    f"{self.path} changed while it was being read. Run the command again once it is finished."
+                    f"{self.path} changed while it was being read.", remedies=(RunAgain(" once it is finished"),)
                 )
 
 
@@ -133,7 +134,9 @@ class FileSource:
 def _open_files(path: Path) -> FileSource:
     with reading(path):
         if not path.exists():
-            raise NotFoundError(f"No such file or folder: {path}. Check the path given to --text.")
+            raise NotFoundError(
+                f"No such file or folder: {path}.", remedies=(Advice("Check the path given to {}.", (("text", None),)),)
+            )
         paths = _paths_in(path) if path.is_dir() else (path,)
     if not paths:
         raise DataError(f"{path} holds no text file; expected {_KINDS}.")
@@ -251,7 +254,7 @@ class DatasetSource:
 def _open_dataset(language: str, spec: str) -> DatasetSource:
     dataset, config, split, column = parsed(spec, "DATASET[:CONFIG[:SPLIT[:COLUMN]]]")
     column = column or TEXT_COLUMN
-    advice = f"Give text of your own instead: --text {language}=FILE."
+    advice = Advice("Give text of your own instead: {}.", (("text", (language, "FILE")),))
     found = open_rows(spec, dataset, config, (split or "train",), advice=advice)
     digest = digest_of([found.name, found.split, column, found.content])
     names = found.stream.column_names

@@ -14,6 +14,7 @@ from badx_hub.data.rows import Rows, open_rows, parsed
 from badx_hub.data.splits import DataReference, FileKind, Split, split_called
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.hub.ref import HUB
+from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of
 
 _LOG = logging.getLogger(__name__)
@@ -161,7 +162,8 @@ def _open(data: str, split: Split) -> Rows:
     if asked and split != "test" and split_called(asked) != split:
         raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}")
     splits: Sequence[str] = (asked,) if asked else _HUB_SPLITS[split]
-    return open_rows(data, dataset, config, splits, advice="Give a file of your own instead: --data FILE.")
+    advice = Advice("Give a file of your own instead: {}.", (("data", "FILE"),))
+    return open_rows(data, dataset, config, splits, advice=advice)
 
 
 def _streamed(rows: Rows) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
+from badx_hub.remedies import Remedy, RunAgain
 from badx_hub.storage import cached_sha256, digest_of
 
 _HUB_TIMEOUT = 10.0
@@ -40,7 +41,7 @@ class Rows:
             raise
         except (OSError, ValueError, DatasetsError) as error:
             raise DataError(
-                f"Reading {self.name} stopped after row {number} ({first_line(error)}). Run the same command again."
+                f"Reading {self.name} stopped after row {number} ({first_line(error)}).", remedies=(RunAgain(),)
             ) from error
 
 
@@ -56,13 +57,13 @@ def parsed(spec: str, fields: str) -> list[str]:
     return given + [""] * (count - len(given))
 
 
-def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, advice: str) -> Rows:
+def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, advice: Remedy) -> Rows:
     """The first of `splits` that a data set has, at a fixed revision; only its description is read.
 
     Args:
         spec: what the user typed, the name in manifests.
         dataset: an id on the Hub or a local folder; config: empty for the default.
-        advice: a sentence that ends the error, on what to do instead.
+        advice: what to do instead of reading it.
 
     Raises:
         NotFoundError: no such data set, configuration or split, or the Hub cannot be reached.
@@ -78,7 +79,9 @@ def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, ad
         split, stream = _stream(builder, splits)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         wanted = ":".join(part for part in (dataset, config, splits[0]) if part)
-        raise NotFoundError(f"The dataset {wanted} cannot be loaded ({first_line(error)}). {advice}") from error
+        raise NotFoundError(
+            f"The dataset {wanted} cannot be loaded ({first_line(error)}).", remedies=(advice,)
+        ) from error
     content = _folder_digest(builder, split) if local else builder.hash
     _, colon, rest = spec.removeprefix(HUB).partition(":")
     return Rows(f"{HUB}{folder.name}{colon}{rest}" if local else spec, split, content, stream)

@@ -24,7 +24,6 @@ TASK = "pos"
 TARGET_TREEBANK = "demo:ud/UD_Wolof-WTB"
 SHOWN_SENTENCES = 2
 SHOWN_WORDS = 10
-COMMAND = "badx-hub demo"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,6 @@ def _train(
         base=recipe.base,
         text=recipe.text,
         reporter=reporter(),
-        again=COMMAND,
     )
     announce("Train a POS task adapter on English alone: on the bare base, then on the bilingual adapter")
     return [
@@ -107,7 +105,6 @@ def _train(
             base=recipe.base,
             setup=setup,
             reporter=reporter(),
-            again=COMMAND,
         )
         for setup in ("ta-only", "bad-x")
     ][-1]

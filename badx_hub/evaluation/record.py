@@ -19,6 +19,7 @@ from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import newest
+from badx_hub.remedies import Advice, VerifyAdapter
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -49,7 +50,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
     if evaluation.language_adapter is not None and evaluation.language_adapter.manifest.digest not in own:
         raise UsageError(
             f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
-            "than its own. Leave --record out, or train the pair's own adapter."
+            "than its own.",
+            remedies=(Advice("Leave {} out, or train the pair's own adapter.", (("record", None),)),),
         )
     target = next(registry.registries) if isinstance(registry, RegistryChain) else registry
     known = _newest_of(evaluation.entry, target)
@@ -61,7 +63,9 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
         _copy_files(registry.fetch(known), building, known.manifest)
         manifest = prepare(building, draft)
         if manifest.digest != known.manifest.digest:
-            raise IntegrityError(f"The files of {known.name} changed meanwhile. Check with `badx-hub verify`.")
+            raise IntegrityError(
+                f"The files of {known.name} changed meanwhile.", remedies=(VerifyAdapter(str(known.name)),)
+            )
         return Recorded(target.publish(building), already=False)
 
 

@@ -25,6 +25,7 @@ from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of
 from badx_hub.grid.study import Study
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.registry import Entry, Registry
+from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
@@ -120,7 +121,7 @@ class StudyRunner:
         entries = {seen.step.name: seen.entry for seen in self.statuses() if seen.entry is not None}
         return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
 
-    def do(self, step: Step, *, reporter: Reporter | None = None, again: str = "run the study again") -> bool:
+    def do(self, step: Step, *, reporter: Reporter | None = None) -> bool:
         """Do a step unless it is done; True if it was done before.
 
         Raises what training and evaluating raise, TrainingInterrupted among it, and NotFoundError for a step whose
@@ -128,7 +129,7 @@ class StudyRunner:
         """
         if self.status(step).state is State.DONE:
             return True
-        common: dict[str, Any] = {"base": self.study.base, "reporter": reporter, "again": again}
+        common: dict[str, Any] = {"base": self.study.base, "reporter": reporter}
         try:
             if isinstance(step, TrainLanguage):
                 recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
@@ -287,4 +288,4 @@ def _read(path: Path) -> Result | None:
     try:
         return Result.model_validate_json(text)
     except ValidationError as error:
-        raise DataError(f"{path} is not a sound result. Remove it and run the study again.") from error
+        raise DataError(f"{path} is not a sound result.", remedies=(Advice("Remove it."), RunAgain())) from error

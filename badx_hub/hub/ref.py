@@ -9,6 +9,7 @@ from pathlib import Path
 
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.names import AdapterName
+from badx_hub.remedies import SearchHub
 
 HUB = "hf:"
 """What every place on a Hub begins with, typed or written in a file."""
@@ -140,5 +141,5 @@ def adapter_at_commit(location: str) -> HubRef:
     """An entry's location: an adapter's repository at a commit. Raises NotFoundError for any other."""
     place = HubRef.parse(location)
     if place is None or place.commit is None or place.adapter is None:
-        raise NotFoundError(f"{location!r} is no place on a Hub. See `badx-hub search`.")
+        raise NotFoundError(f"{location!r} is no place on a Hub.", remedies=(SearchHub(),))
     return place

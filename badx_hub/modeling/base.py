@@ -12,6 +12,7 @@ from typing import Any
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.names import base_slug
+from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
 
 DEMO = "demo"
@@ -28,6 +29,7 @@ _DOWNLOADED = (
     "merges.txt",
     "*.model",
 )
+RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
         _remember(base)
         return base
     if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or "\\" in spec:
-        raise NotFoundError(f"No folder {spec!r} with a base. Give a folder, a Hub id or `--base demo`.")
+        raise NotFoundError(
+            f"No folder {spec!r} with a base.",
+            remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
+        )
     return _base(spec, _downloaded(spec, offline))
 
 
@@ -83,7 +88,8 @@ def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> 
     if base.ref.digest != ref.digest:
         raise IntegrityError(
             f"The adapter was trained on base {ref.name} ({ref.digest[:12]}), but {spec or ref.name} has other "
-            f"weights ({base.ref.digest[:12]}). Give the right base with --base (base= in Python)."
+            f"weights ({base.ref.digest[:12]}).",
+            remedies=(RIGHT_BASE,),
         )
     return base
 
@@ -98,8 +104,8 @@ def _base(name: str, folder: Path) -> Base:
     if not weights:
         raise IntegrityError(
             f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
-            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it, "
-            "then use --base FOLDER."
+            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it.",
+            remedies=(Advice("Then use {}.", (("base", "FOLDER"),)),),
         )
     ref = BaseRef(
         name=name,
@@ -125,8 +131,8 @@ def _config(folder: Path) -> Mapping[str, Any]:
         return {**config, "model_type": config["model_type"], "vocab_size": config["vocab_size"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{folder.name}/config.json does not describe a transformer ({error!r}). "
-            "Give --base a folder written by `save_pretrained`."
+            f"{folder.name}/config.json does not describe a transformer ({error!r}).",
+            remedies=(Advice("Give {} a folder written by `save_pretrained`.", (("base", None),)),),
         ) from error
 
 
@@ -138,8 +144,12 @@ def _downloaded(repo: str, offline: bool) -> Path:
     except (NotFoundError, HubError, UsageError) as error:
         cached = cached_models()
         known = f"The Hugging Face cache holds {', '.join(cached)}" if cached else "The Hugging Face cache has no model"
-        reason = f"{error} {known}: name one of these, give a folder, or take the embedded base: --base demo."
-        raise HubError(reason, error.status) if isinstance(error, HubError) else NotFoundError(reason) from error
+        fact = f"{error.fact} {known}."
+        advice = Advice("Name one of these, give a folder, or take the embedded base: {}.", (("base", DEMO),))
+        remedies = (*error.remedies, advice)
+        if isinstance(error, HubError):
+            raise HubError(fact, error.status, remedies=remedies) from error
+        raise NotFoundError(fact, remedies=remedies) from error
 
 
 def _remember(base: Base) -> None:

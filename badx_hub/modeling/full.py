@@ -14,8 +14,10 @@ from torch import Tensor
 from badx_hub.adapter_files import ENCODER_FILE
 from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
+from badx_hub.modeling.base import RIGHT_BASE
 from badx_hub.modeling.stacks import own_parameters
 from badx_hub.names import AdapterName
+from badx_hub.remedies import VerifyAdapter
 
 
 def save_model(model: Any, name: AdapterName, folder: Path) -> None:
@@ -75,6 +77,6 @@ def _refuse_others(name: AdapterName, own: Collection[str], stored: Collection[s
 
 def _unfit(name: AdapterName, what: str) -> IntegrityError:
     return IntegrityError(
-        f"{name} could not be loaded into this base: {what}. "
-        f"Check it with `badx-hub verify '{name}'` and the base with --base."
+        f"{name} could not be loaded into this base: {what}.",
+        remedies=(VerifyAdapter(str(name)), RIGHT_BASE),
     )

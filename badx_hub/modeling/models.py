@@ -19,6 +19,7 @@ from transformers import (
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.base import Base
+from badx_hub.remedies import Advice
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
@@ -47,7 +48,8 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     if head:
         raise UsageError(
             f"{base.ref.name} has no masked-language-model head ({head[0]} is missing), so no adapter can be "
-            "trained on text with it. Take a base pretrained by masked-language modelling, such as --base demo."
+            "trained on text with it.",
+            remedies=(Advice("Take a base pretrained by masked-language modelling, such as {}.", (("base", "demo"),)),),
         )
     adapters.init(model)
     return freeze(_named(model, base))

@@ -14,9 +14,11 @@ from torch import nn
 from badx_hub.adapter_types import adapter_config
 from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
+from badx_hub.modeling.base import RIGHT_BASE
 from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
+from badx_hub.remedies import Advice, VerifyAdapter
 
 
 def add_adapter(model: Any, name: AdapterName, recipe: AdapterRecipe, *, seed: int) -> None:
@@ -71,14 +73,14 @@ def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
         )
     except (OSError, RuntimeError) as error:
         raise IntegrityError(
-            f"{name} could not be loaded into this base: {first_line(error)}. "
-            f"Check it with `badx-hub verify {name}` and the base with --base."
+            f"{name} could not be loaded into this base: {first_line(error)}.",
+            remedies=(VerifyAdapter(str(name)), RIGHT_BASE),
         ) from error
     missing = [*report.get("missing_keys", ()), *_absent(model, name, folder, with_head)]
     if missing:
         raise IntegrityError(
-            f"{name} lacks {len(missing)} of its weights ({missing[0]}, ...). "
-            f"Pull it again, or train it again with --force."
+            f"{name} lacks {len(missing)} of its weights ({missing[0]}, ...).",
+            remedies=(Advice("Pull it again, or train it again with {}.", (("force", True),)),),
         )
     for parameter in own_parameters(model, name).values():
         parameter.requires_grad_(False)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from badx_hub.documents import read_yaml
 from badx_hub.errors import DataError, UsageError
 from badx_hub.recipes.model import Recipe, TrainingRecipe
+from badx_hub.remedies import CopyPreset, ListRecipes
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -75,7 +76,7 @@ def _read(name_or_file: str) -> Mapping[str, Any]:
         text = _read_file(Path(name_or_file))
     data = parsed(text, name_or_file)
     if not isinstance(data, dict):
-        raise UsageError(f"{name_or_file} holds no recipe. Start from `badx-hub recipes paper > my.yaml`.")
+        raise UsageError(f"{name_or_file} holds no recipe.", remedies=(CopyPreset(),))
     return data
 
 
@@ -93,8 +94,8 @@ def _read_file(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         presets = ", ".join(preset_names())
         raise UsageError(
-            f"No recipe {str(path)!r}: it is neither a preset ({presets}) nor a readable YAML file. "
-            "Type `badx-hub recipes` to see the presets."
+            f"No recipe {str(path)!r}: it is neither a preset ({presets}) nor a readable YAML file.",
+            remedies=(ListRecipes(),),
         ) from error
 
 

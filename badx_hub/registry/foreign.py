@@ -24,6 +24,7 @@ from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
+from badx_hub.remedies import Advice, ConvertWeights
 from badx_hub.storage import atomic_write_bytes, sha256_file, storage_errors
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _UNREADABLE = (
     AssertionError,
     struct.error,
 )
+_RIGHT_BASE = Advice("Give the right one with {}.", (("base", None),))
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ def _download(place: HubRef, target: Path) -> HubRef:
 def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoundError:
     if name == ADAPTER_WEIGHTS_FILE and there & SAFE_NAMES.keys():
         return IntegrityError(
-            f"{place} has its weights only as a pickle, which can run code when it is loaded. Where you trust it, "
-            "download it, make safetensors of it (`badx-hub convert DIR`) and import that folder."
+            f"{place} has its weights only as a pickle, which can run code when it is loaded.",
+            remedies=(ConvertWeights(),),
         )
     return NotFoundError(f"{place} has no {name}: expected what `save_adapter(..., use_safetensors=True)` writes.")
 
@@ -190,7 +192,9 @@ def _config(path: Path, place: str) -> Mapping[str, Any]:
 def _base_named(base: str | None, config: Mapping[str, Any], place: str) -> str:
     named = base or config.get("model_name")
     if not isinstance(named, str) or not named:
-        raise UsageError(f"{place} does not say which model it was trained in. Add --base MODEL.")
+        raise UsageError(
+            f"{place} does not say which model it was trained in.", remedies=(Advice("Add {}.", (("base", "MODEL"),)),)
+        )
     return named
 
 
@@ -200,12 +204,12 @@ def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
     for field, found in (("model_type", ref.model_type), ("hidden_size", ref.hidden_size)):
         if (said := config.get(field)) is not None and said != found:
             raise IntegrityError(
-                f"{place} was trained in a model with {field} {said}, and {ref.name} has {found}. "
-                "Give the right one with --base."
+                f"{place} was trained in a model with {field} {said}, and {ref.name} has {found}.",
+                remedies=(_RIGHT_BASE,),
             )
     named = config.get("model_name")
     if isinstance(named, str) and named and base_slug(named) != base.slug:
-        raise IntegrityError(f"{place} was trained in {named}, not in {ref.name}. Give the right one with --base.")
+        raise IntegrityError(f"{place} was trained in {named}, not in {ref.name}.", remedies=(_RIGHT_BASE,))
 
 
 def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> None:

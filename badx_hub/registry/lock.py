@@ -21,6 +21,7 @@ from badx_hub.registry.chain import HUB_CACHE, RegistryChain, Where, find, open_
 from badx_hub.registry.protocol import Entry
 from badx_hub.registry.query import AdapterQuery, is_base
 from badx_hub.registry.resolve import Resolution
+from badx_hub.remedies import Advice, PullAdapter, WriteLock, one_of
 from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
 
@@ -106,9 +107,9 @@ class Lock(_Frozen):
         path = Path(path).expanduser()
         with storage_errors(path):
             if not path.is_file():
-                raise NotFoundError(f"There is no lock file {path}. Write it with `badx-hub lock en-wo --task pos`.")
+                raise NotFoundError(f"There is no lock file {path}.", remedies=(WriteLock("en-wo", "pos"),))
             if path.stat().st_size > MAX_LOCK_BYTES:
-                raise DataError(f"{path} is no lock file: it has more than 1 MiB. Write it with `badx-hub lock`.")
+                raise DataError(f"{path} is no lock file: it has more than 1 MiB.", remedies=(WriteLock(),))
             content = path.read_bytes()
         return cls.parse(content, str(path))
 
@@ -118,7 +119,7 @@ class Lock(_Frozen):
         try:
             value = read_toml(content, where, limit=MAX_LOCK_BYTES)
         except DataError as error:
-            raise DataError(f"{error.fact} Write it again with `badx-hub lock`.") from error
+            raise DataError(error.fact, remedies=(*error.remedies, WriteLock())) from error
         version = value.get("schema_version")
         if isinstance(version, int) and version > SCHEMA:
             raise IntegrityError(
@@ -131,9 +132,7 @@ class Lock(_Frozen):
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             reason = " ".join(first["msg"].removeprefix("Value error, ").split())[:300]
-            raise DataError(
-                f"{where} is not a valid lock file: {place}: {reason}. Write it anew with `badx-hub lock`."
-            ) from error
+            raise DataError(f"{where} is not a valid lock file: {place}: {reason}.", remedies=(WriteLock(),)) from error
 
     def with_stack(self, stack: LockedStack) -> Lock:
         """With `stack` in place of the one for the same pair, task, setup asked for, label and base."""
@@ -146,12 +145,14 @@ class Lock(_Frozen):
         if not found:
             there = ", ".join(f"{stack.name} for {stack.pair}" for stack in self.stacks) or "nothing"
             raise NotFoundError(
-                f"{where} locks {there}, but no {query.task} stack for {query.mixture}. "
-                f"Add it with `badx-hub lock {query.mixture} --task {query.task} --output {where}`."
+                f"{where} locks {there}, but no {query.task} stack for {query.mixture}.",
+                remedies=(WriteLock(str(query.mixture), query.task, where),),
             )
         if len(found) > 1:
-            bases = " or ".join(f"`--base {stack.base.name}`" for stack in found)
-            raise UsageError(f"{where} locks {query.mixture} on {len(found)} bases. Choose one: {bases}.")
+            raise UsageError(
+                f"{where} locks {query.mixture} on {len(found)} bases.",
+                remedies=(one_of("Choose one", "base", [stack.base.name for stack in found]),),
+            )
         return found[0]
 
     def to_toml(self) -> str:
@@ -276,7 +277,8 @@ def _exactly(adapter: LockedAdapter, stack: LockedStack, chain: RegistryChain, w
     if entry.manifest.base.digest != stack.base.digest:
         raise IntegrityError(
             f"{where} locks {stack.pair} on base {stack.base.name} ({stack.base.digest[:12]}), but {adapter.name} "
-            f"was trained on {entry.manifest.base.digest[:12]}. Write the lock anew with `badx-hub lock`."
+            f"was trained on {entry.manifest.base.digest[:12]}.",
+            remedies=(WriteLock(),),
         )
     return entry
 
@@ -291,13 +293,8 @@ def _get(adapter: LockedAdapter, chain: RegistryChain, where: str) -> Entry:
                 raise
             return chain.get(adapter.name, adapter.commit)
     except (NotFoundError, HubError) as error:
-        raise NotFoundError(_not_to_be_had(adapter, where, str(error))) from error
-
-
-def _not_to_be_had(adapter: LockedAdapter, where: str, reason: str) -> str:
-    source = f" --from {adapter.registry}" if adapter.registry else ""
-    commit = f" (commit {adapter.commit[:12]})" if adapter.commit else ""
-    return (
-        f"{where} locks {adapter.name} {adapter.version}{commit}, which is not to be had: {reason} "
-        f"Get it with `badx-hub pull '{adapter.name}'{source}`, or write the lock anew."
-    )
+        commit = f" (commit {adapter.commit[:12]})" if adapter.commit else ""
+        raise NotFoundError(
+            f"{where} locks {adapter.name} {adapter.version}{commit}, which cannot be had: {error.fact}",
+            remedies=(*error.remedies, PullAdapter(adapter.name, adapter.registry), Advice("Or write the lock anew.")),
+        ) from error

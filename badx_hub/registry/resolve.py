@@ -35,7 +35,7 @@ from badx_hub.registry.suggest import (
     title,
     training_call,
 )
-from badx_hub.remedies import Advice, RemoveAdapter, TrainAdapters
+from badx_hub.remedies import RemoveAdapter, TrainAdapters, one_of
 from badx_hub.setups import DEFAULT, FALLBACKS, LanguageAdapterRole
 
 
@@ -174,7 +174,7 @@ def _refuse_several_bases(matching: Sequence[Entry], query: AdapterQuery) -> Non
     names = {entry.name.base: entry.manifest.base.name for entry in bases.values()}
     choices = sorted(names.values()) if len(names) == len(bases) else sorted(digest[:12] for digest in bases)
     raise UsageError(
-        f"{title(query)} is there on {len(bases)} bases.", remedies=(_one_of("Choose one", "base", choices),)
+        f"{title(query)} is there on {len(bases)} bases.", remedies=(one_of("Choose one", "base", choices),)
     )
 
 
@@ -184,12 +184,8 @@ def _refuse_several_owners(matching: Sequence[Entry], query: AdapterQuery) -> No
     if len(owners) > 1:
         raise UsageError(
             f"{title(query)} is published by {len(owners)} namespaces.",
-            remedies=(_one_of("Say whose", "registry", [str(HubRef(owner)) for owner in owners[:MAX_SHOWN]]),),
+            remedies=(one_of("Say whose", "registry", [str(HubRef(owner)) for owner in owners[:MAX_SHOWN]]),),
         )
-
-
-def _one_of(what: str, option: str, values: Sequence[str]) -> Advice:
-    return Advice(f"{what}: {' or '.join(['`{}`'] * len(values))}.", tuple((option, value) for value in values))
 
 
 def _owner(location: str) -> str | None:

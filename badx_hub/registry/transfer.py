@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from badx_hub.errors import IntegrityError, NotFoundError
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest
+from badx_hub.remedies import Advice, PullAdapter, VerifyAdapter
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry)
     if not (found := source.by_digest(ref.digest, ref.name)):
         raise NotFoundError(
             f"{entry.name} stands on {ref.name} with digest {ref.digest[:12]}, which is not in "
-            f"{source.location}. Pull that adapter there first: "
-            f"`badx-hub pull '{ref.name}' --from ORG`, or --from ./DIR."
+            f"{source.location}. Pull that adapter there first.",
+            remedies=(PullAdapter(ref.name),),
         )
     return newest(found)
 
@@ -60,8 +61,8 @@ def _publish(entry: Entry, source: Registry, destination: Registry) -> Entry:
     published = destination.publish(source.fetch(entry))
     if published.version != entry.version:
         raise IntegrityError(
-            f"{entry.location} changed while it was copied to {destination.location}. "
-            f"Check it with `badx-hub verify '{entry.name}'` and copy it again."
+            f"{entry.location} changed while it was copied to {destination.location}.",
+            remedies=(VerifyAdapter(str(entry.name)), Advice("Then copy it again.")),
         )
     return _sound(published, destination)
 

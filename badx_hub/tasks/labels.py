@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from badx_hub.errors import DataError, IntegrityError
+from badx_hub.remedies import Remedy
 
 if TYPE_CHECKING:
     import torch
@@ -62,13 +63,14 @@ def universal(relation: str) -> str:
     return relation.partition(":")[0]
 
 
-def require_known(gold: Iterable[str | None], labels: Sequence[str], advice: str = "") -> None:
-    """Raises DataError that lists the gold labels missing from `labels` and ends with `advice`; None is not a label."""
+def require_known(gold: Iterable[str | None], labels: Sequence[str], remedies: Sequence[Remedy] = ()) -> None:
+    """Raises DataError that lists the gold labels missing from `labels`; None is not a label."""
     known = {*labels, None}
     lacking = Counter(label for label in gold if label is not None and label not in known)
     if lacking:
         raise DataError(
-            f"the head has no label for the gold labels {counted(lacking)}; it knows {', '.join(labels)}{advice}"
+            f"The head has no label for the gold labels {counted(lacking)}; it knows {', '.join(labels)}.",
+            remedies=remedies,
         )
 
 

@@ -13,6 +13,7 @@ from badx_hub.data.columns import OUTSIDE, Tagged, read_columns, type_of
 from badx_hub.data.conllu import Sentence
 from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
+from badx_hub.remedies import Advice
 from badx_hub.tasks.labels import require_known
 from badx_hub.tasks.metrics import LabelScore, Scores, label_score
 from badx_hub.tasks.tagging import WordTask
@@ -72,7 +73,8 @@ class NerTask(WordTask[Tagged]):
         types = Counter(type_of(tag) for tag in gold if tag and tag.startswith("B-") and type_of(tag) not in known)
         if types:
             count_for_nothing = ",".join([*filter(None, [self.ignore]), *sorted(types)])
-            require_known(types.elements(), known, f"; to count them for nothing: --option ignore={count_for_nothing}")
+            advice = Advice("To count them for nothing, give {}.", (("options", ("ignore", count_for_nothing)),))
+            require_known(types.elements(), known, (advice,))
         require_known(gold, labels)
         return tuple(Tagged(one.words, self.gold(one), one.text, one.line) for one in examples)
 

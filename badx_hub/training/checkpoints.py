@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from badx_hub.errors import IntegrityError
+from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_folder, canonical_json
 
 _PARTS = ("weights", "best_weights", "optimizer")
@@ -62,8 +63,8 @@ class CheckpointFolder:
             return _read(found[-1])
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise IntegrityError(
-                f"The checkpoint {found[-1]} is damaged ({type(error).__name__}). "
-                f"Delete {self.path} and run the command again, which starts anew."
+                f"The checkpoint {found[-1]} is damaged ({type(error).__name__}).",
+                remedies=(Advice(f"Delete {self.path}."), RunAgain(", which starts anew")),
             ) from error
 
     @property

@@ -122,7 +122,6 @@ def train_language_adapter(
     label: str | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
-    again: str = "train again",
     profiling: Profiling | None = None,
 ) -> Trained:
     """Train a BA, LA or MA on text and publish it in `registry`.
@@ -132,7 +131,6 @@ def train_language_adapter(
         text: language -> source; default that language's Wikipedia.
         label: the name's last field; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
-        again: what a user types to go on after an interruption.
         profiling: watches a few steps and writes where their time went; the run stays the same.
 
     Raises:
@@ -149,7 +147,6 @@ def train_language_adapter(
         objective,
         registry,
         reporter or Silent(),
-        again=again,
         force=force,
         counts=lambda: _counts(objective),
         profiling=profiling,

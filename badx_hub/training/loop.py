@@ -26,6 +26,7 @@ from badx_hub.errors import TrainingDiverged, TrainingInterrupted
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.fast import cheap_dropout
 from badx_hub.recipes import TrainingRecipe
+from badx_hub.remedies import Advice, ResumeTraining
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
 from badx_hub.training.prefetch import Prefetcher
@@ -125,13 +126,11 @@ def train(
     checkpoints: CheckpointFolder,
     reporter: Reporter,
     *,
-    again: str,
     profiling: Profiling | None = None,
 ) -> TrainingResult:
     """Train, evaluate, select; leave the best weights in the model.
 
     Args:
-        again: what to type to go on after an interruption.
         profiling: watches a few steps on the way.
 
     Raises:
@@ -139,7 +138,7 @@ def train(
         TrainingDiverged: the loss is no longer a number.
     """
     with torch.random.fork_rng(), _first_interrupt() as interrupted:
-        return _Run(objective, recipe, checkpoints, reporter, again, profiling or Unwatched()).finish(interrupted)
+        return _Run(objective, recipe, checkpoints, reporter, profiling or Unwatched()).finish(interrupted)
 
 
 @dataclass(frozen=True)
@@ -159,11 +158,9 @@ class _Run:
         recipe: TrainingRecipe,
         checkpoints: CheckpointFolder,
         reporter: Reporter,
-        again: str,
         profiling: Profiling | Unwatched,
     ) -> None:
         self.objective, self.recipe, self.checkpoints = objective, recipe, checkpoints
-        self.again = again
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
         self.device: torch.device = self.accelerator.device
@@ -211,8 +208,13 @@ class _Run:
             loss = float(done.loss) / done.labels
             if not math.isfinite(loss):
                 raise TrainingDiverged(
-                    f"The loss is {loss} after step {done.step}: training has diverged. "
-                    "Give a smaller --learning-rate or some warm-up (warmup_steps in a recipe file)."
+                    f"The loss is {loss} after step {done.step}: training has diverged.",
+                    remedies=(
+                        Advice(
+                            "Give a smaller {} or some warm-up (warmup_steps in a recipe file).",
+                            (("learning_rate", None),),
+                        ),
+                    ),
                 )
             self.reporter.stepped(done.step, loss, done.units)
             self.state = replace(self.state, losses=(*self.state.losses, loss))
@@ -298,8 +300,8 @@ class _Run:
     def _stop(self) -> TrainingInterrupted:
         self._save()
         return TrainingInterrupted(
-            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost. "
-            f"The same command goes on from there: {self.again}"
+            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost.",
+            remedies=(ResumeTraining(),),
         )
 
     def _weights(self) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.prepare import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
+from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of, home, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
@@ -57,7 +58,8 @@ class TrainingRun:
         if self.recipe.max_length > self.base.max_length:
             raise UsageError(
                 f"max_length is {self.recipe.max_length}, but {self.base.ref.name} reads at most "
-                f"{self.base.max_length} sub-words. Give --max-length {self.base.max_length} or less."
+                f"{self.base.max_length} sub-words.",
+                remedies=(Advice("Give {} or less.", (("max_length", self.base.max_length),)),),
             )
 
     @property
@@ -93,14 +95,13 @@ class TrainingRun:
         registry: Registry,
         reporter: Reporter,
         *,
-        again: str,
         force: bool,
         counts: Callable[[], Counts],
         profiling: Profiling | None = None,
     ) -> Trained:
         """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
         checkpoints = self.checkpoints
-        outcome = train(objective, self.recipe, checkpoints, reporter, again=again, profiling=profiling)
+        outcome = train(objective, self.recipe, checkpoints, reporter, profiling=profiling)
         processes = PartialState()
         if processes.is_main_process:
             # Another process may have finished the very same run meanwhile.

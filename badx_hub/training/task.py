@@ -132,7 +132,6 @@ def train_task_adapter(
     label: str | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
-    again: str = "train again",
     profiling: Profiling | None = None,
 ) -> Trained:
     """Train a task adapter and its head on source annotations and publish it in `registry`.
@@ -144,7 +143,6 @@ def train_task_adapter(
         setup: which adapters carry it in training (`badx_hub.setups`); "full": the whole base is trained, no adapter.
         label: as of the language-side adapters; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
-        again: what a user types to go on after an interruption.
         profiling: watches a few steps and writes where their time went; the run stays the same.
 
     Raises:
@@ -161,7 +159,6 @@ def train_task_adapter(
         objective,
         registry,
         reporter or Silent(),
-        again=again,
         force=force,
         counts=dict,
         profiling=profiling,

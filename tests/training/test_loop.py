@@ -95,7 +95,7 @@ class Regression:
 
 def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
     objective = Regression(dropout=0.0)
-    outcome = train(objective, recipe(steps=60, learning_rate=0.2), CheckpointFolder(tmp_path), Silent(), again="again")
+    outcome = train(objective, recipe(steps=60, learning_rate=0.2), CheckpointFolder(tmp_path), Silent())
     assert outcome.history[-1]["perplexity"] < 0.2 * outcome.history[0]["perplexity"]
     assert outcome.units == 60 * 8
     assert [row["step"] for row in outcome.history] == list(range(4, 61, 4))
@@ -104,13 +104,13 @@ def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [1, 5, 8, 11])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, stop: int) -> None:
     whole = Regression()
-    straight = train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
+    straight = train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent())
     broken = Regression()
     broken.interrupt_at = stop
     with refused(TrainingInterrupted, "badx-hub train"):
-        train(broken, recipe(), CheckpointFolder(tmp_path / "broken"), Silent(), again="badx-hub train en-wo")
+        train(broken, recipe(), CheckpointFolder(tmp_path / "broken"), Silent())
     resumed = Regression()
-    outcome = train(resumed, recipe(), CheckpointFolder(tmp_path / "broken"), Silent(), again="")
+    outcome = train(resumed, recipe(), CheckpointFolder(tmp_path / "broken"), Silent())
     assert outcome.history == straight.history
     for name, value in whole.weights().items():
         assert torch.equal(value, resumed.weights()[name]), name
@@ -118,17 +118,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, stop: int) 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     whole = Regression()
-    train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent(), again="")
+    train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent())
     killed = Regression()
     killed.killed_at = 7
     folder = CheckpointFolder(tmp_path / "killed")
     with pytest.raises(RuntimeError, match="killed"):
-        train(killed, recipe(), folder, Silent(), again="")
+        train(killed, recipe(), folder, Silent())
     saved = folder.load()
     assert saved is not None
     assert saved.step == 6
     resumed = Regression()
-    train(resumed, recipe(), folder, Silent(), again="")
+    train(resumed, recipe(), folder, Silent())
     assert all(torch.equal(value, resumed.weights()[name]) for name, value in whole.weights().items())
 
 
@@ -146,7 +146,7 @@ class Told(Silent):
 
 def test_every_step_is_prepared_and_told_in_order(tmp_path: Path) -> None:
     objective, told = Regression(), Told()
-    train(objective, recipe(), CheckpointFolder(tmp_path), told, again="")
+    train(objective, recipe(), CheckpointFolder(tmp_path), told)
     assert objective.prepared == list(range(12))
     assert told.steps == list(range(1, 13))
 
@@ -164,11 +164,11 @@ def test_losses_read_late_are_the_same_losses(
         objective.interrupt_at = stop
         if stop is not None:
             with pytest.raises(TrainingInterrupted):
-                train(objective, recipe(), folder, Silent(), again="")
+                train(objective, recipe(), folder, Silent())
             saved = folder.load()
             assert saved is not None
             assert len(saved.losses) == saved.step % 4
-        histories.append(train(Regression(), recipe(), folder, reporter, again="").history)
+        histories.append(train(Regression(), recipe(), folder, reporter).history)
     assert histories[0] == histories[1]
     assert told[0].losses[-4:] == told[1].losses[-4:]
 
@@ -181,7 +181,6 @@ def test_a_loss_read_late_still_stops_a_run_that_has_diverged(tmp_path: Path, mo
             recipe(steps=50).model_copy(update={"learning_rate": 1e20}),
             CheckpointFolder(tmp_path),
             Silent(),
-            again="",
         )
 
 
@@ -207,7 +206,7 @@ class Watched(Regression):
 
 def test_batches_are_made_once_each_and_never_during_an_evaluation(tmp_path: Path) -> None:
     objective = Watched()
-    train(objective, recipe(eval_every=1, steps=30), CheckpointFolder(tmp_path), Silent(), again="")
+    train(objective, recipe(eval_every=1, steps=30), CheckpointFolder(tmp_path), Silent())
     assert objective.made == list(range(30))
 
 
@@ -216,7 +215,7 @@ def test_no_thread_is_left_after_an_error(tmp_path: Path) -> None:
     killed.killed_at = 7
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="killed"):
-        train(killed, recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+        train(killed, recipe(), CheckpointFolder(tmp_path), Silent())
     assert threading.active_count() == before
 
 
@@ -227,16 +226,16 @@ def test_the_fused_optimizer_takes_the_steps_of_the_plain_one(tmp_path: Path, mo
         return AdamW(list(parameters), lr=rate, weight_decay=decay)
 
     fused, mixed = Told(), Told()
-    train(Regression(), recipe(), CheckpointFolder(tmp_path / "fused"), fused, again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path / "fused"), fused)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "adamw", plain)
         broken = Regression()
         broken.killed_at = 7
         with pytest.raises(RuntimeError, match="killed"):
-            train(broken, recipe(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+            train(broken, recipe(), CheckpointFolder(tmp_path / "mixed"), mixed)
     saved = CheckpointFolder(tmp_path / "mixed").load()
     assert saved is not None
-    train(Regression(), recipe(), CheckpointFolder(tmp_path / "mixed"), mixed, again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path / "mixed"), mixed)
     assert mixed.losses[: saved.step] + mixed.losses[-6:] == pytest.approx(fused.losses, abs=1e-6)
 
 
@@ -255,7 +254,7 @@ class CopyAt(Silent):
 def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
     objective = Regression(script=[3.0, 1.0, 2.0])
     copy = CopyAt(objective, step=8)
-    outcome = train(objective, recipe(), CheckpointFolder(tmp_path), copy, again="")
+    outcome = train(objective, recipe(), CheckpointFolder(tmp_path), copy)
     assert outcome.best_step == 8
     assert outcome.best == {"perplexity": 1.0}
     assert all(torch.equal(value, objective.weights()[name]) for name, value in copy.copied.items())
@@ -268,14 +267,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
             recipe(steps=50).model_copy(update={"learning_rate": 1e20}),
             CheckpointFolder(tmp_path),
             Silent(),
-            again="",
         )
 
 
 def test_micro_batches_change_nothing_but_memory(tmp_path: Path) -> None:
     whole, sliced = Regression(dropout=0.0), Regression(dropout=0.0)
-    train(whole, recipe(), CheckpointFolder(tmp_path / "a"), Silent(), again="")
-    train(sliced, recipe(micro_batches=4), CheckpointFolder(tmp_path / "b"), Silent(), again="")
+    train(whole, recipe(), CheckpointFolder(tmp_path / "a"), Silent())
+    train(sliced, recipe(micro_batches=4), CheckpointFolder(tmp_path / "b"), Silent())
     for name, value in whole.weights().items():
         torch.testing.assert_close(value, sliced.weights()[name], rtol=1e-5, atol=1e-6)
 
@@ -284,27 +282,27 @@ def test_the_users_random_state_is_left_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
     assert torch.equal(torch.rand(2), expected)
 
 
 def test_the_users_interrupt_handler_comes_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
 def test_a_damaged_checkpoint_says_what_to_delete(tmp_path: Path, name: str) -> None:
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
     damaged = tmp_path / "step-000000009" / name
     damaged.write_bytes(damaged.read_bytes()[:50])
     with pytest.raises(IntegrityError, match="Delete"):
-        train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+        train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
 
 
 def test_one_whole_checkpoint_at_any_moment(tmp_path: Path) -> None:
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent(), again="")
+    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
     assert [path.name for path in sorted(tmp_path.glob("step-*"))] == ["step-000000009"]
     assert not list(tmp_path.rglob("*.pt")) and not list(tmp_path.rglob("*.bin"))
 

@@ -30,7 +30,7 @@ from tests.training.test_loop import Regression, recipe
 def profiled(folder: Path, numbers: TrainingRecipe, objective: Regression | None = None) -> Profiling:
     profiling = Profiling(folder / "profile", "a title")
     checkpoints = CheckpointFolder(folder / "checkpoints")
-    train(objective or Regression(), numbers, checkpoints, Silent(), again="", profiling=profiling)
+    train(objective or Regression(), numbers, checkpoints, Silent(), profiling=profiling)
     return profiling
 
 
@@ -61,9 +61,9 @@ def test_few_steps_are_watched_as_far_as_they_go(tmp_path: Path, changes: dict[s
 
 def test_training_is_the_same_with_a_profile(tmp_path: Path) -> None:
     plain, watched = Regression(), Regression()
-    straight = train(plain, recipe(), CheckpointFolder(tmp_path / "plain"), Silent(), again="")
+    straight = train(plain, recipe(), CheckpointFolder(tmp_path / "plain"), Silent())
     profiling = Profiling(tmp_path / "profile", "")
-    outcome = train(watched, recipe(), CheckpointFolder(tmp_path / "b"), Silent(), again="", profiling=profiling)
+    outcome = train(watched, recipe(), CheckpointFolder(tmp_path / "b"), Silent(), profiling=profiling)
     assert outcome.history == straight.history
     for name, value in plain.weights().items():
         assert value.equal(watched.weights()[name])
