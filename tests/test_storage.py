@@ -245,7 +245,7 @@ class TestAtomicFolder:
     def test_an_exception_leaves_nothing(self, tmp_path: Path, error: type[BaseException]) -> None:
         with pytest.raises(error), atomic_folder(tmp_path / "final") as folder:
             (folder / "a").write_text("a")
-            raise error
+            raise error("stopped")
         assert files_below(tmp_path) == set()
 
     @pytest.mark.parametrize("step", ["_sync_tree", "_rename_unless_taken"])
@@ -344,7 +344,7 @@ class TestAtomicFolder:
         with pytest.raises(StorageError) as caught, atomic_folder(final) as folder:
             (folder / "big").write_bytes(bytes(1 << 20))
         assert caught.value.errno == errno.ENOSPC
-        assert str(caught.value).startswith(f"{final}: No space left on device; free some space")
+        assert str(caught.value).startswith(f"{final}: No space left on device. Free some space")
         assert files_below(small_disk) == {"deep"}
 
 
@@ -402,7 +402,7 @@ class TestAtomicWrite:
             raise PermissionError(errno.EACCES, "Permission denied")
 
         monkeypatch.setattr(os, "fsync", refuse)
-        with pytest.raises(StorageError, match="Permission denied; choose a folder you may write to"):
+        with pytest.raises(StorageError, match=r"Permission denied\. Choose a folder you may write to"):
             atomic_write_text(tmp_path / "f", "x")
 
     def test_readers_never_see_a_part(self, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class NerTask(WordTask[Tagged]):
         types = Counter(type_of(tag) for tag in gold if tag and tag.startswith("B-") and type_of(tag) not in known)
         if types:
             count_for_nothing = ",".join([*filter(None, [self.ignore]), *sorted(types)])
-            advice = Advice("To count them for nothing, give {}.", (("options", ("ignore", count_for_nothing)),))
+            advice = Advice("To count them for nothing, give `{}`.", (("options", ("ignore", count_for_nothing)),))
             require_known(types.elements(), known, (advice,))
         require_known(gold, labels)
         return tuple(Tagged(one.words, self.gold(one), one.text, one.line) for one in examples)

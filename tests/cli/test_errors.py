@@ -92,12 +92,11 @@ def test_options_in_advice_exist() -> None:
     group = typer.main.get_command(app)
     flags = {flag for command in group.commands.values() for one in command.params for flag in one.opts}  # type: ignore[attr-defined]
     named = {
-        option.elts[0].value
+        ast.literal_eval(option.elts[0])
         for _, tree in trees()
         for call in ast.walk(tree)
         if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Advice" and len(call.args) > 1
-        for option in ast.walk(call.args[1])
-        if isinstance(option, ast.Tuple) and option.elts and isinstance(option.elts[0], ast.Constant)
+        for option in getattr(call.args[1], "elts", ())
     }
     known = {name for name in named if _FLAGS.get(name, f"--{name.replace('_', '-')}") in flags}
     assert known == named

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from badx_hub.cli import app
 from badx_hub.errors import TrainingInterrupted
+from badx_hub.remedies import ResumeTraining
 from tests.cli.conftest import Run
 from tests.grid.conftest import write_corpora, written
 
@@ -145,13 +146,15 @@ def test_a_failed_step_is_told_at_the_end(run: Run, file: Path) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object, again: str, **__: object) -> None:
-        raise TrainingInterrupted(f"go on: {again}")
+    def stopped(*_: object, **__: object) -> None:
+        raise TrainingInterrupted("It was stopped.", remedies=(ResumeTraining(),))
 
     monkeypatch.setattr("badx_hub.training.language.train_language_adapter", stopped)
     result = run("study", "run", file)
     assert result.code == 130
-    assert result.err.splitlines()[-1] == f"error: go on: badx-hub study run {file}"
+    assert result.err.splitlines()[-1] == (
+        f"error: It was stopped. The same command goes on from there: badx-hub study run {file}"
+    )
 
 
 def test_blocked_steps_say_why(run: Run, file: Path) -> None:

@@ -73,7 +73,7 @@ def test_types_that_the_head_lacks_need_an_option(run: Run, arguments: list[str]
     flags = [*arguments, "--task", "ner", "--data", str(written(tmp_path / "wo.test.txt", WORDS)), "--format", "json"]
     refused = run("evaluate", *flags)
     assert refused.code == 1
-    assert refused.err.splitlines()[-1].endswith("--option ignore=DATE")
+    assert refused.err.splitlines()[-1].endswith("`--option ignore=DATE`.")
     assert "warning: " in refused.err and "1 tags I-" in refused.err
     done = run("evaluate", *flags, "--option", "ignore=DATE")
     assert [row["label"] for row in done.json["labels"] if row["support"]] == ["LOC", "PER"]

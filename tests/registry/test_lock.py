@@ -137,8 +137,8 @@ def test_what_is_gone_is_refused(lock: Path, stack: tuple[Entry, Entry], registr
     [
         ("digest", IntegrityError, "another adapter under that version"),
         ("manifest", IntegrityError, "another adapter under that version"),
-        ("base", IntegrityError, "Write the lock anew"),
-        ("version", NotFoundError, "not to be had"),
+        ("base", IntegrityError, "was trained on"),
+        ("version", NotFoundError, "cannot be had"),
     ],
 )
 def test_something_else_than_what_is_locked_is_refused(

@@ -126,9 +126,9 @@ def test_labels_are_those_that_occur_each_with_both_marks() -> None:
 
 
 def test_types_that_the_head_lacks_are_listed_and_may_be_ignored() -> None:
-    with refused(DataError, r"gold labels DATE \(2\); it knows LOC, PER; .*--option ignore=DATE$"):
+    with refused(DataError, r"gold labels DATE \(2\); it knows LOC, PER\. .*--option ignore=DATE`\.$"):
         TASK.aligned(DATED, LABELS)
-    with refused(DataError, r"DATE \(2\); it knows LOC; .*--option ignore=PER,DATE$"):
+    with refused(DataError, r"DATE \(2\); it knows LOC\. .*--option ignore=PER,DATE`\.$"):
         NerTask("PER").aligned(DATED, ("O", "B-LOC", "I-LOC"))
     ignoring = task_named("ner", {"ignore": " DATE, MISC"})
     assert isinstance(ignoring, NerTask)

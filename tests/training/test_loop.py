@@ -107,7 +107,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, stop: int) 
     straight = train(whole, recipe(), CheckpointFolder(tmp_path / "whole"), Silent())
     broken = Regression()
     broken.interrupt_at = stop
-    with refused(TrainingInterrupted, "badx-hub train"):
+    with refused(TrainingInterrupted, "The same command goes on from there: badx-hub"):
         train(broken, recipe(), CheckpointFolder(tmp_path / "broken"), Silent())
     resumed = Regression()
     outcome = train(resumed, recipe(), CheckpointFolder(tmp_path / "broken"), Silent())
