@@ -1,4 +1,4 @@
-"""Adapters in a model: adding, loading, saving and activating them by their names inside the model."""
+"""Adapters in a model: their types, and adding, loading, saving and activating them by their names in the model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from adapters import SeqBnConfig
 from adapters.composition import Stack
+from adapters.configuration import ADAPTER_CONFIG_MAP
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from badx_hub.adapter_types import adapter_config
 from badx_hub.data.rows import first_line
 from badx_hub.errors import IntegrityError, StorageError
 from badx_hub.modeling.base import RIGHT_BASE
@@ -19,6 +20,32 @@ from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
 from badx_hub.remedies import Advice, VerifyAdapter
+
+_LANGUAGE_ADAPTER = AdapterRecipe()
+TYPES = {
+    "language": _LANGUAGE_ADAPTER,
+    "bilingual": _LANGUAGE_ADAPTER,
+    "multilingual": _LANGUAGE_ADAPTER,
+    "task": AdapterRecipe(reduction_factor=16.0),
+}
+"""The adapter types of badx_hub, with the paper's sizes."""
+
+
+def register_types() -> None:
+    """Let plain `adapters` code say `model.add_adapter("en-wo", config="bilingual")`; again it changes nothing."""
+    ADAPTER_CONFIG_MAP.update({name: adapter_config(recipe) for name, recipe in TYPES.items()})
+
+
+def adapter_config(recipe: AdapterRecipe) -> SeqBnConfig:
+    """The `adapters` configuration of a recipe: one bottleneck after the feed-forward block of every layer."""
+    return SeqBnConfig(
+        reduction_factor=recipe.reduction_factor,
+        non_linearity=recipe.non_linearity,
+        dropout=recipe.dropout,
+        leave_out=list(recipe.leave_out),
+        inv_adapter="nice" if recipe.invertible else None,
+        inv_adapter_reduction_factor=2 if recipe.invertible else None,
+    )
 
 
 def add_adapter(model: Any, name: AdapterName, recipe: AdapterRecipe, *, seed: int) -> None:

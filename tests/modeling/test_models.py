@@ -154,9 +154,9 @@ def test_the_encoder_has_no_head(base: Base) -> None:
 
 
 def test_a_mixture_of_one_language_trains_the_same_kind_of_adapter(base: Base) -> None:
-    from badx_hub.adapter_types import TYPES, register
+    from badx_hub.modeling.stacks import TYPES, register_types
 
-    register()
+    register_types()
     model = load_encoder(base)
     model.add_adapter("plain", config=Mixture.parse("wo").kind)
     assert TYPES["language"].reduction_factor == 2
