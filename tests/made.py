@@ -63,7 +63,7 @@ def made(
 
 
 def _prepared(folder: Path, draft: ManifestDraft) -> Path:
-    from badx_hub.registry.prepare import prepare
+    from badx_hub.registry.folders import prepare
 
     prepare(folder, draft)
     return folder

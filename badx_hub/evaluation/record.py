@@ -17,7 +17,7 @@ from badx_hub.manifest import EvaluationRef, Manifest, ManifestDraft, utc_now
 from badx_hub.metric_key import MetricKey
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
-from badx_hub.registry.prepare import prepare
+from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import newest
 from badx_hub.remedies import Advice, VerifyAdapter
 

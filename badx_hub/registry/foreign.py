@@ -22,7 +22,7 @@ from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.registry.prepare import prepare
+from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights
 from badx_hub.storage import atomic_write_bytes, sha256_file, storage_errors

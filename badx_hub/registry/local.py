@@ -20,7 +20,7 @@ from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
-from badx_hub.registry.checks import check_content, check_folder, check_names
+from badx_hub.registry.folders import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
 from badx_hub.registry.query import AdapterQuery
 from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter

@@ -19,7 +19,7 @@ from badx_hub.modeling.full import save_model
 from badx_hub.modeling.stacks import save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
-from badx_hub.registry.prepare import prepare
+from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of, home, storage_errors

@@ -16,7 +16,7 @@ from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manif
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
-from badx_hub.registry.prepare import prepare
+from badx_hub.registry.folders import prepare
 from tests.made import made
 
 Card = tuple[dict[str, Any], str]

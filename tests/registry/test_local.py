@@ -457,7 +457,7 @@ def test_a_thousand_adapters_are_listed(registry: LocalRegistry, make: Any) -> N
 
 def test_nothing_heavy_is_imported() -> None:
     script = (
-        "import sys, badx_hub.registry, badx_hub.registry.prepare\n"
+        "import sys, badx_hub.registry, badx_hub.registry.folders\n"
         "print(*sorted({'torch', 'transformers', 'adapters', 'datasets'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
-from badx_hub.registry.prepare import prepare
+from badx_hub.registry.folders import prepare
 from badx_hub.tasks import TASKS, Task
 from badx_hub.tasks.batching import bucketed, labelled_only, predict_windows
 from badx_hub.tasks.parsing import Tree

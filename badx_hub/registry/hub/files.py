@@ -16,7 +16,7 @@ from badx_hub.hub.client import ListedFile
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.registry.cards import render_card
-from badx_hub.registry.checks import check_content
+from badx_hub.registry.folders import check_content
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 

@@ -24,7 +24,7 @@ from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
 from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.registry.cards import render_card
-from badx_hub.registry.checks import check_content, check_names
+from badx_hub.registry.folders import check_content, check_names
 from badx_hub.registry.hub.files import MAX_README, foreign_weights
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed

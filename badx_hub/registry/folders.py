@@ -1,4 +1,4 @@
-"""A folder of files against the manifest that describes it: nothing missing, changed, foreign or executable."""
+"""The folder of one adapter: made ready for a registry, and checked against its manifest."""
 
 from __future__ import annotations
 
@@ -6,15 +6,39 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, is_allowed_file
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, is_allowed_file, needed_files
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
-from badx_hub.manifest import Manifest, read_manifest_text
+from badx_hub.manifest import Manifest, ManifestDraft, read_manifest_text
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
-from badx_hub.storage import sha256_file
+from badx_hub.storage import atomic_write_text, sha256_file
+
+
+def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
+    """Hashes the files in `folder`, renders README.md, writes badx.json last, and returns it.
+
+    Raises IntegrityError (weights missing, or a file that no adapter may have), StorageError (writing failed).
+    """
+    from badx_hub.registry.cards import render_card  # Templates are slow to import, and reading needs none.
+
+    names = sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST_FILE, CARD_FILE))
+    for name in names:
+        if not is_allowed_file(name):
+            raise IntegrityError(
+                f"{folder / name} is no file an adapter may have. Take it out; weights are saved as safetensors "
+                "(`use_safetensors=True`)."
+            )
+    if missing := [name for name in needed_files(draft.adapter_name.kind) if name not in names]:
+        raise IntegrityError(f"{folder} lacks {', '.join(missing)}. Save the adapter (and its head) there first.")
+    files = {name: sha256_file(folder / name) for name in names}
+    card = render_card(Manifest.of(draft, files))
+    atomic_write_text(folder / CARD_FILE, card)
+    manifest = Manifest.of(draft, {**files, CARD_FILE: sha256_file(folder / CARD_FILE)})
+    atomic_write_text(folder / MANIFEST_FILE, manifest.to_json())
+    return manifest
 
 
 def check_names(folder: Path, manifest: Manifest) -> None:
-    """The folder has the files of the manifest and no others. Raises IntegrityError (pickles with the reason)."""
+    """Raises IntegrityError if the folder lacks a file of the manifest or has another one; a pickle is told apart."""
     for path in sorted(folder.iterdir()):
         if path.name in manifest.files or path.name == MANIFEST_FILE:
             continue
@@ -30,9 +54,9 @@ def check_names(folder: Path, manifest: Manifest) -> None:
 
 
 def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
-    """Every file is what the manifest says (README.md may have been edited), and weights are safetensors.
+    """Raises IntegrityError if a file is not what the manifest says, or if weights are not safetensors.
 
-    `shown` stands for the folder in the errors. Raises IntegrityError.
+    README.md may have been edited. `shown` is the folder that errors name.
     """
     for name, digest in manifest.files.items():
         if name != CARD_FILE and sha256_file(folder / name) != digest:
@@ -63,7 +87,7 @@ def _state(path: Path, digest: str) -> FileState:
     try:
         found = sha256_file(path)
     except StorageError as error:
-        if error.errno == errno.ENOENT:  # removed by another process in this very moment
+        if error.errno == errno.ENOENT:  # Another process has removed it since.
             return "missing"
         raise
     if found == digest:
