@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DOCS   := $(VENV)/.installed-docs
 
 # `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
 PYTEST ?=
 
-.PHONY: demo check test lint imports audit types fast unit coverage hooks bench links clean
+.PHONY: demo check test lint imports audit types fast unit coverage hooks bench docs tutorials links clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
@@ -57,6 +58,20 @@ hooks: $(STAMP)
 # Takes about half an hour; leave the machine alone meanwhile. `python benchmarks/bench.py --only NAME` runs one script.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py
+
+# The site goes to build/site: open build/site/index.html. Every link is checked.
+docs: $(DOCS)
+	$(BIN)/python docs/make_map.py
+	$(BIN)/python docs/make_command_line.py
+	$(BIN)/python docs/build_site.py
+
+# Runs the notebooks in docs/tutorials and stores what they print; a few minutes.
+tutorials: $(DOCS)
+	$(BIN)/python docs/make_tutorials.py
+
+$(DOCS): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 # torch first and alone: where pip knows a source of CPU builds (PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL) it takes the one
 # of this version, and elsewhere the ordinary one, on Linux with gigabytes of GPU libraries.

@@ -25,7 +25,7 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
-# The marker `slow` is given here alone: by what a test asks for, and by where it is.
+# The marker `slow` is given here, by what a test asks for and by where it is, and to single tests where they stand.
 SLOW_FIXTURES = {
     "hub": "a server",
     "shared": "real corpora and tokenizers",
