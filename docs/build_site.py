@@ -59,7 +59,7 @@ def _place(source: Path) -> list[Path]:
 
 
 def _as_markdown(notebook: Path) -> str:
-    """The notebook as a page: its cells, and below each what it printed. Every output here is plain text."""
+    """The notebook as a page: its cells, and below each what it printed. Every output is printed text."""
     blocks = []
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
@@ -67,7 +67,7 @@ def _as_markdown(notebook: Path) -> str:
             blocks.append(source)
             continue
         blocks.append(f"```{'bash' if source.startswith('!') else 'python'}\n{source.removeprefix('!')}\n```")
-        printed = "".join("".join(output.get("text") or output["data"]["text/plain"]) for output in cell["outputs"])
+        printed = "".join("".join(output["text"]) for output in cell["outputs"])
         if printed.strip():
             blocks.append(f"```{{.text .output}}\n{printed.strip()}\n```")
     return "\n\n".join(blocks)

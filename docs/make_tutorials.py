@@ -6,6 +6,7 @@ Each runs in an empty folder with an empty home and without the network, so that
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ TUTORIALS = Path(__file__).with_name("tutorials")
 LIMIT = 3600
 """Seconds a cell, for a machine with other work."""
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
 
 def execute(notebook: Path) -> None:
     """Run all cells and write the notebook back, without times or versions that change with every run."""
@@ -27,6 +30,8 @@ def execute(notebook: Path) -> None:
     book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     for number, cell in enumerate(book.cells):
         cell.id = f"cell-{number}"
+        for output in cell.get("outputs", ()):
+            output.text = _STYLE.sub("", output.text)  # Every output of the tutorials is printed text.
     nbformat.write(book, notebook)
 
 
