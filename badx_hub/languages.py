@@ -85,8 +85,7 @@ class Mixture:
             raise UsageError(f"A mixture needs at least one language, such as {_LEGAL_MIXTURES}.")
         for tag, weight in self.parts:
             _check_part(tag, weight)
-        repeated = [tag for tag, count in Counter(self.languages).items() if count > 1]
-        if repeated:
+        if repeated := [tag for tag, count in Counter(self.languages).items() if count > 1]:
             raise UsageError(f"{name_of(repeated[0])} ({repeated[0]}) is named twice: name each language once.")
         if len(self.parts) == 1 and self.weights != (1,):
             raise UsageError(f"A ratio needs two languages or more: write {self.source} alone.")
@@ -123,6 +122,21 @@ class Mixture:
         """The language of each step of one cycle: ("en", "en", "wo") for en:2,wo:1."""
         return tuple(tag for tag, weight in self.parts for _ in range(weight))
 
+    @property
+    def ratio(self) -> str:
+        """The weights as text: "5:1"."""
+        return ":".join(map(str, self.weights))
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every language has the weight 1."""
+        return set(self.weights) == {1}
+
+    @property
+    def balanced(self) -> Mixture:
+        """The same languages, each with the weight 1."""
+        return Mixture.of(*self.languages)
+
     def with_ratio(self, ratio: str | None) -> Mixture:
         """The same languages with the weights of ``ratio`` ("5:1": one a language); None keeps them."""
         if ratio is None:
@@ -136,6 +150,11 @@ class Mixture:
         return Mixture(tuple(zip(self.languages, weights, strict=True)))
 
     @classmethod
+    def of(cls, *languages: str) -> Mixture:
+        """The mixture of these languages (tags or names), each with the weight 1; the source first."""
+        return cls(tuple((normalise(language), 1) for language in languages))
+
+    @classmethod
     def parse(cls, text: str) -> Mixture:
         """Read "en-wo", "wo", "en+bm+wo", "en-wo@5:1" or "en:5,wo:1".
 
@@ -147,14 +166,12 @@ class Mixture:
     def __str__(self) -> str:
         joint = "-" if len(self.parts) == 2 else "+"
         languages = joint.join(tag.replace("-", "_") for tag in self.languages)
-        if set(self.weights) == {1}:
-            return languages
-        return f"{languages}@{':'.join(map(str, self.weights))}"
+        return languages if self.is_balanced else f"{languages}@{self.ratio}"
 
 
 def pair(source: str, target: str, ratio: str | None = None) -> Mixture:
     """The mixture of a source and a target language, 1:1 unless a ratio such as "5:1" is given."""
-    return Mixture(((normalise(source), 1), (normalise(target), 1))).with_ratio(ratio)
+    return Mixture.of(source, target).with_ratio(ratio)
 
 
 @lru_cache(maxsize=4096)
@@ -162,8 +179,7 @@ def _parse_mixture(text: str) -> Mixture:
     body, at, ratio = text.partition("@")
     if not at and (":" in text or "," in text):
         return _parse_weighted(text)
-    mixture = Mixture(tuple((tag, 1) for tag in _split_languages(body)))
-    return mixture.with_ratio(ratio) if at else mixture
+    return Mixture.of(*_split_languages(body)).with_ratio(ratio if at else None)
 
 
 def _check_part(tag: str, weight: int) -> None:
@@ -192,24 +208,21 @@ def _parse_weighted(text: str) -> Mixture:
     return Mixture(tuple(parts))
 
 
-def _split_languages(body: str) -> tuple[str, ...]:
+def _split_languages(body: str) -> list[str]:
     if "+" in body:
-        pieces = body.split("+")
         if "-" in body:
             raise UsageError(f"{_shown(body)} mixes '+' and '-': write {_LEGAL_MIXTURES}.")
-        return tuple(normalise(piece) for piece in pieces)
+        return body.split("+")
     pieces = body.split("-")
     if len(pieces) > 2 or not all(pieces):
         raise UsageError(_too_many_hyphens(body))
     if len(pieces) == 2:
         _refuse_one_language(body)
-    return tuple(normalise(piece) for piece in pieces)
+    return pieces
 
 
 def _too_many_hyphens(body: str) -> str:
-    hint = ""
-    if _known_tag(body):
-        hint = f" ({_english_name(body)}, one language, is {body.replace('-', '_')})"
+    hint = f" ({_english_name(body)}, one language, is {body.replace('-', '_')})" if _known_tag(body) else ""
     return f"{_shown(body)} is not a language or a pair{hint}: write {_LEGAL_MIXTURES}."
 
 
@@ -233,9 +246,7 @@ def _known_tag(text: str) -> str | None:
         language = Language.get(text)
     except LanguageTagError:
         return None
-    if not language.is_valid() or not _names_a_language(language):
-        return None
-    return str(language.to_tag())
+    return str(language.to_tag()) if language.is_valid() and _names_a_language(language) else None
 
 
 def _names_a_language(language: Language) -> bool:

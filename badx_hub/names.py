@@ -9,7 +9,7 @@ from typing import Literal
 
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
-from badx_hub.languages import Mixture, normalise
+from badx_hub.languages import Mixture
 from badx_hub.setups import SETUPS
 
 MAX_REPO_NAME = 96
@@ -230,9 +230,9 @@ def _languages_field(mixture: Mixture) -> str:
 
 
 def _ratio_field(mixture: Mixture) -> str | None:
-    return None if set(mixture.weights) == {1} else "-".join(map(str, mixture.weights))
+    return None if mixture.is_balanced else mixture.ratio.replace(":", "-")
 
 
 def _mixture_from_fields(languages: str, ratio: str | None) -> Mixture:
-    mixture = Mixture(tuple((normalise(tag), 1) for tag in languages.split("-")))
+    mixture = Mixture.of(*languages.split("-"))
     return mixture.with_ratio(ratio.replace("-", ":") if ratio else None)

@@ -62,14 +62,14 @@ class Setup:
         """The languages in the name of its task adapter: of all of `mixture`, or of the source alone."""
         if self.training in (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH):
             return mixture
-        return Mixture(((mixture.source, 1),))
+        return Mixture.of(mixture.source)
 
     def language_adapters(self, mixture: Mixture) -> tuple[Mixture, ...]:
         """The cycle of language-side adapters under the task adapter in training; none: the bare base."""
         if self.training is None:
             return ()
         if self.training is LanguageAdapterRole.EACH:
-            return tuple(Mixture(((language, 1),)) for language in mixture.cycle)
+            return tuple(Mixture.of(language) for language in mixture.cycle)
         return (self.mixture(mixture),)
 
     def serves(self, trained: Mixture, wanted: Mixture) -> bool:

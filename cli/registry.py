@@ -182,7 +182,7 @@ def _is_of(name: AdapterName, text: str) -> bool:
     asked = Mixture.parse(text)
     if name.mixture.languages != asked.languages:
         return False
-    return set(asked.weights) == {1} or name.mixture == asked
+    return asked.is_balanced or name.mixture == asked
 
 
 def _named(registry: Registry, texts: list[str]) -> tuple[list[Entry], list[Problem]]:

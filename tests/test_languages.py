@@ -212,6 +212,13 @@ def test_with_ratio_replaces_the_weights_and_none_keeps_them() -> None:
     assert mixture.with_ratio("1:1") == pair("en", "wo")
 
 
+@given(mixtures())
+def test_a_ratio_taken_away_can_be_given_back(mixture: Mixture) -> None:
+    assert mixture.balanced == Mixture.of(*mixture.languages)
+    assert mixture.balanced.with_ratio(mixture.ratio) == mixture
+    assert mixture.is_balanced == (mixture == mixture.balanced)
+
+
 @pytest.mark.parametrize(
     "parts",
     [(), (("EN", 1),), (("en", 0),), (("en", 1), ("wo", 0)), (("en", 1), ("wo", True)), (("en", 2),), (("xx", 1),)],

@@ -211,14 +211,14 @@ def baseline_named(runs: Sequence[SystemRun], baseline: str | None) -> str:
 def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
     """A setup and its mixture, the ratio taken away where it would mean nothing."""
     name, at, ratio = text.strip().partition("@")
-    setup, plain = setup_named(name), Mixture(tuple((language, 1) for language in mixture.languages))
+    setup = setup_named(name)
     asked = mixture.with_ratio(ratio) if at else mixture
     is_other_mixtures = setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual"
     if setup.mixture(asked) == asked and not is_other_mixtures:
         return name, asked
     if at:
         raise UsageError(f"The setup {name} has no ratio: write {name} alone.")
-    return name, plain
+    return name, mixture.balanced
 
 
 def _target(runs: Sequence[SystemRun]) -> str:

@@ -119,4 +119,4 @@ def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture,
     """The language-side adapter under the task adapter when it serves the target; none: the bare base."""
     if setup.inference is None:
         return ()
-    return (Mixture(((target, 1),)) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)
+    return (Mixture.of(target) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)

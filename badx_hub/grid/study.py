@@ -56,8 +56,8 @@ class Variant:
             LanguageAdapterRole.EACH,
         ):
             raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
-        weights = pair("en", "wo", ratio).weights  # any pair: it is the numbers that are checked
-        return cls(setup, None if weights == (1, 1) else ":".join(map(str, weights)))
+        mixture = pair("en", "wo", ratio)  # any pair: it is the numbers that are checked
+        return cls(setup, None if mixture.is_balanced else mixture.ratio)
 
     def __str__(self) -> str:
         return self.setup.name + (f"@{self.ratio}" if self.ratio else "")
@@ -107,7 +107,7 @@ def _recipe_place(name: str, info: ValidationInfo) -> str:
 
 def _mixture(given: Any) -> Any:
     if isinstance(given, (list, tuple)):
-        return Mixture(tuple((normalise(str(language)), 1) for language in given))
+        return Mixture.of(*map(str, given))
     return Mixture.parse(given) if isinstance(given, str) else given
 
 

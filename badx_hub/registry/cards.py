@@ -231,20 +231,19 @@ def _licence(licence: str | None) -> str | None:
 
 def _named(mixture: Mixture) -> str:
     return ", ".join(
-        f"{name_of(language)} ({language})" + (f" x {weight}" if max(mixture.weights) > 1 else "")
+        f"{name_of(language)} ({language})" + ("" if mixture.is_balanced else f" x {weight}")
         for language, weight in mixture.parts
     )
 
 
 def _ratio(mixture: Mixture) -> str | None:
-    return ":".join(str(weight) for weight in mixture.weights) if max(mixture.weights) > 1 else None
+    return None if mixture.is_balanced else mixture.ratio
 
 
 def _options(name: AdapterName) -> str:
     """What a badx-hub command says to mean this adapter: the mixture and flags."""
-    plain = Mixture(tuple((language, 1) for language in name.mixture.languages))
     flags = {"ratio": _ratio(name.mixture), "task": name.task, "setup": name.setup, "label": name.label}
-    return " ".join((str(plain), *(f"--{flag} {value}" for flag, value in flags.items() if value)))
+    return " ".join((str(name.mixture.balanced), *(f"--{flag} {value}" for flag, value in flags.items() if value)))
 
 
 def _arguments(manifest: Manifest, registry: str | None) -> str | None:

@@ -100,7 +100,7 @@ def import_adapter(
         config = _config(folder / ADAPTER_CONFIG_FILE, place)
         found = resolve_base(_base_named(base, config, place))
         _check_base(config, found, place)
-        name = AdapterName(found.slug, Mixture(((tag, 1),)), label=label)
+        name = AdapterName(found.slug, Mixture.of(tag), label=label)
         _check_weights(name, found, folder, place)
         manifest = prepare(folder, _draft(name, found, config, origin, licence))
         same = [one for one in registry.by_digest(manifest.digest, str(name)) if one.name == name]

@@ -74,9 +74,9 @@ def target_of(query: AdapterQuery) -> Mixture:
             f"The setup {query.setup} puts the adapter of one target under the task adapter, and {query.mixture} "
             f"has {len(query.mixture.targets)}. Name a pair, such as {pair_of(query.mixture)}."
         )
-    return Mixture(((query.mixture.targets[0], 1),))
+    return Mixture.of(query.mixture.targets[0])
 
 
 def pair_of(mixture: Mixture) -> Mixture:
     """The source and the first target."""
-    return Mixture(tuple((language, 1) for language in mixture.languages[:2]))
+    return Mixture.of(*mixture.languages[:2])

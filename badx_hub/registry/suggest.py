@@ -96,13 +96,12 @@ def relation(name: AdapterName, query: AdapterQuery) -> float | None:
 
 def training_call(query: AdapterQuery) -> TrainingCall:
     """How to train what a query asks for."""
-    plain = Mixture(tuple((language, 1) for language in query.mixture.languages))
-    has_ratio = query.mixture != plain and query.mixture_in_name == query.mixture
+    has_ratio = not query.mixture.is_balanced and query.mixture_in_name == query.mixture
     # A seed other than the default makes the label, but a label does not make the seed.
     seed = _SEED_LABEL.fullmatch(query.label or "")
     return TrainingCall(
-        mixture=str(plain),
-        ratio=":".join(str(weight) for weight in query.mixture.weights) if has_ratio else None,
+        mixture=str(query.mixture.balanced),
+        ratio=query.mixture.ratio if has_ratio else None,
         task=query.task,
         setup=query.setup if query.setup != DEFAULT else None,
         base=query.base,
@@ -156,7 +155,7 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
     elif name.mixture != mixture:
         rank += 1
         differences.append("another ratio")
-        options.append(("ratio", ":".join(str(weight) for weight in name.mixture.weights)))
+        options.append(("ratio", name.mixture.ratio))
     if name.label != query.label:
         rank += 2
         differences.append("another label" if name.label else "no label")
