@@ -51,6 +51,7 @@ def test_they_hold(package: Path) -> None:
         ("modeling.intruder", "badx_hub.tasks", "A module imports only what stands below it"),
         ("manifest_intruder", "badx_hub.errors", "A module imports only what stands below it"),
         ("data.intruder", "badx_hub.data.lines", "The readers of data"),
+        ("tasks.intruder", "badx_hub.tasks.pos", "Tasks do not import each other"),
         ("training.intruder", "badx_hub.modeling.fast._dropout", "A module with an underscore"),
     ],
 )
