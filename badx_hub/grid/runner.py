@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -129,16 +129,15 @@ class StudyRunner:
         """
         if self.status(step).state is State.DONE:
             return True
-        common: dict[str, Any] = {"base": self.study.base, "reporter": reporter}
         try:
             if isinstance(step, TrainLanguage):
                 recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
                 done = language.train_language_adapter(
-                    step.mixture, recipe, registry=self.registry, text=texts, **common
+                    step.mixture, recipe, registry=self.registry, base=self.study.base, text=texts, reporter=reporter
                 )
                 return done.already
             if isinstance(step, TrainTask):
-                return task.train_task_adapter(**self._arguments(step), **common).already
+                return task.train_job(self._job(step), self._registry_of(step), reporter=reporter).already
             self._evaluate(step)
             return False
         finally:
@@ -176,7 +175,7 @@ class StudyRunner:
         if self.base() is None:
             return self._without_base(step)
         if isinstance(step, TrainTask):
-            return self._run_status(step, task.planned(**self._arguments(step), base=self.study.base))
+            return self._run_status(step, task.planned(self._job(step), self._registry_of(step)))
         recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
         run, _ = language.planned(step.mixture, recipe, base=self.study.base, text=texts)
         return self._run_status(step, run)
@@ -213,8 +212,7 @@ class StudyRunner:
         from badx_hub.stack import load_entries
 
         trained, *language_adapters = self._needed(step)
-        key = self._evaluation_status(step).key
-        registry = Pinned(self.registry, (trained, *language_adapters))
+        key, registry = self._evaluation_status(step).key, self._registry_of(step)
         stack = load_entries(
             (*language_adapters, trained),
             registry,
@@ -233,16 +231,19 @@ class StudyRunner:
         )
         atomic_write_text(self._place(str(key)), result.model_dump_json(indent=1) + "\n")
 
-    def _arguments(self, step: TrainTask) -> dict[str, Any]:
-        """What plans and trains a task adapter, on exactly the language adapters of this study."""
-        return {
-            "mixture": step.mixture,
-            "task": step.task,
-            "recipe": self.study.task_recipe(step.task, step.seed),
-            "data": self.study.train_data(step.task),
-            "setup": step.setup.name,
-            "registry": Pinned(self.registry, self._needed(step)),
-        }
+    def _job(self, step: TrainTask) -> task.TaskJob:
+        return task.TaskJob(
+            step.mixture,
+            step.task,
+            self.study.task_recipe(step.task, step.seed),
+            self.study.train_data(step.task),
+            base=self.study.base,
+            setup=step.setup.name,
+        )
+
+    def _registry_of(self, step: Step) -> Pinned:
+        """The registry with exactly the adapters of this study that a step needs."""
+        return Pinned(self.registry, self._needed(step))
 
     def _needed(self, step: Step) -> tuple[Entry, ...]:
         """The adapters that a step stands on. Raises NotFoundError if they are not all there."""

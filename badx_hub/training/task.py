@@ -120,6 +120,33 @@ class TaskObjective:
         self.model.active_head = self.name.module_name
 
 
+@dataclass(frozen=True)
+class TaskJob:
+    """What a task adapter is trained for, and on what.
+
+    Attributes:
+        mixture: the languages of the setup's adapters; its source is the language of `data`.
+        task: its name, such as "pos".
+        data: what the task reads, such as a folder with `*-ud-{train,dev}.conllu`.
+        base: `demo`, a folder or a Hub id; default the base of the language-side adapters (mBERT where there are none).
+        setup: which adapters are below it in training (`badx_hub.setups`); "full": the whole base is trained.
+        label: as of the language-side adapters; default none for seed 1, else `seedN`.
+    """
+
+    mixture: Mixture
+    task: str
+    recipe: TaskRecipe
+    data: str
+    base: str | None = None
+    setup: str = DEFAULT
+    label: str | None = None
+
+    @property
+    def name_label(self) -> str | None:
+        """The label of its name and of the language-side adapters'."""
+        return self.label or seed_label(self.recipe.seed)
+
+
 def train_task_adapter(
     mixture: Mixture,
     task: str,
@@ -136,12 +163,29 @@ def train_task_adapter(
 ) -> Trained:
     """Train a task adapter and its head on source annotations and publish it in `registry`.
 
+    Its many arguments are the fields of a `TaskJob`, then those of `train_job`: one call, without a class to import.
+
     Args:
-        mixture: the languages of the setup's adapters; its source is the language of `data`.
-        data: what the task reads, such as a folder with `*-ud-{train,dev}.conllu`.
-        base: `demo`, a folder or a Hub id; default the base of the language-side adapters (mBERT where there are none).
-        setup: which adapters carry it in training (`badx_hub.setups`); "full": the whole base is trained, no adapter.
-        label: as of the language-side adapters; default none for seed 1, else `seedN`.
+        mixture, task, recipe, data, base, setup, label: as in `TaskJob`.
+        force, reporter, profiling: as in `train_job`.
+
+    Raises what `train_job` raises.
+    """
+    job = TaskJob(mixture, task, recipe, data, base=base, setup=setup, label=label)
+    return train_job(job, registry, force=force, reporter=reporter, profiling=profiling)
+
+
+def train_job(
+    job: TaskJob,
+    registry: Registry,
+    *,
+    force: bool = False,
+    reporter: Reporter | None = None,
+    profiling: Profiling | None = None,
+) -> Trained:
+    """Train the task adapter of `job` on the language-side adapters in `registry`, and publish it there.
+
+    Args:
         force: train although the registry holds this very run.
         profiling: watches a few steps and writes where their time went; the run stays the same.
 
@@ -150,37 +194,21 @@ def train_task_adapter(
         TrainingInterrupted: Ctrl-C; the same call goes on.
     """
     registry.require_writable()
-    ready = _prepared(mixture, task, recipe, data, registry, base, setup_named(setup), label)
+    ready = _prepared(job, registry)
     if not force and (done := ready.run.published_in(registry)):
         return Trained(done, already=True)
-    objective, model = _objective(ready, recipe, registry)
+    objective, model = _objective(ready, job.recipe, registry)
     return ready.run.execute(
-        model,
-        objective,
-        registry,
-        reporter or Silent(),
-        force=force,
-        counts=dict,
-        profiling=profiling,
+        model, objective, registry, reporter or Silent(), force=force, counts=dict, profiling=profiling
     )
 
 
-def planned(
-    mixture: Mixture,
-    task: str,
-    recipe: TaskRecipe,
-    *,
-    data: str,
-    registry: Registry,
-    base: str | None = None,
-    setup: str = DEFAULT,
-    label: str | None = None,
-) -> TrainingRun:
-    """The run that `train_task_adapter` would make of the same arguments; nothing is loaded or trained.
+def planned(job: TaskJob, registry: Registry) -> TrainingRun:
+    """The run that `train_job` would make of the same arguments; nothing is loaded or trained.
 
     Raises NotFoundError if a language adapter is not in `registry`, and what reading the data raises.
     """
-    return _prepared(mixture, task, recipe, data, registry, base, setup_named(setup), label).run
+    return _prepared(job, registry).run
 
 
 @dataclass(frozen=True)
@@ -193,33 +221,27 @@ class _Prepared:
     language_adapters: tuple[Entry, ...]
 
 
-def _prepared(
-    mixture: Mixture,
-    task: str,
-    recipe: TaskRecipe,
-    data: str,
-    registry: Registry,
-    base: str | None,
-    setup: Setup,
-    label: str | None,
-) -> _Prepared:
-    chosen, name_label = task_named(task, recipe.options), label or seed_label(recipe.seed)
-    language_adapters = _language_adapters(setup, mixture, base, name_label, registry)
-    found = (
-        base_of(language_adapters[0].manifest.base, base) if language_adapters else resolve_base(base or DEFAULT_BASE)
+def _prepared(job: TaskJob, registry: Registry) -> _Prepared:
+    task, setup = task_named(job.task, job.recipe.options), setup_named(job.setup)
+    language_adapters = _language_adapters(setup, job, registry)
+    base = (
+        base_of(language_adapters[0].manifest.base, job.base)
+        if language_adapters
+        else resolve_base(job.base or DEFAULT_BASE)
     )
-    files = {split: tuple(chosen.references(data, split)) for split in TRAINING_SPLITS}
-    hashable: Any = chosen  # as every frozen dataclass is
-    read = {split: _examples(hashable, data, split, files[split]) for split in TRAINING_SPLITS}
-    labels = chosen.labels(read["train"])
+    files = {split: tuple(task.references(job.data, split)) for split in TRAINING_SPLITS}
+    hashable: Any = task  # as every frozen dataclass is
+    read = {split: _examples(hashable, job.data, split, files[split]) for split in TRAINING_SPLITS}
+    labels = task.labels(read["train"])
     refs = tuple(LanguageAdapterRef(name=str(one.name), digest=one.manifest.digest) for one in language_adapters)
     takes_turns = setup.training is LanguageAdapterRole.EACH
+    mixture = setup.mixture(job.mixture)
     run = TrainingRun(
-        AdapterName(found.slug, setup.mixture(mixture), task=task, setup=setup.name_field, label=name_label),
-        found,
-        recipe,
+        AdapterName(base.slug, mixture, task=job.task, setup=setup.name_field, label=job.name_label),
+        base,
+        job.recipe,
         sources=tuple(
-            SourceRef(language=mixture.source, name=file.name, digest=file.digest, counts={})
+            SourceRef(language=job.mixture.source, name=file.name, digest=file.digest, counts={})
             for split in TRAINING_SPLITS
             for file in files[split]
         ),
@@ -227,8 +249,8 @@ def _prepared(
         cycle=refs if takes_turns else (),
         labels=labels,
     )
-    examples = {split: chosen.aligned(examples, labels) for split, examples in read.items()}
-    return _Prepared(run, chosen, examples, language_adapters)
+    examples = {split: task.aligned(examples, labels) for split, examples in read.items()}
+    return _Prepared(run, task, examples, language_adapters)
 
 
 @lru_cache(maxsize=len(TRAINING_SPLITS))
@@ -237,10 +259,9 @@ def _examples(task: Task, data: str, split: Split, _files: tuple[DataReference, 
     return task.read(data, split)
 
 
-def _language_adapters(
-    setup: Setup, mixture: Mixture, base: str | None, label: str | None, registry: Registry
-) -> tuple[Entry, ...]:
+def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[Entry, ...]:
     """The language-side adapters under the task adapter, in the order of their turns, all on one base."""
+    mixture = job.mixture
     if setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual":
         raise UsageError(
             f"The setup {setup.name} stands on the adapter of three languages or more, and {mixture} has "
@@ -248,8 +269,8 @@ def _language_adapters(
         )
     entries, found = registry.list(), dict[Mixture, Entry]()
     for one in dict.fromkeys(setup.language_adapters(mixture)):
-        on = next(iter(found.values())).manifest.base.digest if found else base
-        query = AdapterQuery(one, None, base=on, label=label)
+        on = next(iter(found.values())).manifest.base.digest if found else job.base
+        query = AdapterQuery(one, None, base=on, label=job.name_label)
         found[one] = resolve(entries, query, broken=registry.problems()).entry
     return tuple(found[one] for one in setup.language_adapters(mixture))
 

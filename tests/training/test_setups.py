@@ -14,9 +14,8 @@ from badx_hub.languages import Mixture, pair
 from badx_hub.modeling.stacks import own_parameters
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import Entry, Registry, open_registry
-from badx_hub.setups import SETUPS
 from badx_hub.stack import BilingualStack, load_bilingual_stack, load_entries
-from badx_hub.training.task import _objective, _prepared, train_task_adapter
+from badx_hub.training.task import TaskJob, _objective, _prepared, train_task_adapter
 from tests.made import made
 from tests.refusals import refused
 from tests.tiny import demo_data
@@ -106,7 +105,7 @@ def test_tlr_takes_turns_in_training_and_stands_on_the_target_s_adapter(registry
 
 def test_each_step_of_tlr_stands_on_the_adapter_whose_turn_it_is(registry: Registry, data: str) -> None:
     mixture = Mixture.parse("en-wo@2:1")
-    ready = _prepared(mixture, "pos", RECIPE, data, registry, None, SETUPS["tlr"], None)
+    ready = _prepared(TaskJob(mixture, "pos", RECIPE, data, setup="tlr"), registry)
     objective, model = _objective(ready, RECIPE, registry)
     objective.module.eval()
     (batch,) = objective.batches(0, 1)
@@ -128,7 +127,7 @@ def test_each_step_of_tlr_stands_on_the_adapter_whose_turn_it_is(registry: Regis
 
 
 def test_only_the_task_adapter_learns_under_tlr(registry: Registry, data: str) -> None:
-    ready = _prepared(PAIR, "pos", RECIPE, data, registry, None, SETUPS["tlr"], None)
+    ready = _prepared(TaskJob(PAIR, "pos", RECIPE, data, setup="tlr"), registry)
     objective, model = _objective(ready, RECIPE, registry)
     for step in range(2):
         (batch,) = objective.batches(step, 1)
@@ -140,7 +139,7 @@ def test_only_the_task_adapter_learns_under_tlr(registry: Registry, data: str) -
 
 def test_another_turn_or_another_adapter_is_another_run(registry: Registry, data: str, tiny_base: Path) -> None:
     def key(mixture: str) -> str:
-        ready = _prepared(Mixture.parse(mixture), "pos", RECIPE, data, registry, None, SETUPS["tlr"], None)
+        ready = _prepared(TaskJob(Mixture.parse(mixture), "pos", RECIPE, data, setup="tlr"), registry)
         return ready.run.key
 
     before = key("en-wo")
