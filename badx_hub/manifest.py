@@ -1,8 +1,7 @@
 """badx.json: what an adapter is, where it comes from, and the digest of every file beside it.
 
-Manifests are read from other people's folders, so everything here is bounded and checked, and a file name
-can never lead out of its folder. Unknown keys are ignored (a newer minor version may add some); a newer
-`schema_version` is refused.
+Manifests come from other people's folders. Every value is checked and limited, and no file name leads out of the
+folder. Unknown keys are ignored, as a later minor version may add some. A newer `schema_version` is refused.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
 
 
 def utc_now() -> str:
-    """The present time as manifests write it, "2026-01-01T00:00:00Z"."""
+    """The time now, written as in manifests: "2026-01-01T00:00:00Z"."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -64,7 +63,7 @@ def _is_base_name(name: str) -> str:
 
 def _is_time(text: str) -> str:
     try:
-        datetime.fromisoformat(text.removesuffix("Z"))  # The shape is checked before, and strptime is slow.
+        datetime.fromisoformat(text.removesuffix("Z"))  # The pattern was checked before, and strptime is slow.
     except ValueError:
         raise ValueError(f"time data {text!r} does not match format '%Y-%m-%dT%H:%M:%SZ'") from None
     return text
@@ -85,12 +84,12 @@ Time = Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)
 
 
 class _Frozen(BaseModel):
-    # Schemas are built when they are first needed: most commands need only that of the whole manifest.
+    # A schema is built when it is first needed: most commands need only the one of the whole manifest.
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class BaseRef(_Frozen):
-    """The frozen transformer: a Hub id, "demo" or a folder's name, and the sha256 over its weights."""
+    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` is the sha256 of its weights."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_base_name)]
     digest: Digest
@@ -101,14 +100,14 @@ class BaseRef(_Frozen):
 
 
 class LanguageAdapterRef(_Frozen):
-    """The language-side adapter under a task adapter: its name, for people, and its digest, which binds."""
+    """A language adapter that a task adapter was trained on. `digest` identifies it; `name` is for people."""
 
     name: Text
     digest: Digest
 
 
 class SourceRef(_Frozen):
-    """One source of training data; `counts` as the reader reported them (lines, kept, duplicates, ...)."""
+    """One source of training data; `counts` are those of its reader (lines, kept, duplicates, ...)."""
 
     language: Word
     name: Text
@@ -117,7 +116,7 @@ class SourceRef(_Frozen):
 
 
 class EvaluationRef(_Frozen):
-    """A file on which the scores of `language` below `metrics[split]` were measured, after training."""
+    """A file of annotated data. The scores of `language` in `metrics[split]` were measured on it after training."""
 
     split: Word
     language: Word
@@ -127,7 +126,7 @@ class EvaluationRef(_Frozen):
 
 
 class Training(_Frozen):
-    """What training cost: optimizer steps, the step that was kept, tokens or sentences seen, seconds."""
+    """The cost of training: optimizer steps, the step whose weights were kept, tokens or sentences seen, seconds."""
 
     steps: Count
     best_step: Count
@@ -197,7 +196,7 @@ class ManifestDraft(_Frozen):
         return self
 
     def _check_which(self, setup: Setup | None) -> None:
-        """A parent, or a cycle: the setup says which, and one that is not known here may have either."""
+        """The setup decides between a parent and a cycle; a setup that is unknown here may have either."""
         if self.parent is not None and self.cycle:
             raise ValueError(f"{self.name!r} has a parent or a cycle, not both")
         if setup is not None and setup.training is LanguageAdapterRole.EACH:
@@ -209,7 +208,7 @@ class ManifestDraft(_Frozen):
             raise ValueError("a task adapter names the adapter it stands on (parent)")
 
     def _check_cycle(self) -> None:
-        """An LA a step, as the mixture says, and of each language the same one throughout."""
+        """One LA a step, in the order of the mixture, and always the same LA for a language."""
         expected = self.languages
         for names, languages in (
             ([ref.name for ref in self.cycle], expected.cycle),
@@ -222,7 +221,7 @@ class ManifestDraft(_Frozen):
 
     @property
     def language_adapters(self) -> tuple[LanguageAdapterRef, ...]:
-        """The language-side adapters that a task adapter was trained on, each once; none: the bare base."""
+        """The language adapters that a task adapter was trained on, each once; empty for the bare base."""
         return tuple(dict.fromkeys((*((self.parent,) if self.parent else ()), *self.cycle)))
 
     @property
@@ -297,7 +296,7 @@ class Manifest(ManifestDraft):
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Manifest:
-        """Checks `text`; `where` stands in the errors. Raises DataError and IntegrityError like `read`."""
+        """Parse and check badx.json; errors call it `where`. Raises DataError and IntegrityError like `read`."""
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

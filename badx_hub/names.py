@@ -1,4 +1,4 @@
-"""The names of adapters: for people, for the Hub, and inside the model. Pure; every form parses back."""
+"""The names of adapters: for people, for the Hub, and inside the model. Pure; each form can be parsed."""
 
 from __future__ import annotations
 
@@ -41,11 +41,13 @@ AdapterKind = Literal["language", "bilingual", "multilingual", "task", "model"]
 class AdapterName:
     """Which adapter: on which base, trained on which mixture, for which task.
 
-    ``base`` is a slug ("mbert", "xlmr-base"). ``task`` is None for a language-side adapter. ``setup``, only
-    with a task, says what carried the task adapter in training if it was not the adapter of this mixture
-    (`badx_hub.setups`); with "ta-only" nothing did, and the mixture is then the source language alone. ``label`` (a
-    slug such as "seed2") tells apart adapters that are otherwise the same. Anything else raises UsageError, also a name
-    the Hub would not take: longer than 96 characters, or ending in ".git" or ".ipynb".
+    ``base`` is a slug ("mbert", "xlmr-base"). ``task`` is None for a language adapter. ``setup`` needs a task and is
+    None if the task adapter was trained on the adapter of this mixture; otherwise it names an entry of
+    `badx_hub.setups`. With "ta-only" the mixture is the source language alone. ``label`` (a slug such as "seed2") tells
+    apart adapters that are otherwise the same.
+
+    Raises UsageError for anything else, and for names that the Hub refuses: longer than 96 characters, or ending in
+    ".git" or ".ipynb".
     """
 
     base: str
@@ -71,7 +73,7 @@ class AdapterName:
 
     @property
     def kind(self) -> AdapterKind:
-        """LA, BA or MA by the mixture, "task", or "model" where the whole base was trained."""
+        """The kind of the mixture (LA, BA or MA), "task", or "model" if the whole base was trained."""
         if self.task is None:
             return self.mixture.kind
         known = SETUPS.get(self.setup or "")
@@ -79,9 +81,9 @@ class AdapterName:
 
     @property
     def language_adapter(self) -> AdapterName | None:
-        """The language-side adapter of the same base, mixture and label that carries this task adapter.
+        """The language adapter of the same base, mixture and label, on which this task adapter was trained.
 
-        None for a language-side adapter, and for a setup, where something else or nothing carried it.
+        None for a language adapter, and for a name with a setup: it was trained on other adapters or on none.
         """
         if self.task is None or self.setup is not None:
             return None
@@ -113,14 +115,14 @@ class AdapterName:
 
     @property
     def module_name(self) -> str:
-        """The name inside the model: six fields, each ended by ":", so that no name is a prefix of another."""
+        """The name inside the model: six fields, each ended by ":", which makes no name a prefix of another."""
         optional = (_ratio_field(self.mixture), self.task, self.setup, self.label)
         fields = (self.base, _languages_field(self.mixture), *(field or "" for field in optional))
         return "".join(f"{field}:" for field in fields)
 
     @classmethod
     def parse(cls, text: str) -> AdapterName:
-        """Read the form for people, "mbert/en-wo@5:1/pos#seed2"; languages may be spelled in any known way."""
+        """Read the form for people, "mbert/en-wo@5:1/pos#seed2"; a language may have any of its codes or names."""
         return _parse(text)
 
     @classmethod
@@ -190,9 +192,9 @@ def _parse(text: str) -> AdapterName:
 
 
 def base_slug(base: str) -> str:
-    """The short name of a base model: "mbert" and "xlmr-base" for the paper's, else from the last path component.
+    """The short name of a base model: "mbert" and "xlmr-base" for the paper's, else made from the end of its path.
 
-    ``base`` is a Hub id, a folder or "demo". Raises UsageError where nothing is left to make a name of.
+    ``base`` is a Hub id, a folder or "demo". Raises UsageError if it has no letters or digits.
     """
     known = _KNOWN_BASES.get(base)
     if known:

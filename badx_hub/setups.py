@@ -1,6 +1,6 @@
-"""Setups: which language-side adapters carry a task adapter in training, and which one at inference. Data; pure.
+"""Setups: which language adapters a task adapter is stacked on, in training and at inference. Data; pure.
 
-Everything else asks a `Setup` what it is made of; nothing asks what it is called.
+A language adapter is a BA, an LA or an MA. Code looks at the fields of a `Setup`, never at its name.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from badx_hub.languages import Mixture
 
 
 class LanguageAdapterRole(str, Enum):
-    """Language-side adapters, as seen from a mixture and one of its targets."""
+    """Which language adapters, given a mixture and one of its targets."""
 
     MIXTURE = "mixture"
-    """The adapter of the mixture itself: a BA, or an MA."""
+    """The adapter of the mixture itself: a BA or an MA."""
     SOURCE = "source"
     """The LA of the source."""
     TARGET = "target"
     """The LA of the target."""
     EACH = "each"
-    """The LAs of all the languages of the mixture, one a step, in the mixture's cycle order."""
+    """The LAs of all languages of the mixture, one a step, in the order of the mixture's cycle."""
 
 
 class TargetCoverage(str, Enum):
-    """Of which mixtures a task adapter serves a pair."""
+    """Which mixture a task adapter has to be trained on to serve a pair."""
 
     EXACT = "exact"
-    """Of the pair's own."""
+    """The pair itself."""
     WIDER = "wider"
-    """Of one with more languages that has the pair's source and target."""
+    """One with more languages, among them the pair's source and target."""
     BOTH = "both"
-    """Of the pair's own, and where there is none, of a wider one."""
+    """The pair itself or, where there is no such adapter, one with more languages."""
 
 
 @keeps_old_attributes
 @dataclass(frozen=True)
 class Setup:
-    """One way to carry a task adapter.
+    """What a task adapter is stacked on.
 
-    `training` and `inference` None: the bare base. `in_name`: the name of the task adapter says the setup, because the
-    adapter of the name's mixture is not what carried it (`mbert/en-wo/pos@tlr`). `trains_base`: no task adapter is
-    trained but the whole base, with a head.
+    `training` and `inference` say which language adapters; None means the bare base. `in_name` is set if the task
+    adapter's name has the setup as a field, as in `mbert/en-wo/pos@tlr`: then it was not trained on the adapter of the
+    mixture in its name. `trains_base` is set if there is no task adapter and the whole base is trained with a head.
     """
 
     name: str
@@ -59,29 +59,29 @@ class Setup:
     trains_base: bool = False
 
     def mixture(self, mixture: Mixture) -> Mixture:
-        """The languages in the name of its task adapter: of all of `mixture`, or of the source alone."""
+        """The mixture in the name of the task adapter: all of `mixture`, or the source alone."""
         if self.training in (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH):
             return mixture
         return Mixture.of(mixture.source)
 
     def language_adapters(self, mixture: Mixture) -> tuple[Mixture, ...]:
-        """The cycle of language-side adapters under the task adapter in training; none: the bare base."""
+        """The language adapters in training, in the order of the steps that use them; empty for the bare base."""
         if self.training is None:
             return ()
         if self.training is LanguageAdapterRole.EACH:
             return tuple(Mixture.of(language) for language in mixture.cycle)
         return (self.mixture(mixture),)
 
-    def serves(self, trained: Mixture, wanted: Mixture) -> bool:
-        """Whether a task adapter of the mixture `trained` is one for who asks for `wanted`."""
-        exact = trained == self.mixture(wanted)
+    def serves(self, trained: Mixture, asked: Mixture) -> bool:
+        """Whether a task adapter trained on `trained` can be used where `asked` is asked for."""
+        exact = trained == self.mixture(asked)
         if self.coverage is TargetCoverage.EXACT:
             return exact
-        return (exact and self.coverage is TargetCoverage.BOTH) or _holds(trained, wanted)
+        return (exact and self.coverage is TargetCoverage.BOTH) or _covers(trained, asked)
 
     @property
     def name_field(self) -> str | None:
-        """The setup's field in the name of its task adapter."""
+        """The setup as a field of the task adapter's name; None where the name leaves it out."""
         return self.name if self.in_name else None
 
 
@@ -105,18 +105,21 @@ DEFAULT = _ALL[0].name
 
 
 FALLBACKS = ("mad-x",)
-"""Setups that may serve, if the user says so, where the pair's own adapter is missing."""
+"""Setups that the user may allow where the pair's own adapter is missing."""
 
 
 def setup_named(name: str) -> Setup:
-    """The setup of a name. Raises UsageError that lists them."""
+    """The setup of that name. Raises UsageError with the list of known ones."""
     if name not in SETUPS:
         raise UsageError(f"The setup {name!r} is not known. Choose one of: {', '.join(SETUPS)}.")
     return SETUPS[name]
 
 
-def _holds(wider: Mixture, mixture: Mixture) -> bool:
-    """Whether a mixture of three languages or more has the source and all targets of another; for such: is it."""
+def _covers(wider: Mixture, mixture: Mixture) -> bool:
+    """Whether `wider` has three languages or more, with the source and all targets of `mixture`.
+
+    A `mixture` of three languages or more has to be the same.
+    """
     if mixture.kind == "multilingual":
         return wider == mixture
     return (

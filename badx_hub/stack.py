@@ -31,9 +31,9 @@ from badx_hub.tasks.batching import predict_windows
 class BilingualStack:
     """A base with its stack of adapters active, in evaluation mode.
 
-    `entries` are what was loaded, the language-side adapter first and the task adapter last. `setup` names what really
-    serves (`badx_hub.setups`): with "mad-x" the task adapter stands on another adapter than in training, the LA of the
-    target.
+    `entries` are the loaded adapters, the language adapter first and the task adapter last. `setup` is the name of the
+    setup in use (`badx_hub.setups`). With "mad-x" the task adapter is used on the LA of the target, not on the language
+    adapter it was trained on.
     """
 
     model: Any
@@ -44,7 +44,7 @@ class BilingualStack:
 
     @property
     def language_adapter(self) -> Entry | None:
-        """The language-side adapter under the task adapter; None: the bare base."""
+        """The language adapter that the task adapter is stacked on; None for the bare base."""
         return self.entries[0] if len(self.entries) > 1 else None
 
     @property
@@ -162,15 +162,15 @@ def load_entries(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> BilingualStack:
-    """The stack of exactly these entries, the language-side adapter first; errors as in `load_bilingual_stack`.
+    """The stack of exactly these entries, the language adapter first; errors as in `load_bilingual_stack`.
 
-    `setup`: default what the task adapter's name says. Where its adapter at inference is the LA of the target, any LA
-    may carry a task adapter that was trained on LAs; else only the very adapter that it was trained on.
+    `setup` is by default the one in the task adapter's name. If it uses the LA of the target at inference, a task
+    adapter that was trained on LAs works on any LA. Otherwise the language adapter has to be the one it was trained on.
     """
     last = entries[-1].manifest
-    how = setup_named(setup or _setup_of(entries[-1]))
-    if how.inference is LanguageAdapterRole.TARGET:
-        _check_swap(entries, how)
+    chosen = setup_named(setup or _setup_of(entries[-1]))
+    if chosen.inference is LanguageAdapterRole.TARGET:
+        _check_swap(entries, chosen)
     else:
         _check_chain(entries)
     _check_bases(entries)
@@ -185,7 +185,7 @@ def load_entries(
         tokenizer=load_tokenizer(found),
         task=task,
         entries=tuple(entries),
-        setup=how.name,
+        setup=chosen.name,
     )
 
 
@@ -211,29 +211,29 @@ def _check_chain(entries: Sequence[Entry]) -> None:
     expected = [last.parent.digest] if last.parent else []
     found = [entry.manifest.digest for entry in entries[:-1]]
     if expected != found:
-        query = expected[0][:12] if expected else "no adapter"
+        trained_on = expected[0][:12] if expected else "no adapter"
         given = found[0][:12] if found else "none"
         raise IntegrityError(
-            f"{entries[-1].name} was trained on {query} and would stand on {given}. "
+            f"{entries[-1].name} was trained on {trained_on} and would stand on {given}. "
             "Load the adapter it was trained on, or train it anew on this one."
         )
 
 
 def _setup_of(entry: Entry) -> str:
-    """The setup that the name of a task adapter says."""
+    """The setup in the name of a task adapter."""
     known = SETUPS.get(entry.name.setup or "")
     return known.name if known else DEFAULT
 
 
-def _check_swap(entries: Sequence[Entry], how: Setup) -> None:
-    """A TA trained on LAs may stand on any LA, but of a language it was trained on only on that very LA."""
+def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:
+    """A TA trained on LAs can be used on any LA. For a language it was trained on, it has to be the same LA."""
     known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.language_adapters}
     trained_on = list(known)
     loaded = [entry.name for entry in entries[:-1]]
     kinds = {name.kind for name in (*trained_on, *loaded)}
     if kinds != {"language"} or len(loaded) != 1 or not trained_on:
         raise IntegrityError(
-            f"{how.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
+            f"{setup.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
             f"trained on {_listed(trained_on)} and would stand on {_listed(loaded)}. "
             "Load it with the adapter it was trained on."
         )

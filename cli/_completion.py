@@ -36,7 +36,7 @@ def _registered(context: typer.Context) -> Iterator[tuple[str, str]]:
 def _names_in(where: str | None) -> Iterator[tuple[str, str]]:
     from badx_hub.errors import UsageError
     from badx_hub.names import AdapterName
-    from badx_hub.registry.opening import open_registry
+    from badx_hub.registry.chain import open_registry
 
     for folder in Path(open_registry(where).location).iterdir():
         try:

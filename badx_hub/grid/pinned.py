@@ -1,4 +1,4 @@
-"""A registry as one step of a study may see it: of the adapters it stands on, these versions and no others."""
+"""A registry as one step of a study sees it: of the adapters it needs, only the given versions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from badx_hub.registry.protocol import Contents, Problem, VerificationReport, ne
 
 
 class Pinned:
-    """`registry` without the other versions of the adapters in `pinned`; all else is as it is there.
+    """`registry` without the other versions of the adapters in `pinned`.
 
     Training finds a language adapter by its name and takes the newest. A study names its language adapters by content,
     as the newest may be of another recipe. `known`: what `registry` lists, where that is known already.

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from badx_hub.deprecated import module_getattr
+from badx_hub.registry.chain import open_registry as open_registry
 from badx_hub.registry.local import LocalRegistry as LocalRegistry
-from badx_hub.registry.opening import open_registry as open_registry
 from badx_hub.registry.protocol import Entry as Entry
 from badx_hub.registry.protocol import FileCheck as FileCheck
 from badx_hub.registry.protocol import Problem as Problem

@@ -23,7 +23,7 @@ from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manif
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 
-# Hub ids of the time before organisations; any other name without "/" is a folder or the embedded base.
+# Old Hub ids without an organisation; any other name without "/" is a folder or the embedded base.
 _CANONICAL_BASES = ("bert-base-multilingual-cased", "xlm-roberta-base", "xlm-roberta-large")
 _DEMO = "demo"
 _KIND_WORDS = {
@@ -128,7 +128,7 @@ def _ud_config(files: Sequence[EvaluationRef]) -> str | None:
 
 def _context(manifest: Manifest, location: str | None, published: Mapping[LanguageAdapterRef, str]) -> dict[str, Any]:
     name = manifest.adapter_name
-    # The last language is the target, whose adapter carries the task adapter where several took turns.
+    # Where several took turns, the code in the card uses the last one, the target's.
     under = manifest.language_adapters[-1] if manifest.language_adapters else None
     scores = list(_scores(manifest))
     place = _place(location)
@@ -249,7 +249,7 @@ def _options(name: AdapterName) -> str:
 def _arguments(manifest: Manifest, registry: str | None) -> str | None:
     """The arguments of `load_bilingual_stack`, for the kinds it loads: a TA of a pair, of its publisher.
 
-    A TA whose language adapters took turns serves every target of its mixture: the last one stands for them.
+    If language adapters took turns, the task adapter serves every target; the arguments name the last one.
     """
     name = manifest.adapter_name
     if not (manifest.cycle or (name.mixture.kind == "bilingual" and name.setup is None)):

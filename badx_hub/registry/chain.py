@@ -1,33 +1,67 @@
-"""Several registries as one to read from: the user's own first, the Hub only when nothing nearer fits."""
+"""Opening registries: one, or several as one, where the Hub is asked only if nothing nearer fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
 
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.names import AdapterName
-from badx_hub.registry.opening import open_registry
+from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
 from badx_hub.registry.query import AdapterQuery, target_of
 from badx_hub.registry.resolve import RegistrySnapshot, Resolution, resolve_in_order
-from badx_hub.remedies import ListAdapters
+from badx_hub.remedies import Advice, ListAdapters
 from badx_hub.setups import LanguageAdapterRole
+from badx_hub.storage import home
 
+DEMO = "demo"
 HUB_CACHE = "hf-cache:"
 
 Where: TypeAlias = "Registry | str | Path | Sequence[Registry | str | Path | None] | None"
-"""A registry, what `open_registry` opens, or several of these, the one to look into first coming first."""
+"""A registry, what `open_registry` opens, or several of these in the order in which to look into them."""
+
+
+def open_registry(where: str | Path | None = None) -> Registry:
+    """The registry at a location.
+
+    Args:
+        where: None is the user's own registry, "demo" the embedded one (read-only), "hf:ORG" a namespace on the Hub,
+            "hf:" the whole Hub. Anything else is a folder; one that does not exist yet is an empty registry.
+
+    Raises:
+        NotFoundError: this installation has no demo registry.
+        UsageError: the path is a file.
+    """
+    if where is None:
+        return LocalRegistry(home() / "registry")
+    if where == DEMO:
+        embedded = Path(str(files("badx_hub").joinpath("demo", "registry")))
+        if not embedded.is_dir():
+            raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
+        return LocalRegistry(embedded, read_only=True)
+    root = parse_location(where) if isinstance(where, str) else where.expanduser()
+    if isinstance(root, HubRef):
+        from badx_hub.registry.hub import HubRegistry
+
+        return HubRegistry(root.namespace)
+    if root.exists() and not root.is_dir():
+        raise UsageError(
+            f"{root} is a file and a registry is a folder.",
+            remedies=(Advice("Give a folder (`{}`).", (("registry", "DIR"),)),),
+        )
+    return LocalRegistry(root)
 
 
 def open_chain(where: Where = None, *, offline: bool = False) -> RegistryChain:
-    """The registries of `where` in order; default the user's own, the Hub's cache, all of the Hub.
+    """The registries of `where` in order; default the user's own, the Hub's cache, the whole Hub.
 
-    Offline (also by HF_HUB_OFFLINE) a registry on the Hub offers what its cache holds. Raises UsageError for an
-    empty list.
+    Offline (also by HF_HUB_OFFLINE) a registry on the Hub has only what its cache holds. Raises UsageError for an empty
+    list.
     """
     given: Sequence[Registry | str | Path | None]
     if where is None:
@@ -42,9 +76,9 @@ def open_chain(where: Where = None, *, offline: bool = False) -> RegistryChain:
 
 
 def find(chain: RegistryChain, query: AdapterQuery, *, fallback: str | None = None) -> Resolution:
-    """`resolve_in_order` over what the registries hold; one farther away is read only if the nearer ones lack it.
+    """`resolve_in_order` over the registries, each read only if the ones before it lack the adapter.
 
-    A registry that cannot be read is named in the NotFoundError; the first one's error is raised as it is.
+    The error of the first registry is raised as it is. If a later one cannot be read, the NotFoundError says so.
     """
     return resolve_in_order(chain.read(query, fallback), query, fallback=fallback)
 
@@ -52,7 +86,7 @@ def find(chain: RegistryChain, query: AdapterQuery, *, fallback: str | None = No
 class RegistryChain:
     """Registries in order of preference, behind the interface of one; each is opened when it is first needed.
 
-    What is published goes into the first; everything else is asked of the registry that has the entry.
+    Publishing writes to the first registry. Everything else about an entry goes to the registry that has it.
     """
 
     def __init__(self, given: Sequence[Registry | str | Path | None], *, offline: bool = False) -> None:
@@ -78,11 +112,11 @@ class RegistryChain:
         )
 
     def read(self, query: AdapterQuery, fallback: str | None = None) -> Iterator[RegistrySnapshot]:
-        """What each registry offers for `query` (and its fallback), each read when it is drawn."""
+        """What each registry has for `query` and its fallback; a registry is read when its snapshot is drawn."""
         for index, registry in enumerate(self.registries):
             try:
                 entries = {entry: None for one in _all_queries(query, fallback) for entry in registry.candidates(one)}
-                yield RegistrySnapshot(self._noted(tuple(entries), registry), registry.problems())
+                yield RegistrySnapshot(self._remember(tuple(entries), registry), registry.problems())
             except BadxError as error:
                 if index == 0:
                     raise
@@ -103,7 +137,7 @@ class RegistryChain:
 
     def list(self) -> tuple[Entry, ...]:
         """Every entry of every registry, each version once."""
-        return self._once(self._noted(registry.list(), registry) for registry in self.registries)
+        return self._without_repeats(self._remember(registry.list(), registry) for registry in self.registries)
 
     def problems(self) -> tuple[Problem, ...]:
         """Those of every registry."""
@@ -115,21 +149,23 @@ class RegistryChain:
 
     def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
         """Those of every registry, each version once."""
-        return self._once(self._noted(registry.candidates(query), registry) for registry in self.registries)
+        return self._without_repeats(
+            self._remember(registry.candidates(query), registry) for registry in self.registries
+        )
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """From the first registry that has it. Raises NotFoundError as the last one does."""
         missing = NotFoundError(f"{name} is not in {self.location}.", remedies=(ListAdapters(),))
         for registry in self.registries:
             try:
-                return self._noted((registry.get(name, version),), registry)[0]
+                return self._remember((registry.get(name, version),), registry)[0]
             except NotFoundError as error:
                 missing = error
         raise missing
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
         """Those of every registry, oldest first, each version once."""
-        found = self._once(self._noted(one.by_digest(digest, near), one) for one in self.registries)
+        found = self._without_repeats(self._remember(one.by_digest(digest, near), one) for one in self.registries)
         return tuple(sorted(found, key=lambda entry: entry.version))
 
     def require_writable(self) -> None:
@@ -139,7 +175,7 @@ class RegistryChain:
     def publish(self, folder: Path) -> Entry:
         """Into the first registry."""
         first = next(self.registries)
-        return self._noted((first.publish(folder),), first)[0]
+        return self._remember((first.publish(folder),), first)[0]
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """From the registry that has the entry; a problem from the one that reports it."""
@@ -160,13 +196,13 @@ class RegistryChain:
         """By the registry that has the entry."""
         return self.home_of(entry).verify(entry)
 
-    def _noted(self, entries: tuple[Entry, ...], registry: Registry) -> tuple[Entry, ...]:
+    def _remember(self, entries: tuple[Entry, ...], registry: Registry) -> tuple[Entry, ...]:
         for entry in entries:
             self._homes.setdefault((entry.location, entry.version), registry)
         return entries
 
     @staticmethod
-    def _once(groups: Iterator[tuple[Entry, ...]]) -> tuple[Entry, ...]:
+    def _without_repeats(groups: Iterator[tuple[Entry, ...]]) -> tuple[Entry, ...]:
         found: dict[tuple[str, str], Entry] = {}
         for group in groups:
             for entry in group:
@@ -186,7 +222,7 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
 
 
 def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQuery]:
-    """What has to be looked for so that `resolve_in_order` can answer."""
+    """All that `resolve_in_order` may look for to answer `query`."""
     for setup in dict.fromkeys((query.setup, fallback or query.setup)):
         one = replace(query, setup=setup)
         yield one

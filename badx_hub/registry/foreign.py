@@ -1,4 +1,4 @@
-"""Adapters that others made with plain `adapters`: into a registry, and out of pickles."""
+"""Adapters that others made with plain `adapters`: importing them, and converting their pickles."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _RIGHT_BASE = Advice("Give the right one with {}.", (("base", None),))
 
 @dataclass(frozen=True)
 class Imported:
-    """The registered adapter; `already` when the registry held these very weights under that name before."""
+    """The registered adapter; `already` is set if the registry had the same weights under that name before."""
 
     entry: Entry
     already: bool
@@ -112,8 +112,7 @@ def import_adapter(
 def convert(folder: Path) -> Converted:
     """Write safetensors beside the pickles that `adapters` made in `folder`; the pickles stay as they are.
 
-    They are read with `torch.load(weights_only=True)`, which runs no code: a pickle that needs more than tensors
-    is refused.
+    They are read with `torch.load(weights_only=True)`, which runs no code and refuses a pickle of more than tensors.
 
     Raises NotFoundError (no such folder, no pickle in it), IntegrityError (refused), StorageError.
     """
@@ -130,7 +129,7 @@ def convert(folder: Path) -> Converted:
 
 
 def _take(place: str, target: Path) -> str:
-    """Copy configuration and weights to `target`; what `imported_from` says of their origin (never a path)."""
+    """Copy configuration and weights to `target`. Returns the value of `imported_from`, which is never a path."""
     source = Path(place).expanduser()
     if source.is_dir():
         for name in _LIMITS:
@@ -199,7 +198,7 @@ def _base_named(base: str | None, config: Mapping[str, Any], place: str) -> str:
 
 
 def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
-    """The configuration's own words about its model, where it has any."""
+    """Raises IntegrityError if the configuration names another model than `base`."""
     ref = base.ref
     for field, found in (("model_type", ref.model_type), ("hidden_size", ref.hidden_size)):
         if (said := config.get(field)) is not None and said != found:
@@ -251,7 +250,7 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         with storage_errors(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about protocols: what cannot be read is refused below
+            warnings.simplefilter("ignore", UserWarning)  # It is about protocols; what cannot be read is refused below.
             value = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         needs = _NEEDS.search(str(error))
@@ -274,6 +273,6 @@ def _is_plain(key: object, value: object) -> bool:
 def _write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save
 
-    # Cloned: safetensors refuses tensors that share memory, which in a pickle they may.
+    # Cloned, as tensors in a pickle may share memory, and safetensors refuses that.
     plain = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     atomic_write_bytes(path, save(plain, metadata={"format": "pt"}))

@@ -1,7 +1,7 @@
 """A registry in a folder: <root>/<repo name>/<version>/, each version written once and never changed.
 
-A version appears by the rename of a finished folder and goes by a rename into the staging folder, so a
-reader meets whole versions only, whatever other processes do and wherever they are killed.
+A version appears when a finished folder is renamed, and it goes when it is renamed into the staging folder. So readers
+only see whole versions, whatever other processes do and wherever they are killed.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class LocalRegistry:
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version of `name`.
 
-        Raises NotFoundError with the nearest names, and DataError or IntegrityError if that version's
-        badx.json cannot be trusted (an older one is never taken in its place).
+        Raises NotFoundError with the nearest names, and DataError or IntegrityError if badx.json of that version cannot
+        be trusted: an older version is never taken in its place.
         """
         name = AdapterName.parse(name) if isinstance(name, str) else name
         versions = self._versions(name)
@@ -74,7 +74,7 @@ class LocalRegistry:
         return self._read(self.root / name.repo_name / (version or versions[-1]))
 
     def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
-        """All entries: reading them is quick."""
+        """All entries, as reading them is quick."""
         return self.list()
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
@@ -101,8 +101,8 @@ class LocalRegistry:
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
         check_names(folder, manifest)
         final = self.root / manifest.adapter_name.repo_name / version_of(text, manifest.created)
-        if (there := self._already(final)) is not None:
-            return there
+        if (present := self._already(final)) is not None:
+            return present
         with atomic_folder(final) as staged:
             (staged / MANIFEST_FILE).write_bytes(text.encode())
             for name in manifest.files:
@@ -111,10 +111,10 @@ class LocalRegistry:
         return Entry(manifest, final.name, str(final))
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
-        """Takes one version (or one unreadable folder) away.
+        """Removes one version, or one folder that cannot be read.
 
-        Raises UsageError if a task adapter here stands on it and `force` is not given, NotFoundError if
-        it has gone already.
+        Raises UsageError if a task adapter here was trained on it and `force` is not set, and NotFoundError if it was
+        removed already.
         """
         self._refuse_if_read_only()
         if isinstance(entry, Entry) and not force:
@@ -124,18 +124,18 @@ class LocalRegistry:
             _discard(folder)
 
     def fetch(self, entry: Entry) -> Path:
-        """The entry's own folder. Raises NotFoundError if it has gone."""
+        """The entry's own folder. Raises NotFoundError if it was removed."""
         folder = self._folder(entry)
         if not folder.is_dir():
             raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}.", remedies=(ListAdapters(),))
         return folder
 
     def verify(self, entry: Entry) -> VerificationReport:
-        """Re-hashes every file, badx.json included. Raises NotFoundError if the entry has gone."""
+        """Re-hashes every file, badx.json included. Raises NotFoundError if the entry was removed."""
         folder = self.fetch(entry)
-        missing = tuple(ref for ref in entry.manifest.language_adapters if not self._holds(ref))
+        missing = tuple(ref for ref in entry.manifest.language_adapters if not self._has(ref))
         checks = check_folder(folder, entry)
-        self.fetch(entry)  # removed meanwhile: no report at all rather than one of missing files
+        self.fetch(entry)  # If it was removed meanwhile, there is no report, not one of missing files.
         return VerificationReport(entry, checks, missing)
 
     def _scan(self) -> Iterator[Entry | Problem]:
@@ -146,7 +146,7 @@ class LocalRegistry:
                 try:
                     yield self._read(folder)
                 except BadxError as error:
-                    if folder.is_dir():  # else another process has just removed it
+                    if folder.is_dir():  # Otherwise another process has just removed it.
                         yield Problem(_name_of(repo), folder.name, str(folder), error)
 
     def _read(self, folder: Path) -> Entry:
@@ -180,7 +180,7 @@ class LocalRegistry:
             fault = next(iter(VerificationReport(entry, check_folder(folder, entry)).faults), None)
         except NotFoundError:
             entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
-        if not folder.is_dir():  # never there, or removed while it was being checked
+        if not folder.is_dir():  # It was never there, or was removed during the check.
             return None
         if fault is not None:
             raise IntegrityError(
@@ -189,10 +189,10 @@ class LocalRegistry:
             )
         return entry
 
-    def _holds(self, language_adapter: LanguageAdapterRef) -> bool:
+    def _has(self, language_adapter: LanguageAdapterRef) -> bool:
         named = AdapterName.parse(language_adapter.name)
         near = (self.root / named.repo_name / version for version in self._versions(named))
-        # The name is a short cut past a scan of the whole registry; the digest decides.
+        # Looking under the name first saves a scan of the whole registry; the digest decides.
         return any(_digest(folder) == language_adapter.digest for folder in near) or bool(
             self.by_digest(language_adapter.digest)
         )
@@ -235,12 +235,12 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _discard(folder: Path) -> None:
-    """One rename hides the folder; what is left of it after that is staging waste, which publishes sweep."""
+    """Hide the folder by one rename, then delete it. Later publishes clear what a killed process leaves."""
     staging = folder.parent / STAGING
     trash = staging / uuid.uuid4().hex
     while folder.is_dir():
         staging.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # another writer may drop the empty staging folder in between
+        with suppress(FileNotFoundError):  # Another writer may remove the empty staging folder.
             folder.rename(trash)
             shutil.rmtree(trash, ignore_errors=True)
             with suppress(OSError):

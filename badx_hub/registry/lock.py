@@ -1,4 +1,4 @@
-"""badx.lock: which versions of which adapters a stack is made of, so that any machine loads exactly these."""
+"""badx.lock: the exact versions of the adapters in a stack, so that every machine loads the same."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LockedAdapter(_Frozen):
 
 
 class LockedStack(_Frozen):
-    """What serves a pair and a task: the adapters, the language-side one first, and the base under them.
+    """The stack for a pair and a task: its adapters, the language adapter first, and their base.
 
     `asked` is the setup that was asked for, where `setup`, a fallback, serves in its place.
     """
@@ -115,7 +115,7 @@ class Lock(_Frozen):
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> Lock:
-        """Checks TOML; `where` stands in the errors, which are those of `read`."""
+        """Parse and check the text of a lock file; errors call it `where` and are those of `read`."""
         try:
             value = read_toml(content, where, limit=MAX_LOCK_BYTES)
         except DataError as error:
@@ -237,7 +237,7 @@ def _pairs(values: Mapping[str, Any]) -> list[str]:
 
 
 def _toml(text: str) -> str:
-    # JSON's strings are TOML's, but for one character.
+    # Strings in JSON and TOML differ in one character.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -263,7 +263,7 @@ def _manifest_digest(entry: Entry, chain: RegistryChain) -> str:
 
 
 def _registries(stack: LockedStack) -> list[str | None]:
-    """The user's own and the Hub's cache first: what was pulled from a locked registry is there."""
+    """The user's own and the Hub's cache come first, as they have what was pulled from a locked registry."""
     return list(dict.fromkeys([None, HUB_CACHE, *(adapter.registry for adapter in stack.adapters)]))
 
 
@@ -284,7 +284,7 @@ def _exactly(adapter: LockedAdapter, stack: LockedStack, chain: RegistryChain, w
 
 
 def _get(adapter: LockedAdapter, chain: RegistryChain, where: str) -> Entry:
-    """By version; and by commit where a Hub no longer lists so old a version, or lists none."""
+    """By version, or by commit where a Hub does not list that version (any more)."""
     try:
         try:
             return chain.get(adapter.name, adapter.version)

@@ -1,4 +1,4 @@
-"""What a registry is: a place that keeps immutable versions of adapters. The local folder is one."""
+"""What a registry is: a place that keeps immutable versions of adapters, such as a local folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.query import AdapterQuery, is_base
 
-# "edited" is a README.md that somebody has written in: prose for people, from which nothing is loaded. Its digest
-# in badx.json records the card that the weights were published with, and no registry refuses an adapter over it.
+# "edited" is a README.md that somebody has changed. It is text for people and nothing is loaded from it, so no registry
+# refuses an adapter because of it. Its digest in badx.json is that of the card that was published with the weights.
 FileState = Literal["ok", "missing", "changed", "extra", "edited"]
 
 
@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that stands where an adapter should and cannot be read; `error` says why."""
+    """A version of an adapter that cannot be read; `error` says why."""
 
     name: AdapterName | None
     version: str
@@ -69,7 +69,7 @@ class FileCheck:
 @keeps_old_attributes
 @dataclass(frozen=True)
 class VerificationReport:
-    """What `verify` found: the state of each file, and which of the adapters that it was trained on are `missing`."""
+    """What `verify` found: the state of each file, and the language adapters that are `missing`."""
 
     entry: Entry
     files: tuple[FileCheck, ...]
@@ -84,7 +84,7 @@ class VerificationReport:
 
     @property
     def ok(self) -> bool:
-        """Every file as the manifest says, none besides, and what it was trained on at hand."""
+        """Whether all files are as the manifest says, there are no others, and no language adapter is missing."""
         return not self.missing and not self.faults
 
     @property
@@ -101,10 +101,10 @@ class Contents(NamedTuple):
 
 
 class Registry(Protocol):
-    """The one interface behind `list`, `info`, `verify`, `remove`, `push`, `pull` and the loader.
+    """The interface that all commands and the loader use.
 
-    An entry's files never change. A registry shows complete entries only, whatever happened to the
-    process that was publishing them.
+    The files of an entry never change. A registry shows complete entries only, even if the process that published them
+    was killed.
     """
 
     @property
@@ -118,31 +118,31 @@ class Registry(Protocol):
         """What `list` leaves out because it cannot be read."""
 
     def contents(self) -> Contents:
-        """What `list` and `problems` give, for whoever needs both: a large registry is read but once."""
+        """What `list` and `problems` give, from one reading."""
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version. Raises NotFoundError, and IntegrityError if that one is unreadable."""
 
     def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
-        """The entries that `resolve` needs for `query`: all there are, or (on the Hub) those that could matter."""
+        """The entries that `resolve` needs for `query`: all there are or, on the Hub, all that could matter."""
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
-        """The entries whose weights have this digest, oldest first (a TA finds its BA so).
+        """The entries whose weights have this digest, oldest first; a task adapter finds its language adapter so.
 
-        `near` is the adapter name under which to look first; a large registry looks only beside it.
+        `near` is the name to look under first. A large registry looks only under names like it.
         """
 
     def require_writable(self) -> None:
-        """For work that ends in a publish, before it begins. Raises UsageError or StorageError if that would fail."""
+        """Called before work that ends in `publish`. Raises UsageError or StorageError if that would fail."""
 
     def publish(self, folder: Path) -> Entry:
-        """Checks a prepared folder and makes it visible at once or not at all; there already: no-op."""
+        """Checks a prepared folder and makes all of it visible in one step. Does nothing if it is there already."""
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
-        """Takes a version away. Raises UsageError if a task adapter here stands on it, unless `force`."""
+        """Removes a version. Raises UsageError if a task adapter here was trained on it, unless `force`."""
 
     def fetch(self, entry: Entry) -> Path:
-        """A local folder with the entry's files. Raises NotFoundError if the entry has gone."""
+        """A local folder with the entry's files. Raises NotFoundError if the entry was removed."""
 
     def verify(self, entry: Entry) -> VerificationReport:
         """Re-hashes every file."""
@@ -155,5 +155,5 @@ def version_of(manifest_text: str, created: str) -> str:
 
 
 def newest(entries: Iterable[Entry]) -> Entry:
-    """The entry with the greatest version (then name, so that the choice never depends on order)."""
+    """The entry with the greatest version; among equals the greatest name, so the order does not matter."""
     return max(entries, key=lambda entry: (entry.version, str(entry.name)))

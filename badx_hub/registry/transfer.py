@@ -1,4 +1,4 @@
-"""Push and pull: copying an entry from one registry to another, the adapters it was trained on first."""
+"""Push and pull: copying an entry, after its language adapters, from one registry to another."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from badx_hub.remedies import Advice, PullAdapter, VerifyAdapter
 
 @dataclass(frozen=True)
 class Transferred:
-    """Entries of the destination: those `copied` now and those `already` there, a TA after what it was trained on."""
+    """Entries of the destination: those `copied` now and those that were `already` there, language adapters first."""
 
     copied: tuple[Entry, ...]
     already: tuple[Entry, ...]
 
 
 def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
-    """Copies `entry`, and before it the adapters that it was trained on, from `source` to `destination`.
+    """Copies `entry` from `source` to `destination`, after the language adapters that it was trained on.
 
-    What the destination has already stays as it is, after its files have been re-hashed. A copy that is
-    cut short leaves whole entries only, and the same call again goes on from there.
+    What the destination has already is re-hashed and stays as it is. A copy that is interrupted leaves only whole
+    entries, and the same call goes on from there.
 
-    Raises NotFoundError if one of these is in neither registry (nothing is copied then), IntegrityError if a file
-    at either end is not what its manifest says, StorageError and UsageError as `publish` does.
+    Raises:
+        NotFoundError: a language adapter is in neither registry; nothing is copied.
+        IntegrityError: a file in either registry is not what its manifest says.
+        StorageError, UsageError: as `publish` does.
     """
     language_adapters = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.language_adapters}
     lacking = [language_adapter_of(entry, ref, source) for ref, there in language_adapters.items() if not there]
@@ -40,7 +42,7 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
 
 
 def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry) -> Entry:
-    """One of the adapters that a task adapter was trained on, by digest. Raises NotFoundError."""
+    """The entry of a language adapter that `entry` was trained on, found by digest. Raises NotFoundError."""
     if not (found := source.by_digest(ref.digest, ref.name)):
         raise NotFoundError(
             f"{entry.name} stands on {ref.name} with digest {ref.digest[:12]}, which is not in "

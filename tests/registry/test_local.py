@@ -285,7 +285,7 @@ def test_open_registry(home: Path, tmp_path: Path) -> None:
 
 
 def test_open_the_embedded_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Any) -> None:
-    monkeypatch.setattr("badx_hub.registry.opening.files", lambda _: tmp_path)
+    monkeypatch.setattr("badx_hub.registry.chain.files", lambda _: tmp_path)
     with pytest.raises(NotFoundError, match="demo registry"):
         open_registry("demo")
     LocalRegistry(tmp_path / "demo" / "registry").publish(make("demo/en-wo"))
