@@ -69,10 +69,14 @@ class RemoveAdapter(Remedy):
 
 @dataclass(frozen=True)
 class PullAdapter(Remedy):
-    """Copy an adapter from a registry (`hf:ORG` or a folder) that the user has to name where `origin` is None."""
+    """Copy an adapter from a registry (`hf:ORG` or a folder) that the user has to name where `origin` is None.
+
+    `commit`: that of the version to copy, on a Hub.
+    """
 
     name: str
     origin: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,17 @@ class ResumeTraining(Remedy):
     """Go on with a training that was stopped."""
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something worth knowing that stops nothing: like an error, a fact and what to do about it."""
+
+    fact: str
+    remedies: tuple[Remedy, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.fact, *map(in_python, self.remedies)))
+
+
 @singledispatch
 def in_python(remedy: Remedy) -> str:
     """The remedy as one or more sentences for somebody who calls badx_hub from Python."""
@@ -198,7 +213,8 @@ def _(remedy: RemoveAdapter) -> str:
 @in_python.register
 def _(remedy: PullAdapter) -> str:
     origin = remedy.origin or "hf:ORG"
-    return f"Get it with copy(source.get({remedy.name!r}), source, registry), source=open_registry({origin!r})."
+    named = ", ".join(repr(one) for one in (remedy.name, remedy.commit) if one is not None)
+    return f"Get it with copy(source.get({named}), source, registry), source=open_registry({origin!r})."
 
 
 @in_python.register

@@ -13,6 +13,7 @@ from badx_hub.remedies import (
     CopyPreset,
     ListAdapters,
     ListRecipes,
+    Notice,
     OptionValue,
     PullAdapter,
     PushAdapter,
@@ -34,9 +35,9 @@ PROGRAM = "badx-hub"
 _FLAGS = {"options": "--option"}
 
 
-def message(error: BadxError) -> str:
-    """All that the command line says of an error: one line, unless it quotes more."""
-    return " ".join((error.fact, *map(words, error.remedies)))
+def message(told: BadxError | Notice) -> str:
+    """All that the command line says of an error or a notice: one line, unless it quotes more."""
+    return " ".join((told.fact, *map(words, told.remedies)))
 
 
 def typed() -> str:
@@ -95,7 +96,8 @@ def _(remedy: RemoveAdapter) -> str:
 def _(remedy: PullAdapter) -> str:
     if remedy.origin is None:
         return f"Get that very adapter (`{PROGRAM} pull '{remedy.name}' --from ORG`, or --from ./DIR)."
-    return f"Get it with `{PROGRAM} pull '{remedy.name}' --from {shlex.quote(remedy.origin)}`."
+    revision = f" --revision {remedy.commit}" if remedy.commit else ""
+    return f"Get it with `{PROGRAM} pull '{remedy.name}' --from {shlex.quote(remedy.origin)}{revision}`."
 
 
 @words.register

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from badx_hub.cli import _output
+from badx_hub.cli import _errors, _output
 from badx_hub.errors import UsageError
 from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
+from badx_hub.remedies import Notice
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -26,7 +27,7 @@ def open_hub(
     """The namespace on the Hub; notes go to stderr."""
     from badx_hub.registry.hub import HubRegistry
 
-    return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_output.note)
+    return HubRegistry(owner, revision=revision, offline=offline or None, options=options, say=_tell)
 
 
 def place_in(where: str, flag: str) -> HubRef | str:
@@ -83,3 +84,7 @@ def refuse_on_folder(where: str, given: dict[str, bool]) -> None:
     """Raises UsageError if an option was given that only the Hub knows."""
     if flags := ", ".join(flag for flag, is_given in given.items() if is_given):
         raise UsageError(f"{flags}: only for the Hub, and {where} is not on it. Leave that out or give hf:ORG.")
+
+
+def _tell(notice: Notice) -> None:
+    _output.note(_errors.message(notice))

@@ -24,12 +24,14 @@ from badx_hub.errors import HubError, IntegrityError, NotFoundError
 from badx_hub.hub.errors import FAILURES, hub_error, one_line
 from badx_hub.hub.ref import HubRef, is_commit
 from badx_hub.hub.transport import TIME_LIMITS, Answer, RetryPolicy, attempt, client, download, read_file
+from badx_hub.remedies import Advice
 
 MAX_FILES_LISTED = 5000
 
 _NOT_OFFERED = (405, 501)
 _PARENT_DIGITS = 40  # huggingface_hub takes no longer id as the parent of a commit
 _T = TypeVar("_T")
+_ASK_THE_HUB = Advice("Leave out {} and HF_HUB_OFFLINE to ask the Hub.", (("offline", True),))
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ def is_offline() -> bool:
 def refuse_if_offline(offline: bool, doing: str) -> None:
     """Raises HubError if the Hub must not be asked."""
     if offline:
-        raise HubError(f"{doing}: you are offline (--offline or HF_HUB_OFFLINE). Leave that out to ask the Hub.")
+        raise HubError(f"{doing}: you are offline.", remedies=(_ASK_THE_HUB,))
 
 
 def cached_models() -> tuple[str, ...]:

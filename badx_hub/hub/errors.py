@@ -20,6 +20,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import Timeout
 
 from badx_hub.errors import BadxError, HubError, NotFoundError, UsageError
+from badx_hub.remedies import Advice, Remedy, RunAgain
 
 # What huggingface_hub lets through. RuntimeError: what it raises `from` the failure of an upload thread.
 FAILURES = (RequestException, LocalTokenNotFoundError, OfflineModeIsEnabled, HFValidationError, RuntimeError)
@@ -32,16 +33,23 @@ _ADVICE = {
     401: "it asks who you are; log in (`hf auth login`) or set HF_TOKEN to a valid token",
     403: "your account may not do that; ask its owner for access, or log in with a token that may (`hf auth login`)",
     405: "this Hub does not offer that operation",
-    409: "something else is in the way there; look at the repository and type the command again",
+    409: "something else is in the way there",
     410: "it is gone",
-    412: "somebody else changed the repository at the same time; type the command again",
+    412: "somebody else changed the repository at the same time",
     413: "it takes no files of that size",
-    416: "it cannot send a part of that file; type the command again",
+    416: "it cannot send a part of that file",
     429: "it has had too many requests from you",
-    501: "this Hub does not offer that operation; do without it (pull requests, for example: leave out --create-pr)",
+    501: "this Hub does not offer that operation",
+}
+_REMEDIES: dict[int, tuple[Remedy, ...]] = {
+    409: (Advice("Look at the repository."), RunAgain()),
+    412: (RunAgain(),),
+    416: (RunAgain(),),
+    501: (Advice("Do without it (pull requests, for example: leave out {}).", (("create_pr", True),)),),
 }
 _FAILED = "the Hub itself failed; try again later"
-_UNREACHABLE = "no connection, or it broke; check the network and HF_ENDPOINT, or use what is here with --offline"
+_UNREACHABLE = "no connection, or it broke"
+_CONNECT = Advice("Check the network and HF_ENDPOINT, or use what is here with {}.", (("offline", True),))
 
 
 def cause_of(error: Exception) -> Exception:
@@ -97,9 +105,9 @@ def hub_error(error: Exception, doing: str) -> BadxError:
     if isinstance(error, HFValidationError):
         return UsageError(f"{doing}: {one_line(str(error))}")
     if isinstance(error, Timeout):
-        return HubError(f"{doing}: the Hub did not answer in time; {_UNREACHABLE}.")
+        return HubError(f"{doing}: the Hub did not answer in time; {_UNREACHABLE}.", remedies=(_CONNECT,))
     if isinstance(error, RequestsConnectionError):
-        return HubError(f"{doing}: {_UNREACHABLE}.")
+        return HubError(f"{doing}: {_UNREACHABLE}.", remedies=(_CONNECT,))
     return HubError(f"{doing}: the answer broke off or is no answer of a Hub; check HF_ENDPOINT and try again.")
 
 
@@ -130,7 +138,9 @@ def _answered(error: Exception, status: int, doing: str) -> BadxError:
         advice += f"; try again in {wait:.0f} s"
     elif status == 429:
         advice += "; try again in some minutes"
-    return HubError(f"{doing}: the Hub answered {status}: {advice}{quoted}.", status)
+    return HubError(
+        f"{doing}: the Hub answered {status}: {advice}{quoted}.", status, remedies=_REMEDIES.get(status, ())
+    )
 
 
 def _token_of(error: Exception) -> str | None:

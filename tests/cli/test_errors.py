@@ -37,6 +37,7 @@ EXAMPLES: tuple[Remedy, ...] = (
     remedies.RemoveAdapter("mbert/en-wo#seed2", force=True, renew=True),
     remedies.PullAdapter("mbert/en-wo"),
     remedies.PullAdapter("mbert/en-wo", "./a folder"),
+    remedies.PullAdapter("mbert/en-wo", "hf:org", "0123456789abcdef0123456789abcdef01234567"),
     remedies.PushAdapter("mbert/en-wo", "org"),
     remedies.PushAdapter("mbert/en-wo", "org", tag=True),
     remedies.TrainAdapters(CALLS),

@@ -22,6 +22,7 @@ from badx_hub.hub.errors import asked_to_wait, one_line
 from badx_hub.hub.transport import RetryPolicy
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry, PushOptions, RepoFilter
+from badx_hub.remedies import Notice
 from tests.hub.faults import Action, CutRequest, CutResponse, LoseResponse, Slow, Status, WrongContent, WrongEtag
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
@@ -277,7 +278,7 @@ def test_a_server_that_takes_stale_parents_costs_nobody_their_work(
     hub: HubServer, registry: LocalRegistry, put: Any, tmp_path: Path
 ) -> None:
     hub.behaviour.accept_stale_parent = True
-    notes: list[str] = []
+    notes: list[Notice] = []
     mine, theirs = open_org(hub, tmp_path / "a", say=notes.append), open_org(hub, tmp_path / "b")
     copy(put("mbert/en-wo"), registry, mine)
     first = put("mbert/en-wo", weights=2.0, created="2026-02-01T00:00:00Z", files={"curves.png": b"theirs"})
@@ -292,7 +293,7 @@ def test_a_server_that_takes_stale_parents_costs_nobody_their_work(
     assert mine.get("mbert/en-wo").version == second.version
     kept = mine.get("mbert/en-wo", first.version)
     assert mine.verify(kept).ok, "their version is whole, in the history"
-    assert notes and kept.location.rpartition("@")[2] in notes[0]
+    assert notes and kept.location.rpartition("@")[2] in str(notes[0])
     assert is_whole(hub, tmp_path / "look") == 1
 
 

@@ -19,6 +19,7 @@ from badx_hub.registry.cards import render_card
 from badx_hub.registry.folders import check_content
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
+from badx_hub.remedies import SearchHub
 
 MIB = 2**20
 MAX_README = MIB
@@ -85,7 +86,7 @@ def manifest_text(reader: HubReader, place: HubRef, entry: Entry) -> str:
         answer = reader.client.read(place, MANIFEST_FILE, limit=MAX_MANIFEST_BYTES)
         text = answer.content.decode("utf-8", "replace")
     if version_of(text, entry.manifest.created) != entry.version:
-        raise IntegrityError(f"{place} does not hold version {entry.version}. Look for it anew: `badx-hub search`.")
+        raise IntegrityError(f"{place} does not hold version {entry.version}.", remedies=(SearchHub(),))
     return text
 
 

@@ -29,6 +29,7 @@ from badx_hub.registry.hub.files import MAX_README, foreign_weights
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
+from badx_hub.remedies import Advice, Notice, PullAdapter
 from badx_hub.storage import sha256_file
 
 _ONCE_MORE = frozenset({409, 412})
@@ -80,8 +81,8 @@ class Prepared:
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
         if manifest.kind == "model":
             raise UsageError(
-                f"{manifest.name} is a fully fine-tuned model, which stays local. "
-                "Share adapters, or copy it to a folder: `--to ./DIR`."
+                f"{manifest.name} is a fully fine-tuned model, which stays local.",
+                remedies=(Advice("Share adapters, or copy it to a folder: `{}`.", (("to", "./DIR"),)),),
             )
         check_names(folder, manifest)
         check_content(folder, manifest, folder)
@@ -101,7 +102,7 @@ class Publisher:
     owner: str
     options: PushOptions
     faults: Callable[[Entry], tuple[FileCheck, ...]]
-    say: Callable[[str], None]
+    say: Callable[[Notice], None]
 
     @property
     def revision(self) -> str:
@@ -188,7 +189,8 @@ class Publisher:
             return self.reader.read(place)
         except (DataError, IntegrityError) as error:
             raise IntegrityError(
-                f"{place.repo} holds an adapter that cannot be read, so it is left alone: {error}"
+                f"{place.repo} holds an adapter that cannot be read, so it is left alone: {error.fact}",
+                remedies=error.remedies,
             ) from error
 
     def _readme(self, place: HubRef) -> str:
@@ -221,11 +223,13 @@ class Publisher:
             self.reader.client.create_branch(self._place(prepared))
 
     def _refuse_public(self, repo: str) -> None:
-        """Who says --private does not want it read by all: an older repository is as its owner made it."""
+        """Who asks for a private one does not want it read by all: an older repository is as its owner made it."""
         if self.reader.client.is_public(repo):
             raise UsageError(
-                f"{repo} is there and public, and --private makes new repositories only. "
-                "Leave it out, or make the repository private in its settings first."
+                f"{repo} is there and public, and only new repositories are made private.",
+                remedies=(
+                    Advice("Leave {} out, or make the repository private in its settings first.", (("private", True),)),
+                ),
             )
 
     def _read_back(self, prepared: Prepared, plan: PushPlan, commit: str) -> Entry:
@@ -249,10 +253,9 @@ class Publisher:
         below = history[history.index(place.at) + 1 :]
         between = below[: below.index(plan.parent)] if plan.parent in below else ()
         for commit in between:
-            self.say(
-                f"{plan.repo} was changed by somebody else at the same time. Their version is kept in its history: "
-                f"badx-hub pull {plan.repo} --revision {commit}"
-            )
+            fact = f"{plan.repo} was changed by somebody else at the same time. Their version is kept in its history."
+            name, origin = str(prepared.manifest.adapter_name), str(HubRef(place.owner))
+            self.say(Notice(fact, (PullAdapter(name, origin, commit),)))
 
     def _wait_or_raise(self, error: Exception, tried: int, repo: str) -> None:
         retries = self._retries
@@ -284,18 +287,21 @@ def _refuse_foreign(repo: str, names: list[str], there: Manifest | None) -> None
     if strange := foreign_weights(names, there):
         raise IntegrityError(
             f"{repo} holds {', '.join(strange[:3])}, which badx_hub did not put there: weights of others are never "
-            "written over or mixed with. Take them out there, or publish elsewhere (--to ORG, --label NAME)."
+            "written over or mixed with.",
+            remedies=(
+                Advice("Take them out there, or publish elsewhere ({}, {}).", (("to", "ORG"), ("label", "NAME"))),
+            ),
         )
     if there is None and (other := sorted(set(names) - {CARD_FILE, ".gitattributes", ".gitignore", "LICENSE"})):
         raise IntegrityError(
-            f"{repo} holds something else ({', '.join(other[:3])}) and no {MANIFEST_FILE}. "
-            "Publish elsewhere (--to ORG, or train with another --label)."
+            f"{repo} holds something else ({', '.join(other[:3])}) and no {MANIFEST_FILE}.",
+            remedies=(Advice("Publish elsewhere ({}, or train with another {}).", (("to", "ORG"), ("label", None))),),
         )
 
 
 def _refuse_newer(repo: str, there: Entry, manifest: Manifest) -> None:
     if there.manifest.created > manifest.created:
         raise UsageError(
-            f"{repo} has a newer version ({there.manifest.created}) than this one ({manifest.created}). "
-            "Publish this one on a branch: --revision NAME."
+            f"{repo} has a newer version ({there.manifest.created}) than this one ({manifest.created}).",
+            remedies=(Advice("Publish this one on a branch: {}.", (("revision", "NAME"),)),),
         )

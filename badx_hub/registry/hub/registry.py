@@ -24,6 +24,7 @@ from badx_hub.registry.hub.reader import HubReader, RepoFilter, RepoListing
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
 from badx_hub.registry.query import AdapterQuery, is_exactly
 from badx_hub.registry.suggest import relation
+from badx_hub.remedies import Advice, Notice, PushAdapter, SearchHub
 from badx_hub.storage import atomic_folder
 
 _RELATED = 3
@@ -54,7 +55,7 @@ class HubRegistry:
         revision: str | None = None,
         options: PushOptions | None = None,
         retries: RetryPolicy | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self.owner = None if owner is None else checked_owner(owner)
         self.offline = is_offline() if offline is None else offline
@@ -145,7 +146,7 @@ class HubRegistry:
         try:
             newest = self._reader.read(place)
         except NotFoundError as error:
-            raise NotFoundError(f"{error}{self._nearest(owner, name)}") from error
+            raise NotFoundError(f"{error.fact}{self._nearest(owner, name)}", remedies=error.remedies) from error
         if version in (None, newest.version):
             return newest
         for entry in self._reader.history(place):
@@ -164,7 +165,10 @@ class HubRegistry:
 
     def require_writable(self) -> None:
         """Refuses: what is published is for others to see, so it is pushed on purpose. Raises UsageError."""
-        raise UsageError("Train into a registry of your own, then publish: `badx-hub push NAME --to ORG`.")
+        raise UsageError(
+            "Nothing is trained into a registry on a Hub. Train into one of your own.",
+            remedies=(PushAdapter("NAME", self.owner or "ORG"),),
+        )
 
     def publish(self, folder: Path) -> Entry:
         """One atomic commit in ORG/<repo name>, which is made if it is not there; there already: no-op.
@@ -251,7 +255,14 @@ class HubRegistry:
 
     def _publisher(self) -> Publisher:
         if self.owner is None:
-            raise UsageError("Say whose repository to publish in: `--to ORG` (your own name or an organisation).")
+            raise UsageError(
+                "This registry is all of the Hub.",
+                remedies=(
+                    Advice(
+                        "Say whose repository to publish in: `{}` (your own name or an organisation).", (("to", "ORG"),)
+                    ),
+                ),
+            )
         return Publisher(self._reader, self.owner, self.options, self._faults, self._say)
 
     def _near(self, digest: str, name: AdapterName) -> tuple[Entry, ...]:
@@ -303,7 +314,7 @@ class HubRegistry:
         tags = RepoFilter(name.mixture.source, task=name.task).tags()
         owners = sorted({one.owner for one in self._reader.find(None, tags) if one.name == name})
         if not owners:
-            raise NotFoundError(f"Nobody on this Hub has {name}. Look for others: `badx-hub search`.")
+            raise NotFoundError(f"Nobody on this Hub has {name}.", remedies=(SearchHub(),))
         if len(owners) > 1:
             raise UsageError(f"{name} is published by {', '.join(owners[:5])}. Say whose: `hf:{owners[0]}`.")
         return owners[0]
@@ -328,8 +339,8 @@ def _set_tag(client: HubClient, place: HubRef, tag: str) -> None:
         return
     if taken is not None:
         raise HubError(
-            f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}. "
-            f"Choose another: badx-hub push '{place.adapter}' --to {HubRef(place.owner)} --tag NAME",
+            f"{place} is published, but {place.repo} has a tag {tag} already, on {taken[:8]}.",
             409,
+            remedies=(PushAdapter(str(place.adapter), place.owner or "ORG", tag=True),),
         )
     client.create_tag(place, tag)
