@@ -121,7 +121,7 @@ def test_names_sort(one: AdapterName, other: AdapterName) -> None:
 
 
 @given(names())
-def test_the_parent_is_the_language_side_adapter(name: AdapterName) -> None:
+def test_the_language_adapter_has_the_same_mixture(name: AdapterName) -> None:
     if name.task is None or name.setup is not None:
         assert name.language_adapter is None
         return

@@ -129,7 +129,8 @@ def _ud_config(files: Sequence[EvaluationRef]) -> str | None:
 def _context(manifest: Manifest, location: str | None, published: Mapping[LanguageAdapterRef, str]) -> dict[str, Any]:
     name = manifest.adapter_name
     # Where several took turns, the code in the card uses the last one, the target's.
-    under = manifest.language_adapters[-1] if manifest.language_adapters else None
+    language_adapter = manifest.language_adapters[-1] if manifest.language_adapters else None
+    published_at = published.get(language_adapter) if language_adapter else None
     scores = list(_scores(manifest))
     place = _place(location)
     registry = str(HubRef(place.owner)) if place else None
@@ -141,15 +142,15 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "languages": _named(name.mixture),
         "source": name_of(name.mixture.source),
         "targets": " and ".join(name_of(target) for target in name.mixture.targets),
-        "under": under,
+        "language_adapter": language_adapter,
         "swaps": name.task is not None and name.setup is None and name.mixture.kind == "language",
         "lineage": [
             (ref.name, published.get(ref, AdapterName.parse(ref.name).repo_name), ref.digest)
             for ref in manifest.language_adapters
         ],
         "files": _files(name, location),
-        "under_files": under and _files(AdapterName.parse(under.name), published.get(under)),
-        "from_hub": place is not None or (under is not None and _place(published.get(under)) is not None),
+        "language_adapter_files": language_adapter and _files(AdapterName.parse(language_adapter.name), published_at),
+        "from_hub": place is not None or _place(published_at) is not None,
         "base_on_hub": _on_hub(manifest.base.name),
         "base_place": (
             'resolve_base("demo").folder of badx_hub.modeling.base'

@@ -94,7 +94,7 @@ def test_the_whole_file() -> None:
 
 
 @given(
-    st.text(min_size=1, max_size=50).filter(lambda text: text.isprintable() or "\x7f" in text),
+    st.text(min_size=1, max_size=50).filter(lambda text: text.replace("\x7f", "").isprintable()),
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9),
 )
 def test_any_text_is_read_back(name: str, registry: str) -> None:
