@@ -95,3 +95,13 @@ def task_options(given: list[str] | None) -> dict[str, str]:
     if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
         raise UsageError(f"--option expects KEY=VALUE, such as decoding=greedy; got {wrong[0]!r}.")
     return {key: value for key, _, value in pairs}
+
+
+def text_option(given: str) -> tuple[str, str]:
+    """ "wol=wolof.txt" as ("wo", "wolof.txt"): the normalised language and its source. Raises UsageError."""
+    from badx_hub.languages import normalise
+
+    language, _, source = (part.strip() for part in given.partition("="))
+    if not language or not source:
+        raise UsageError(f"--text expects LANG=SOURCE; got {given!r}. For instance --text wo=wolof.txt.")
+    return normalise(language), source

@@ -20,6 +20,7 @@ from badx_hub.cli._options import (
     SetupOption,
     TaskOptionsOption,
     task_options,
+    text_option,
 )
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
@@ -179,19 +180,17 @@ def _train_task(
 
 
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
-    from badx_hub.corpora.sources import parse_text_option
-
     found: dict[str, str] = {}
     for option in options:
-        source = parse_text_option(option)
-        if source.language not in mixture.languages:
+        language, source = text_option(option)
+        if language not in mixture.languages:
             raise UsageError(
-                f"--text {option} is about {source.language}, which is not in {mixture}. "
+                f"--text {option} is about {language}, which is not in {mixture}. "
                 f"Give text of {' or '.join(mixture.languages)}, or name another pair."
             )
-        if source.language in found:
-            raise UsageError(f"--text is given twice for {source.language}. Put the files into one folder.")
-        found[source.language] = source.spec
+        if language in found:
+            raise UsageError(f"--text is given twice for {language}. Put the files into one folder.")
+        found[language] = source
     return found
 
 

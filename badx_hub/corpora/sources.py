@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from badx_hub import languages
 from badx_hub.data.conllu import read_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
@@ -51,18 +50,6 @@ class Source(Protocol):
             StorageError: a file that cannot be read on.
             DataError: what is not text, or no longer what was opened; names file and line.
         """
-
-
-def parse_text_option(option: str) -> TextSource:
-    """Parse ``wo=file.txt`` or ``wo=hf:DATASET:CONFIG``; the language is normalised.
-
-    Raises:
-        UsageError: no ``=``, nothing behind it, or an unknown language.
-    """
-    language, _, spec = (part.strip() for part in option.partition("="))
-    if not language or not spec:
-        raise UsageError(f"--text expects LANG=SOURCE; got {option!r}. For instance --text wo=wolof.txt.")
-    return TextSource(languages.normalise(language), spec)
 
 
 def default_source(language: str) -> TextSource:

@@ -39,7 +39,7 @@ def embedded_base() -> Path:
     """
     with as_file(files("badx_hub") / "demo" / "base") as packed:
         if not packed.is_dir():
-            raise NotFoundError("This installation lacks the demo base. Install badx-hub again from its wheel.")
+            raise NotFoundError("This installation lacks the demo base. Reinstall badx_hub from a wheel.")
         digest = digest_of({file.name: cached_sha256(file) for file in sorted(packed.iterdir())})
         folder = home() / "cache" / "bases" / f"demo-{digest[:12]}"
         if not _is_sound(folder):
@@ -108,7 +108,7 @@ def unpack(packed: Path, target: Path) -> None:
         (target / "tokenizer.json").write_bytes(tokenizer)
         weights = load_file(packed / WEIGHTS)
     except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, SafetensorError) as error:
-        raise IntegrityError(f"the embedded base is damaged ({error}); install badx-hub again") from error
+        raise IntegrityError(f"The embedded base is damaged ({error}). Reinstall badx_hub.") from error
     write_tensors(target / "model.safetensors", dequantise(weights))
 
 

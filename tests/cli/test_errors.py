@@ -121,3 +121,23 @@ def test_an_error_speaks_to_both_and_survives_a_pickle() -> None:
 def test_the_command_that_trains() -> None:
     assert training(CALLS[0]) == "badx-hub train wo --base 'a b'"
     assert training(CALLS[1]) == "badx-hub train en-wo --ratio 5:1 --task pos --setup mad-x --base demo --seed 2"
+
+
+# Where the library may name a command: texts that tell people who read a file how to use the command line.
+SPEAKS_COMMAND_LINE = {
+    "registry/cards.py": "model cards show how to use the adapter in a shell",
+    "registry/lock.py": "the header of a lock file says what wrote it",
+    "remedies.py": "its documentation shows both ways to write an option",
+    "__main__.py": "it is the command",
+}
+TYPED = re.compile(r"\bbadx-hub [a-z]|(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCES)))
+def test_the_library_does_not_speak_command_line(path: Path) -> None:
+    """No text in it, documentation included, names a command or an option as it is typed."""
+    if str(path.relative_to(SOURCES)) in SPEAKS_COMMAND_LINE:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    assert [found for text in texts for found in TYPED.findall(text)] == []

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from badx_hub.cli._options import text_option
+from badx_hub.errors import UsageError
 from badx_hub.registry import Entry
 from tests.cli.conftest import Run
 from tests.tiny import demo_lines
@@ -142,3 +144,10 @@ def test_predict_on_nothing(run: Run, stack: tuple[Entry, Entry], tmp_path: Path
     result = run("predict", "en-wo", "--task", "pos", "--file", file, "--output", output)
     assert (result.code, result.out) == (0, expected)
     assert "nothing to predict" in result.err
+
+
+def test_text_is_given_by_language() -> None:
+    assert text_option("wol=a=b.txt") == ("wo", "a=b.txt")
+    for option in ("wo", "=a.txt", "wo=", ""):
+        with pytest.raises(UsageError, match="LANG=SOURCE"):
+            text_option(option)

@@ -14,7 +14,7 @@ import requests
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from badx_hub.corpora.sources import TextSource, default_source, open_source, parse_text_option
+from badx_hub.corpora.sources import default_source, open_source
 from badx_hub.data import lines
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from tests.refusals import refused
@@ -33,15 +33,8 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_option_is_parsed_and_normalised() -> None:
-    assert parse_text_option("wol=a=b.txt") == TextSource("wo", "a=b.txt")
+def test_the_default_is_the_wikipedia_of_the_language() -> None:
     assert default_source("wo").spec == "hf:wikimedia/wikipedia:20231101.wo"
-
-
-@pytest.mark.parametrize("option", ["wo", "=a.txt", "wo=", ""])
-def test_malformed_options_show_the_form(option: str) -> None:
-    with pytest.raises(UsageError, match="LANG=SOURCE"):
-        parse_text_option(option)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "A.TXT"])

@@ -180,8 +180,8 @@ def test_a_related_target_on_the_hub_is_named_where_nothing_fits(
         copy(put(name), registry, org)
     with pytest.raises(NotFoundError) as caught:
         find(RegistryChain([open_org(hub, tmp_path / "c", owner)]), AdapterQuery(Mixture.parse("en-fo")))
-    assert "mbert/en-da (a related target: `en-da`)" in str(caught.value)
-    assert "mbert/de-fo (another source: `de-fo`)" in str(caught.value)
+    assert "mbert/en-da (a related target: en-da)" in str(caught.value)
+    assert "mbert/de-fo (another source: de-fo)" in str(caught.value)
     assert "en-ug" not in str(caught.value)
 
 
