@@ -24,7 +24,7 @@ from badx_hub.cli._options import (
 from badx_hub.cli._output import Format, Table
 
 if TYPE_CHECKING:
-    from badx_hub.evaluation.compare import Average, Compared, Comparison, Missing, SystemRun
+    from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemRun, SystemSummary
 
 _NONE = "-"
 
@@ -131,7 +131,7 @@ def _scores(found: Comparison, metric: str, title: str) -> Table:
     return Table(columns, tuple(rows), numbers=columns[1:], title=title)
 
 
-def _difference(one: Compared) -> tuple[str, str, str]:
+def _difference(one: SystemSummary) -> tuple[str, str, str]:
     """The cells of a difference, in points of percent."""
     if (found := one.difference) is None:
         return _NONE, _NONE, _NONE
@@ -139,7 +139,7 @@ def _difference(one: Compared) -> tuple[str, str, str]:
     return _signed(found.delta), f"{low} to {high}", f"{found.p:.3f}"
 
 
-def _costs(compared: Iterable[Compared]) -> Table:
+def _costs(compared: Iterable[SystemSummary]) -> Table:
     columns = ("setup", "trained", "stored", "steps", "tokens", "sentences", "seconds")
     rows, unknown = [], 0
     for one in compared:
@@ -166,7 +166,7 @@ def _with_spread(average: Average) -> str:
     return mean if average.spread is None else f"{mean} ± {_percent(average.spread)}"
 
 
-def _lines(compared: Iterable[Compared]) -> Iterable[str]:
+def _lines(compared: Iterable[SystemSummary]) -> Iterable[str]:
     """Setup, score, difference and p, as fractions; the last two empty for the baseline."""
     for one in compared:
         told = ("", "") if one.difference is None else (f"{one.difference.delta:.6f}", f"{one.difference.p:.6f}")
@@ -190,7 +190,7 @@ def _document(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _compared(one: Compared) -> dict[str, Any]:
+def _compared(one: SystemSummary) -> dict[str, Any]:
     first = one.results[0]
     return {
         "name": one.name,
@@ -211,7 +211,7 @@ def _compared(one: Compared) -> dict[str, Any]:
     }
 
 
-def _missing(one: Missing) -> dict[str, Any]:
+def _missing(one: MissingRun) -> dict[str, Any]:
     return {
         "name": one.name,
         "seed": one.seed,

@@ -18,7 +18,7 @@ from badx_hub.errors import BadxError, NotFoundError
 from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
-    from badx_hub.grid.costs import StepEstimate
+    from badx_hub.grid.estimates import StepEstimate
     from badx_hub.grid.plan import Step
     from badx_hub.grid.run import StepOutcome
     from badx_hub.grid.runner import StepStatus, StudyRunner
@@ -50,20 +50,20 @@ def plan(
     A step stands under the one it is built on. Times are estimates from what was trained on the same base before,
     unknown where nothing was. --format quiet prints the names of the steps that are not done.
     """
-    from badx_hub.grid.costs import cost_of, rates_of
+    from badx_hub.grid.estimates import estimate_of, rates_of
 
-    place = _workplace(file, registry, results)
-    found = place.statuses()
-    base = place.base()
-    rates = rates_of(place.entries(), base.ref.digest) if base else {}
-    costs = {seen.step.name: cost_of(seen, place.study, rates) for seen in found}
+    runner = _runner(file, registry, results)
+    statuses = runner.statuses()
+    base = runner.base()
+    rates = rates_of(runner.entries(), base.ref.digest) if base else {}
+    estimates = {status.step.name: estimate_of(status, runner.study, rates) for status in statuses}
     _output.show(
         format,
-        tables=[_tree(place, found, costs), _totals(found, costs)],
-        document=_document(place, found, costs),
-        quiet=[seen.step.name for seen in found if not _is_done(seen)],
+        tables=[_tree(runner, statuses, estimates), _totals(statuses, estimates)],
+        document=_document(runner, statuses, estimates),
+        quiet=[status.step.name for status in statuses if not _is_done(status)],
     )
-    _tell_reasons(found)
+    _tell_reasons(statuses)
 
 
 @app.command("run", epilog="Example: badx-hub study run studies/small.yaml --only 'pos/wo/*'")
@@ -80,25 +80,25 @@ def run(
     A stopped run goes on with the same command. A step that fails stops only what is built on it; the exit code is
     then 1.
     """
-    from badx_hub.grid.run import End, Sequential
+    from badx_hub.grid.run import Sequential, StepEnd
 
-    place = _workplace(file, registry, results)
-    place.registry.require_writable()
-    steps = place.pending(only or (), limit)
+    runner = _runner(file, registry, results)
+    runner.registry.require_writable()
+    steps = runner.pending(only or (), limit)
 
     def work(step: Step) -> bool:
-        return place.do(step, reporter=_reporter(format))
+        return runner.do(step, reporter=_reporter(format))
 
     outcomes = Sequential().run(steps, work, _Lines(len(steps)))
     _output.show(
         format,
         tables=[_ends(outcomes)],
         document=[_ended(outcome) for outcome in outcomes],
-        quiet=[outcome.step.name for outcome in outcomes if outcome.end is End.RAN],
+        quiet=[outcome.step.name for outcome in outcomes if outcome.end is StepEnd.RAN],
     )
     if not outcomes:
         _output.note("nothing to do")
-    broken = [outcome for outcome in outcomes if outcome.end in (End.FAILED, End.SKIPPED)]
+    broken = [outcome for outcome in outcomes if outcome.end in (StepEnd.FAILED, StepEnd.SKIPPED)]
     for outcome in broken:
         _output.error(f"{outcome.step.name} {outcome.end.value}: {_reason(outcome)}")
     if broken:
@@ -116,21 +116,21 @@ def report(
     """Write tables, figures and an HTML page about the results there are."""
     from badx_hub.grid.report import write_report
 
-    place = _workplace(file, registry, results)
-    found = place.statuses()
-    scores = [seen.result for seen in found if seen.result is not None]
-    missing = [seen.step.name for seen in found if seen.step.kind == "evaluate" and seen.result is None]
+    runner = _runner(file, registry, results)
+    statuses = runner.statuses()
+    scores = [status.result for status in statuses if status.result is not None]
+    missing = [status.step.name for status in statuses if status.step.kind == "evaluate" and status.result is None]
     if not scores:
         raise NotFoundError(f"{file} has no results yet. Type `badx-hub study run {file}` first.")
     if missing:
         _output.warning(f"{len(missing)} of {len(missing) + len(scores)} results are not there: {_some(missing)}.")
-    study = place.study
+    study = runner.study
     written = write_report(
         out,
         scores,
         title=study.name,
         baseline=str(study.baseline),
-        curves=place.curves(),
+        curves=runner.curves(),
         note=study.note,
     )
     _output.show(
@@ -161,14 +161,14 @@ class _Lines:
             traceback.print_exception(outcome.error)
 
 
-def _workplace(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
+def _runner(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
     from badx_hub.grid.study import load_study
     from badx_hub.registry import open_registry
 
-    study, found = load_study(file), open_registry(registry)
+    study, opened = load_study(file), open_registry(registry)
     from badx_hub.grid.runner import StudyRunner
 
-    return StudyRunner(study, found, results)
+    return StudyRunner(study, opened, results)
 
 
 def _reporter(format: Format) -> Any:
@@ -179,19 +179,21 @@ def _reporter(format: Format) -> Any:
     return reporter()
 
 
-def _tree(place: StudyRunner, found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> Table:
-    seen_by_name = {seen.step.name: seen for seen in found}
+def _tree(runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:
+    by_name = {status.step.name: status for status in statuses}
     rows = []
-    for mark, step, above in _branches(place.steps):
-        seen, cost = seen_by_name[step.name], costs[step.name]
-        left = "" if _is_done(seen) else _left(cost.seconds if cost else None)
-        rows.append((f"{mark}{step.name}", seen.state.value, _progress(seen, cost), left, _remark(seen, above)))
+    for mark, step, above in _branches(runner.steps):
+        status, estimate = by_name[step.name], estimates[step.name]
+        left = "" if _is_done(status) else _left(estimate.seconds if estimate else None)
+        rows.append(
+            (f"{mark}{step.name}", status.state.value, _progress(status, estimate), left, _remark(status, above))
+        )
     return Table(
         ("step", "state", "steps", "time left", "remark"),
         tuple(rows),
         numbers=("steps", "time left"),
         folding=("remark",),
-        title=f"study {place.study.name} on {place.study.base}",
+        title=f"study {runner.study.name} on {runner.study.base}",
     )
 
 
@@ -208,24 +210,24 @@ def _branches(
     return rows
 
 
-def _progress(seen: StepStatus, cost: StepEstimate | None) -> str:
-    if cost is None:
+def _progress(status: StepStatus, estimate: StepEstimate | None) -> str:
+    if estimate is None:
         return ""
-    return f"{seen.resumed:,}/{cost.steps:,}" if seen.resumed else f"{cost.steps:,}"
+    return f"{status.resumed:,}/{estimate.steps:,}" if status.resumed else f"{estimate.steps:,}"
 
 
-def _remark(seen: StepStatus, above: tuple[str, ...]) -> str:
+def _remark(status: StepStatus, above: tuple[str, ...]) -> str:
     """The score of an evaluation that is done; what another step needs besides those it stands under."""
-    if seen.result is not None:
-        metric = seen.result.metric
-        return f"{metric} {MetricKey.parse(metric).shown(seen.result.metrics[metric])}"
-    more = [need for need in seen.step.needs if need not in above]
-    return f"and {', '.join(more)}" if more and not _is_done(seen) else ""
+    if status.result is not None:
+        metric = status.result.metric
+        return f"{metric} {MetricKey.parse(metric).shown(status.result.metrics[metric])}"
+    more = [need for need in status.step.needs if need not in above]
+    return f"and {', '.join(more)}" if more and not _is_done(status) else ""
 
 
-def _totals(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> Table:
+def _totals(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:
     rows = []
-    for total in _sums(found, costs):
+    for total in _sums(statuses, estimates):
         unknown = f"{total['unknown']} unknown" if total["unknown"] else ""
         known = _duration(total["seconds_left"]) if total["seconds_left"] or not unknown else ""
         left = " + ".join(part for part in (known, unknown) if part)
@@ -234,12 +236,12 @@ def _totals(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) 
     return Table(columns, tuple(rows), numbers=columns[1:])
 
 
-def _sums(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> list[dict[str, Any]]:
+def _sums(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> list[dict[str, Any]]:
     sums = []
-    for kind in dict.fromkeys(seen.step.kind for seen in found):
-        ours = [seen for seen in found if seen.step.kind is kind]
-        left = [costs[seen.step.name] for seen in ours if not _is_done(seen)]
-        seconds = [cost.seconds for cost in left if cost is not None and cost.seconds is not None]
+    for kind in dict.fromkeys(status.step.kind for status in statuses):
+        ours = [status for status in statuses if status.step.kind is kind]
+        left = [estimates[status.step.name] for status in ours if not _is_done(status)]
+        seconds = [estimate.seconds for estimate in left if estimate is not None and estimate.seconds is not None]
         sums.append(
             {
                 "kind": kind.value,
@@ -253,38 +255,40 @@ def _sums(found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) ->
     return sums
 
 
-def _document(place: StudyRunner, found: Sequence[StepStatus], costs: dict[str, StepEstimate | None]) -> dict[str, Any]:
+def _document(
+    runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]
+) -> dict[str, Any]:
     return {
-        "study": place.study.name,
-        "base": place.study.base,
-        "registry": place.registry.location,
-        "results": str(place.results),
-        "steps": [_record(seen, costs[seen.step.name]) for seen in found],
-        "totals": _sums(found, costs),
+        "study": runner.study.name,
+        "base": runner.study.base,
+        "registry": runner.registry.location,
+        "results": str(runner.results),
+        "steps": [_record(status, estimates[status.step.name]) for status in statuses],
+        "totals": _sums(statuses, estimates),
     }
 
 
-def _record(seen: StepStatus, cost: StepEstimate | None) -> dict[str, Any]:
+def _record(status: StepStatus, estimate: StepEstimate | None) -> dict[str, Any]:
     return {
-        "name": seen.step.name,
-        "kind": seen.step.kind.value,
-        "needs": list(seen.step.needs),
-        "state": seen.state.value,
-        "key": seen.key,
-        "reason": _reason(seen) or None,
-        "training_steps": cost.steps if cost else None,
-        "resumed": seen.resumed,
-        "units_left": cost.units if cost else None,
-        "seconds_left": cost.seconds if cost else None,
+        "name": status.step.name,
+        "kind": status.step.kind.value,
+        "needs": list(status.step.needs),
+        "state": status.state.value,
+        "key": status.key,
+        "reason": _reason(status) or None,
+        "training_steps": estimate.steps if estimate else None,
+        "resumed": status.resumed,
+        "units_left": estimate.units if estimate else None,
+        "seconds_left": estimate.seconds if estimate else None,
     }
 
 
-def _tell_reasons(found: Sequence[StepStatus]) -> None:
+def _tell_reasons(statuses: Sequence[StepStatus]) -> None:
     """Why steps are blocked, and what is not here yet; each reason once."""
     told: dict[str, list[str]] = {}
-    for seen in found:
-        if seen.reason and seen.state.value != "waits":
-            told.setdefault(_reason(seen), []).append(seen.step.name)
+    for status in statuses:
+        if status.reason and status.state.value != "waits":
+            told.setdefault(_reason(status), []).append(status.step.name)
     for reason, names in told.items():
         _output.warning(f"{_some(names)}: {reason}")
 
@@ -304,15 +308,15 @@ def _ended(outcome: StepOutcome) -> dict[str, Any]:
     }
 
 
-def _reason(found: StepStatus | StepOutcome) -> str:
+def _reason(of: StepStatus | StepOutcome) -> str:
     """Why a step is not done, on one line, with what to type about it."""
-    if isinstance(found.error, BadxError):
-        return " ".join(_errors.message(found.error).split())
-    return found.reason
+    if isinstance(of.error, BadxError):
+        return " ".join(_errors.message(of.error).split())
+    return of.reason
 
 
-def _is_done(seen: StepStatus) -> bool:
-    return seen.state.value == "done"
+def _is_done(status: StepStatus) -> bool:
+    return status.state.value == "done"
 
 
 def _left(seconds: float | None) -> str:

@@ -37,7 +37,7 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Compared:
+class SystemSummary:
     """A setup at a ratio, over its runs.
 
     `averages` has every metric by name, `difference` is to the baseline by the `metric` of the results (None for the
@@ -57,7 +57,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingRun:
     """A run that is not in the registry: why not, and what to train in order to get it."""
 
     name: str
@@ -70,8 +70,8 @@ class Missing:
 class Comparison:
     """What `compare` found. `baseline` is None where no run of it is there; then there are no differences."""
 
-    compared: tuple[Compared, ...]
-    missing: tuple[Missing, ...]
+    compared: tuple[SystemSummary, ...]
+    missing: tuple[MissingRun, ...]
     baseline: str | None
 
 
@@ -166,7 +166,7 @@ def compare(
 
 def summarise(
     results: Sequence[Result], baseline: str | None = None, *, resamples: int = RESAMPLES
-) -> tuple[Compared, ...]:
+) -> tuple[SystemSummary, ...]:
     """Results grouped by setup and ratio, in the order of their first ones. Pure.
 
     Runs of a setup are taken together sentence by sentence (`pooled`): the interval and the p-value are about other
@@ -184,7 +184,7 @@ def summarise(
             f"The baseline {baseline!r} is not among what is compared. Choose one of: {', '.join(groups)}."
         )
     return tuple(
-        Compared(
+        SystemSummary(
             name=name,
             results=group,
             averages=_averages(group),
@@ -230,7 +230,7 @@ def _target(runs: Sequence[SystemRun]) -> str:
 
 def _located(
     runs: Sequence[SystemRun], chain: RegistryChain
-) -> tuple[list[tuple[SystemRun, Resolution]], tuple[Missing, ...]]:
+) -> tuple[list[tuple[SystemRun, Resolution]], tuple[MissingRun, ...]]:
     """The runs that are there with what they are made of, and the others. Raises NotFoundError if there are none."""
     found, missing = [], []
     for run in runs:
@@ -238,7 +238,7 @@ def _located(
             found.append((run, find(chain, run.query)))
         except NotFoundError as error:
             pool = [entry for offer in chain.read(run.query) for entry in offer.entries]
-            missing.append(Missing(run.name, run.seed, error, training_calls(pool, run.query)))
+            missing.append(MissingRun(run.name, run.seed, error, training_calls(pool, run.query)))
     if not found:
         names = ", ".join(dict.fromkeys(run.name for run in runs))
         raise NotFoundError(
@@ -248,7 +248,7 @@ def _located(
     return found, tuple(missing)
 
 
-def calls_of(missing: Iterable[Missing]) -> tuple[TrainingCall, ...]:
+def calls_of(missing: Iterable[MissingRun]) -> tuple[TrainingCall, ...]:
     """What to train, in order, to get all that is missing; what several need stands there once."""
     return tuple(dict.fromkeys(chain.from_iterable(one.calls for one in missing)))
 

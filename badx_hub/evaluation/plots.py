@@ -1,4 +1,4 @@
-"""Figures of boards and learning curves. Each is None where there is too little to show.
+"""Figures of tables and learning curves. Each is None where there is too little to show.
 
 Lines differ by marker and dash as well as by colour, and every cell of a heat map has its number: all figures can be
 read in grey and by the colour-blind.
@@ -57,20 +57,20 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
-def ratio_figure(boards: Iterable[ResultTable]) -> Figure | None:
+def ratio_figure(tables: Iterable[ResultTable]) -> Figure | None:
     """Each task's main metric by ratio, from target-heavy to source-heavy, averaged over languages.
 
     As the gain over the baseline, if every task has it. None unless some language has a setup at two ratios or more.
     """
-    swept = [(board, setup, names) for board in boards for setup, names in _swept(board).items()]
+    swept = [(results, setup, names) for results in tables for setup, names in _swept(results).items()]
     if not swept:
         return None
-    relative = all(board.common([*names, board.baseline]) for board, _, names in swept)
+    relative = all(results.common([*names, results.baseline]) for results, _, names in swept)
     ratios = sorted({parts_of(name)[1] for _, _, names in swept for name in names}, key=share_of_source)
     figure, (axes,) = _figure(1, height=3.4)
-    for (board, setup, names), style in zip(swept, _styles(), strict=False):
-        values = _by_ratio(board, names, relative=relative)
-        label = f"{setup_named(setup).title}, {task_title(board.task)}, {MetricKey.parse(board.metric).title}"
+    for (results, setup, names), style in zip(swept, _styles(), strict=False):
+        values = _by_ratio(results, names, relative=relative)
+        label = f"{setup_named(setup).title}, {task_title(results.task)}, {MetricKey.parse(results.metric).title}"
         axes.plot([ratios.index(ratio) for ratio in values], list(values.values()), label=label, **style)
     axes.set_xticks(range(len(ratios)), ratios)
     baseline = swept[0][0].baseline
@@ -83,25 +83,25 @@ def ratio_figure(boards: Iterable[ResultTable]) -> Figure | None:
     return _laid_out(figure)
 
 
-def gains_figure(board: ResultTable) -> Figure | None:
+def gains_figure(results: ResultTable) -> Figure | None:
     """A heat map of the main metric's gain over the baseline: a row a language, a column a setup.
 
     None below two cells.
     """
-    numerator = {
+    gains = {
         (target, name): POINTS * gain
-        for name in board.systems_compared
-        for target in board.common([name, board.baseline])
-        if (gain := board.gain(name, board.metric, [target])) is not None
+        for name in results.systems_compared
+        for target in results.common([name, results.baseline])
+        if (gain := results.gain(name, results.metric, [target])) is not None
     }
-    if len(numerator) < 2:
+    if len(gains) < 2:
         return None
-    targets = [target for target in board.targets if any(cell[0] == target for cell in numerator)]
-    names = [name for name in board.systems_compared if any(cell[1] == name for cell in numerator)]
-    called = titles(board.names)
+    targets = [target for target in results.targets if any(cell[0] == target for cell in gains)]
+    names = [name for name in results.systems_compared if any(cell[1] == name for cell in gains)]
+    called = titles(results.names)
     width, height = 1.6 + 0.8 * len(names), 0.9 + 0.34 * len(targets)
     figure, (axes,) = _figure(1, height=height, width=width)
-    _heat(axes, [[numerator.get((target, name)) for name in names] for target in targets])
+    _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
     axes.set_xticks(range(len(names)), [called[name].replace(" ", "\n", 1) for name in names])
     axes.set_yticks(range(len(targets)), [name_of(target) for target in targets])
     return _laid_out(figure)
@@ -181,21 +181,21 @@ def _laid_out(figure: Figure) -> Figure:
     return figure
 
 
-def _swept(board: ResultTable) -> Mapping[str, tuple[str, ...]]:
+def _swept(results: ResultTable) -> Mapping[str, tuple[str, ...]]:
     """The names of each setup that was run at several ratios of two languages, for one language at least."""
     found: dict[str, list[str]] = {}
-    for name in board.names:
+    for name in results.names:
         setup, ratio = parts_of(name)
         if ratio.count(":") == 1:
             found.setdefault(setup, []).append(name)
-    return {setup: tuple(names) for setup, names in found.items() if len(names) > 1 and board.common(names)}
+    return {setup: tuple(names) for setup, names in found.items() if len(names) > 1 and results.common(names)}
 
 
-def _by_ratio(board: ResultTable, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
+def _by_ratio(results: ResultTable, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
     """In points; averages over the languages that have all ratios, and the baseline if it is needed."""
-    targets = board.common([*names, board.baseline] if relative else names)
-    below = board.average(board.baseline, board.metric, targets) if relative else None
-    averages = {parts_of(name)[1]: board.average(name, board.metric, targets) for name in names}
+    targets = results.common([*names, results.baseline] if relative else names)
+    below = results.average(results.baseline, results.metric, targets) if relative else None
+    averages = {parts_of(name)[1]: results.average(name, results.metric, targets) for name in names}
     return {ratio: POINTS * (one.mean - (below.mean if below else 0)) for ratio, one in averages.items() if one}
 
 

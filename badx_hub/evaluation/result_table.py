@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.compare import Average, Compared, summarise, system_name
+from badx_hub.evaluation.compare import Average, SystemSummary, summarise, system_name
 from badx_hub.evaluation.results import Cost, Result
 from badx_hub.evaluation.significance import RESAMPLES
 from badx_hub.languages import Mixture, name_of
@@ -32,7 +32,7 @@ class ResultTable:
     split: str
     metric: str
     baseline: str
-    compared: Mapping[str, Mapping[str, Compared]]
+    compared: Mapping[str, Mapping[str, SystemSummary]]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def result_tables(results: Iterable[Result], baseline: str, *, resamples: int = 
     _only("base", {result.base for result in known})
     _refuse_repeated(known)
     groups = groupby(known, key=lambda result: result.task)
-    return tuple(_board(tuple(group), baseline, resamples) for _, group in groups)
+    return tuple(_result_table(tuple(group), baseline, resamples) for _, group in groups)
 
 
 def system_name_of(result: Result) -> str:
@@ -151,7 +151,7 @@ def _rank(name: str) -> tuple[int, Fraction, str]:
     return list(SETUPS).index(setup), share_of_source(ratio), ratio
 
 
-def _board(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:
+def _result_table(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:
     task = results[0].task
     by_target = groupby(results, key=lambda result: result.target)
     return ResultTable(
@@ -165,7 +165,7 @@ def _board(results: Sequence[Result], baseline: str, resamples: int) -> ResultTa
     )
 
 
-def _compared(results: Sequence[Result], baseline: str, resamples: int) -> Mapping[str, Compared]:
+def _compared(results: Sequence[Result], baseline: str, resamples: int) -> Mapping[str, SystemSummary]:
     there = any(system_name_of(result) == baseline for result in results)
     return {one.name: one for one in summarise(results, baseline if there else None, resamples=resamples)}
 

@@ -1,4 +1,4 @@
-"""Tables of boards: what stands in which cell, and the same table as Markdown, CSV and LaTeX. Pure."""
+"""Tables of tables: what stands in which cell, and the same table as Markdown, CSV and LaTeX. Pure."""
 
 from __future__ import annotations
 
@@ -55,53 +55,53 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def score_table(board: ResultTable, metric: str) -> Table:
+def score_table(results: ResultTable, metric: str) -> Table:
     """A row for each of what is compared, a column a target; then averages, gains and what is published."""
-    shared, called = board.common(board.names), titles(board.names)
-    columns = [[_score(board.score(name, target, metric)) for name in board.names] for target in board.targets]
-    columns.append([_score(board.average(name, metric, shared)) for name in board.names])
-    header = ["Setup", *(_language(target) for target in board.targets), "Average"]
+    shared, called = results.common(results.names), titles(results.names)
+    columns = [[_score(results.score(name, target, metric)) for name in results.names] for target in results.targets]
+    columns.append([_score(results.average(name, metric, shared)) for name in results.names])
+    header = ["Setup", *(_language(target) for target in results.targets), "Average"]
     columns = [_best_marked(column) for column in columns]
-    if board.baseline in board.names:
-        header.append(f"Gain over {called[board.baseline]}")
-        columns.append([_gain(board, name, metric, shared) for name in board.names])
-    found = [published_average(board.task, metric, name, board.baseline) for name in board.names]
+    if results.baseline in results.names:
+        header.append(f"Gain over {called[results.baseline]}")
+        columns.append([_gain(results, name, metric, shared) for name in results.names])
+    found = [published_average(results.task, metric, name, results.baseline) for name in results.names]
     if any(found):
         header.append("Published (mBERT, its languages)")
         columns.append([_published(one) for one in found])
     return Table(
-        name=f"{board.task}-{metric}",
-        title=f"{task_title(board.task)}: {MetricKey.parse(metric).title}, in points",
+        name=f"{results.task}-{metric}",
+        title=f"{task_title(results.task)}: {MetricKey.parse(metric).title}, in points",
         header=tuple(header),
-        rows=_rows([_word(called[name]) for name in board.names], *columns),
-        notes=_score_notes(board, shared, found),
+        rows=_rows([_word(called[name]) for name in results.names], *columns),
+        notes=_score_notes(results, shared, found),
     )
 
 
-def cost_table(board: ResultTable) -> Table:
+def cost_table(results: ResultTable) -> Table:
     """What one run of each setup took, on average over the targets it was run for."""
-    called = titles(board.names)
-    costs = [board.costs(name) for name in board.names]
+    called = titles(results.names)
+    costs = [results.costs(name) for name in results.names]
     counts = ("steps", "tokens", "sentences", "seconds", "trained", "stored")
     columns = [[_count(fmean(getattr(cost, field) for cost in known)) for known in costs] for field in counts]
     unknown = [
-        called[name] for name, known in zip(board.names, costs, strict=True) if any(one.unknown for one in known)
+        called[name] for name, known in zip(results.names, costs, strict=True) if any(one.unknown for one in known)
     ]
     notes = ["A run is all training that a stack needs, shared adapters included, for one target and one seed."]
     notes += [f"What some adapters took is not known and not counted: {', '.join(unknown)}."] if unknown else []
     return Table(
-        name=f"{board.task}-cost",
-        title=f"{task_title(board.task)}: cost of a run, on average over targets",
+        name=f"{results.task}-cost",
+        title=f"{task_title(results.task)}: cost of a run, on average over targets",
         header=("Setup", "Steps", "Tokens", "Sentences", "Seconds", "Trained weights", "Stored weights"),
-        rows=_rows([_word(called[name]) for name in board.names], *columns),
+        rows=_rows([_word(called[name]) for name in results.names], *columns),
         notes=tuple(notes),
     )
 
 
-def significance_table(board: ResultTable) -> Table | None:
+def significance_table(results: ResultTable) -> Table | None:
     """Each setup's gain over the baseline, target by target; None where there is nothing to compare."""
-    called = titles({*board.names, board.baseline})
-    baseline = called[board.baseline]
+    called = titles({*results.names, results.baseline})
+    baseline = called[results.baseline]
     rows = [
         (
             _word(_language(target)),
@@ -111,15 +111,15 @@ def significance_table(board: ResultTable) -> Table | None:
             _signed(difference.high),
             Cell(f"{difference.p:.4f}", round(difference.p, 6)),
         )
-        for target in board.targets
-        for name in board.systems_compared
-        if (one := board.compared[target].get(name)) and (difference := one.difference)
+        for target in results.targets
+        for name in results.systems_compared
+        if (one := results.compared[target].get(name)) and (difference := one.difference)
     ]
     if not rows:
         return None
     return Table(
-        name=f"{board.task}-significance",
-        title=f"{task_title(board.task)}: gain in {MetricKey.parse(board.metric).title} over {baseline}, in points",
+        name=f"{results.task}-significance",
+        title=f"{task_title(results.task)}: gain in {MetricKey.parse(results.metric).title} over {baseline}, in points",
         header=("Language", "Setup", "Gain", "95 % from", "95 % to", "p"),
         rows=tuple(rows),
         notes=(
@@ -130,9 +130,9 @@ def significance_table(board: ResultTable) -> Table | None:
     )
 
 
-def published_table(boards: Iterable[ResultTable]) -> Table | None:
-    """Published gains beside ours, for the tasks of `boards`; None where the paper has nothing on them."""
-    by_task = {board.task: board for board in boards}
+def published_table(tables: Iterable[ResultTable]) -> Table | None:
+    """Published gains beside ours, for the tasks of `tables`; None where the paper has nothing on them."""
+    by_task = {results.task: results for results in tables}
     figures = [figure for figure in PUBLISHED if figure.task in by_task]
     if not figures:
         return None
@@ -146,13 +146,13 @@ def published_table(boards: Iterable[ResultTable]) -> Table | None:
     )
 
 
-def data_table(boards: Iterable[ResultTable]) -> Table:
+def data_table(tables: Iterable[ResultTable]) -> Table:
     """The files that each task was judged on."""
     rows = {
-        (_word(task_title(board.task)), _word(_language(target)), _word(name), _word(digest[:12]))
-        for board in boards
-        for target in board.targets
-        for one in board.compared[target].values()
+        (_word(task_title(results.task)), _word(_language(target)), _word(name), _word(digest[:12]))
+        for results in tables
+        for target in results.targets
+        for one in results.compared[target].values()
         for result in one.results
         for name, digest in result.data
     }
@@ -209,27 +209,27 @@ def _rows(*columns: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
     return tuple(zip(*columns, strict=True))
 
 
-def _score_notes(board: ResultTable, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
-    notes = [f"Zero-shot from {name_of(board.source)} on the {board.split} split, base {board.base}."]
+def _score_notes(results: ResultTable, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
+    notes = [f"Zero-shot from {name_of(results.source)} on the {results.split} split, base {results.base}."]
     if not shared:
         notes.append("No language has all setups, so there is no average.")
-    elif len(shared) < len(board.targets):
+    elif len(shared) < len(results.targets):
         notes.append(f"Averages are over the languages that have all setups: {', '.join(map(_language, shared))}.")
-    if len(board.seeds) > 1:
-        seeds = ", ".join(str(seed) for seed in board.seeds)
+    if len(results.seeds) > 1:
+        seeds = ", ".join(str(seed) for seed in results.seeds)
         notes.append(f"Mean over seeds {seeds}, ± the standard deviation where a setup has several.")
-    if board.baseline not in board.names:
-        baseline = titles([board.baseline])[board.baseline]
+    if results.baseline not in results.names:
+        baseline = titles([results.baseline])[results.baseline]
         notes.append(f"The baseline, {baseline}, has no results, so there are no gains.")
     notes += [SHORT_CAVEAT] if any(found) else []
     return (*notes, *(f"† {one.remark}" for one in found if one and one.remark))
 
 
-def _beside(figure: Published, board: ResultTable) -> tuple[Cell, ...]:
+def _beside(figure: Published, results: ResultTable) -> tuple[Cell, ...]:
     setup, ratio = parts_of(figure.name)
-    there = board.common([figure.name, figure.baseline])
+    there = results.common([figure.name, figure.baseline])
     targets = [target for target in there if figure.target in (None, target)]
-    ours = _difference(board, figure, targets) if figure.metric in board.metrics else None
+    ours = _difference(results, figure, targets) if figure.metric in results.metrics else None
     return (
         _word(f"{task_title(figure.task)}, {MetricKey.parse(figure.metric).title}"),
         _word(f"{setup_named(setup).title} {ratio} over {setup_named(figure.baseline).title}"),
@@ -240,8 +240,8 @@ def _beside(figure: Published, board: ResultTable) -> tuple[Cell, ...]:
     )
 
 
-def _difference(board: ResultTable, figure: Published, targets: Sequence[str]) -> float | None:
-    return replace(board, baseline=figure.baseline).gain(figure.name, figure.metric, targets)
+def _difference(results: ResultTable, figure: Published, targets: Sequence[str]) -> float | None:
+    return replace(results, baseline=figure.baseline).gain(figure.name, figure.metric, targets)
 
 
 def _published(figure: Published | None) -> Cell:
@@ -250,8 +250,8 @@ def _published(figure: Published | None) -> Cell:
     return Cell(f"{figure.delta:+.2f}{' †' if figure.remark else ''}", figure.delta)
 
 
-def _gain(board: ResultTable, name: str, metric: str, targets: Sequence[str]) -> Cell:
-    gain = None if name == board.baseline else board.gain(name, metric, targets)
+def _gain(results: ResultTable, name: str, metric: str, targets: Sequence[str]) -> Cell:
+    gain = None if name == results.baseline else results.gain(name, metric, targets)
     return MISSING if gain is None else _signed(gain)
 
 

@@ -15,7 +15,7 @@ from badx_hub.setups import LanguageAdapterRole, Setup
 from badx_hub.training.runs import seed_label
 
 
-class Kind(str, Enum):
+class StepKind(str, Enum):
     """What a step does."""
 
     LANGUAGE = "train-language"
@@ -31,7 +31,7 @@ class TrainLanguage:
     mixture: Mixture
     seed: int
     needs: tuple[str, ...] = ()
-    kind: ClassVar[Kind] = Kind.LANGUAGE
+    kind: ClassVar[StepKind] = StepKind.LANGUAGE
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainTask:
     task: str
     seed: int
     needs: tuple[str, ...]
-    kind: ClassVar[Kind] = Kind.TASK
+    kind: ClassVar[StepKind] = StepKind.TASK
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Evaluate:
     target: str
     seed: int
     needs: tuple[str, ...]
-    kind: ClassVar[Kind] = Kind.EVALUATE
+    kind: ClassVar[StepKind] = StepKind.EVALUATE
 
 
 Step: TypeAlias = "TrainLanguage | TrainTask | Evaluate"

@@ -69,17 +69,17 @@ class Picture:
         return Markup(_IDS.sub(rf"\g<1>{self.name}-", text).replace("<svg", f"<svg{label}", 1))
 
 
-Part: TypeAlias = Table | Picture | str
+ReportPart: TypeAlias = Table | Picture | str
 """What a section holds; a text says what is left out and why."""
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """`name` is its anchor on the page."""
 
     name: str
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[ReportPart, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class StudyReport:
 
     title: str
     introduction: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
@@ -146,17 +146,17 @@ def report_of(
     note: str | None = None,
 ) -> StudyReport:
     """The report of `write_report`, before it is written."""
-    boards = result_tables(results, baseline)
+    tables = result_tables(results, baseline)
     sections = (
-        _published_section(boards),
-        *(_task_section(board) for board in boards),
-        _ratio_section(boards),
-        _curves_section(boards, curves or {}),
-        Section("data", "Data", (data_table(boards),)),
+        _published_section(tables),
+        *(_task_section(results) for results in tables),
+        _ratio_section(tables),
+        _curves_section(tables, curves or {}),
+        ReportSection("data", "Data", (data_table(tables),)),
     )
     return StudyReport(
         title=title,
-        introduction=(_summary(boards), *_paragraphs(note or "")),
+        introduction=(_summary(tables), *_paragraphs(note or "")),
         sections=tuple(section for section in sections if section),
     )
 
@@ -189,7 +189,7 @@ def to_readme(report: StudyReport) -> str:
     return "\n\n".join(block.strip() for block in blocks) + "\n"
 
 
-def _block(part: Part) -> str:
+def _block(part: ReportPart) -> str:
     if isinstance(part, Table):
         files = ", ".join(f"[{kind}](tables/{part.name}.{kind})" for kind in ("csv", "tex"))
         return f"### {as_markdown(part.title)}\n\n{to_markdown(part)}\nAs files: {files}"
@@ -213,14 +213,14 @@ def _results_json(results: Sequence[Result]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _summary(boards: Sequence[ResultTable]) -> str:
-    called = titles({name for board in boards for name in board.names})
-    ordered = dict.fromkeys(called[name] for board in boards for name in board.names)
-    tasks = ", ".join(task_title(board.task) for board in boards)
-    sources = " and ".join(dict.fromkeys(name_of(board.source) for board in boards))
-    targets = dict.fromkeys(name_of(target) for board in boards for target in board.targets)
+def _summary(tables: Sequence[ResultTable]) -> str:
+    called = titles({name for results in tables for name in results.names})
+    ordered = dict.fromkeys(called[name] for results in tables for name in results.names)
+    tasks = ", ".join(task_title(results.task) for results in tables)
+    sources = " and ".join(dict.fromkeys(name_of(results.source) for results in tables))
+    targets = dict.fromkeys(name_of(target) for results in tables for target in results.targets)
     return (
-        f"Zero-shot transfer from {sources} to {', '.join(sorted(targets))} with the base {boards[0].base}. "
+        f"Zero-shot transfer from {sources} to {', '.join(sorted(targets))} with the base {tables[0].base}. "
         f"Tasks: {tasks}. Setups: {', '.join(ordered)}. All scores are in points (per cent)."
     )
 
@@ -229,48 +229,51 @@ def _paragraphs(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip())
 
 
-def _published_section(boards: Sequence[ResultTable]) -> Section | None:
-    table = published_table(boards)
-    return Section("published", "Beside the paper", (table,)) if table else None
+def _published_section(tables: Sequence[ResultTable]) -> ReportSection | None:
+    table = published_table(tables)
+    return ReportSection("published", "Beside the paper", (table,)) if table else None
 
 
-def _task_section(board: ResultTable) -> Section:
-    baseline = titles([board.baseline])[board.baseline]
-    metric = MetricKey.parse(board.metric).title
-    numerator = _picture(
-        f"gains-{board.task}",
-        f"{task_title(board.task)}: gain in {metric} over {baseline}, by language and setup, in points.",
-        gains_figure(board),
+def _task_section(results: ResultTable) -> ReportSection:
+    baseline = titles([results.baseline])[results.baseline]
+    metric = MetricKey.parse(results.metric).title
+    gains = _picture(
+        f"gains-{results.task}",
+        f"{task_title(results.task)}: gain in {metric} over {baseline}, by language and setup, in points.",
+        gains_figure(results),
     )
-    parts: list[Part] = [score_table(board, name) for name in board.metrics]
-    parts.append(numerator or f"No map of gains: it takes {baseline} and two other results for the same languages.")
-    parts.append(significance_table(board) or f"No test of significance: there is nothing to compare with {baseline}.")
-    parts.append(cost_table(board))
-    return Section(board.task, task_title(board.task), tuple(parts))
+    parts: tuple[ReportPart, ...] = (
+        *(score_table(results, name) for name in results.metrics),
+        gains or f"No map of gains: it takes {baseline} and two other results for the same languages.",
+        significance_table(results) or f"No test of significance: there is nothing to compare with {baseline}.",
+        cost_table(results),
+    )
+    return ReportSection(results.task, task_title(results.task), parts)
 
 
-def _ratio_section(boards: Sequence[ResultTable]) -> Section:
+def _ratio_section(tables: Sequence[ResultTable]) -> ReportSection:
     title = "Average by the ratio of source to target batches, over the languages that have every ratio."
-    picture = _picture("ratios", title, ratio_figure(boards))
+    picture = _picture("ratios", title, ratio_figure(tables))
     left_out = "No figure of ratios: no setup was run at two ratios for the same language."
-    return Section("ratios", "Ratios", (picture or left_out,))
+    return ReportSection("ratios", "Ratios", (picture or left_out,))
 
 
-def _curves_section(boards: Sequence[ResultTable], curves: Curves) -> Section:
+def _curves_section(tables: Sequence[ResultTable], curves: Curves) -> ReportSection:
     title = (
         "Perplexity on held-out text of each language while language-side adapters were trained. "
         "LA, BA, MA: adapters of one language, of a pair, of many."
     )
     pictures = [_picture("curves-language", title, language_curves(curves))]
-    for board in boards:
+    for results in tables:
         title = (
-            f"{task_title(board.task)}: {MetricKey.parse(board.metric).title} on {name_of(board.source)} dev data "
-            "while task adapters were trained. What was trained for no single language is in every panel."
+            f"{task_title(results.task)}: {MetricKey.parse(results.metric).title} on {name_of(results.source)} dev "
+            "data while task adapters were trained. What was trained for no single language is in every panel."
         )
-        figure = task_curves(curves, board.task, board.metric, board.source)
-        pictures.append(_picture(f"curves-{board.task}", title, figure))
+        figure = task_curves(curves, results.task, results.metric, results.source)
+        pictures.append(_picture(f"curves-{results.task}", title, figure))
     there = tuple(picture for picture in pictures if picture)
-    return Section("curves", "Learning curves", there or ("No learning curves: no training with two evaluations.",))
+    left_out = "No learning curves: no training with two evaluations."
+    return ReportSection("curves", "Learning curves", there or (left_out,))
 
 
 def _picture(name: str, title: str, figure: Figure | None) -> Picture | None:

@@ -22,7 +22,7 @@ Work: TypeAlias = Callable[[Step], bool]
 """Does a step and says whether it had been done before."""
 
 
-class End(str, Enum):
+class StepEnd(str, Enum):
     """How a step ended."""
 
     RAN = "ran"
@@ -31,12 +31,15 @@ class End(str, Enum):
     SKIPPED = "skipped"
 
 
+_BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
+
+
 @dataclass(frozen=True)
 class StepOutcome:
     """How a step ended: in how many seconds, and why it failed or (`error` None) was skipped."""
 
     step: Step
-    end: End
+    end: StepEnd
     seconds: float = 0.0
     reason: str = ""
     error: Exception | None = None
@@ -68,11 +71,9 @@ class Sequential:
         """See `Executor.run`."""
         outcomes: dict[str, StepOutcome] = {}
         for step in steps:
-            broken = [
-                need for need in step.needs if need in outcomes and outcomes[need].end in (End.FAILED, End.SKIPPED)
-            ]
+            broken = [need for need in step.needs if need in outcomes and outcomes[need].end in _BROKEN]
             if broken:
-                outcome = StepOutcome(step, End.SKIPPED, reason=f"{broken[0]} is not there")
+                outcome = StepOutcome(step, StepEnd.SKIPPED, reason=f"{broken[0]} is not there")
             else:
                 watcher.started(step)
                 outcome = _attempt(step, work)
@@ -89,5 +90,5 @@ def _attempt(step: Step, work: Work) -> StepOutcome:
         raise
     except Exception as error:  # of any kind: a night's run is not lost to one step, and the outcome tells of it
         reason = " ".join(str(error).split()) or type(error).__name__
-        return StepOutcome(step, End.FAILED, time.perf_counter() - began, reason, error)
-    return StepOutcome(step, End.ALREADY if already else End.RAN, time.perf_counter() - began)
+        return StepOutcome(step, StepEnd.FAILED, time.perf_counter() - began, reason, error)
+    return StepOutcome(step, StepEnd.ALREADY if already else StepEnd.RAN, time.perf_counter() - began)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from badx_hub.training.runs import TrainingRun
 
 
-class State(str, Enum):
+class StepState(str, Enum):
     """How a step stands."""
 
     DONE = "done"
@@ -56,7 +56,7 @@ class StepStatus:
     """
 
     step: Step
-    state: State
+    state: StepState
     key: str | None = None
     reason: str = ""
     resumed: int = 0
@@ -80,7 +80,7 @@ class StudyRunner:
         self.study, self.registry, self.results = study, registry, results or results_folder()
         self.steps = plan_of(study)
         self._named = {step.name: step for step in self.steps}
-        self._seen: dict[str, StepStatus] = {}
+        self._statuses: dict[str, StepStatus] = {}
         self._known: tuple[Entry, ...] | None = None
         self._base: Base | NotFoundError | None = None
         self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
@@ -90,12 +90,12 @@ class StudyRunner:
 
         Data that cannot be read blocks its step; StorageError and the like of a registry too.
         """
-        if step.name not in self._seen:
+        if step.name not in self._statuses:
             try:
-                self._seen[step.name] = self._status(step)
+                self._statuses[step.name] = self._status(step)
             except BadxError as error:
-                self._seen[step.name] = StepStatus(step, State.BLOCKED, reason=str(error), error=error)
-        return self._seen[step.name]
+                self._statuses[step.name] = StepStatus(step, StepState.BLOCKED, reason=str(error), error=error)
+        return self._statuses[step.name]
 
     def statuses(self) -> tuple[StepStatus, ...]:
         """How every step stands now, in the order in which they can be done."""
@@ -113,12 +113,12 @@ class StudyRunner:
             if not fnmatch.filter(names, pattern):
                 raise UsageError(f"No step is called {pattern!r}. Names look like {names[0]} and {names[-1]}.")
         wanted = {name for pattern in only for name in fnmatch.filter(names, pattern)} if only else set(names)
-        done = {seen.step.name for seen in self.statuses() if seen.state is State.DONE}
+        done = {status.step.name for status in self.statuses() if status.state is StepState.DONE}
         return tuple(step for step in with_needs(self.steps, wanted) if step.name not in done)[:limit]
 
     def curves(self) -> Mapping[str, Rows]:
         """The learning curve of every adapter that is there, by its step's name: a row an evaluation."""
-        entries = {seen.step.name: seen.entry for seen in self.statuses() if seen.entry is not None}
+        entries = {status.step.name: status.entry for status in self.statuses() if status.entry is not None}
         return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
 
     def do(self, step: Step, *, reporter: Reporter | None = None) -> bool:
@@ -127,7 +127,7 @@ class StudyRunner:
         Raises what training and evaluating raise, TrainingInterrupted among it, and NotFoundError for a step whose
         needs are not done.
         """
-        if self.status(step).state is State.DONE:
+        if self.status(step).state is StepState.DONE:
             return True
         try:
             if isinstance(step, TrainLanguage):
@@ -156,7 +156,7 @@ class StudyRunner:
     def _without_base(self, step: Step) -> StepStatus:
         assert isinstance(self._base, NotFoundError)
         error = NotFoundError(f"the base is not on this machine yet: {self._base.fact}", remedies=self._base.remedies)
-        return StepStatus(step, State.READY, reason=str(error), error=error)
+        return StepStatus(step, StepState.READY, reason=str(error), error=error)
 
     def entries(self) -> tuple[Entry, ...]:
         """What the registry lists."""
@@ -183,8 +183,8 @@ class StudyRunner:
     def _run_status(self, step: Step, run: TrainingRun) -> StepStatus:
         entry = run.published_in(Pinned(self.registry, (), self.entries()))
         if entry is not None:
-            return StepStatus(step, State.DONE, run.key, entry=entry)
-        return StepStatus(step, State.READY, run.key, resumed=run.checkpoints.step)
+            return StepStatus(step, StepState.DONE, run.key, entry=entry)
+        return StepStatus(step, StepState.READY, run.key, resumed=run.checkpoints.step)
 
     def _evaluation_status(self, step: Evaluate) -> StepStatus:
         data = self.study.test[step.task][step.target]
@@ -204,8 +204,8 @@ class StudyRunner:
                 "max_length": recipe.max_length,
             }
         )
-        result = _read(self._place(key))
-        return StepStatus(step, State.READY if result is None else State.DONE, key, result=result)
+        result = _read(self._result_path(key))
+        return StepStatus(step, StepState.READY if result is None else StepState.DONE, key, result=result)
 
     def _evaluate(self, step: Evaluate) -> None:
         from badx_hub.evaluation import evaluate
@@ -229,7 +229,7 @@ class StudyRunner:
             target=step.target,
             metric=stack.task.selection_metric,
         )
-        atomic_write_text(self._place(str(key)), result.model_dump_json(indent=1) + "\n")
+        atomic_write_text(self._result_path(str(key)), result.model_dump_json(indent=1) + "\n")
 
     def _job(self, step: TrainTask) -> task.TaskJob:
         return task.TaskJob(
@@ -253,29 +253,29 @@ class StudyRunner:
         return tuple(entry for entry in found if entry is not None)
 
     def _waits(self, step: Step) -> StepStatus | None:
-        missing = [need for need in step.needs if self.status(self._named[need]).state is not State.DONE]
-        return StepStatus(step, State.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
+        missing = [need for need in step.needs if self.status(self._named[need]).state is not StepState.DONE]
+        return StepStatus(step, StepState.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
 
     def _references(self, step: TrainTask | Evaluate, data: str, split: Split) -> tuple[DataReference, ...]:
         """The files of a split. They are looked for once, found or not: on the Hub that takes its time."""
-        place = step.task, data, split
-        if place not in self._files:
+        wanted = step.task, data, split
+        if wanted not in self._files:
             chosen = task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
             try:
-                self._files[place] = chosen.references(data, split)
+                self._files[wanted] = chosen.references(data, split)
             except BadxError as error:
-                self._files[place] = error
-        found = self._files[place]
+                self._files[wanted] = error
+        found = self._files[wanted]
         if isinstance(found, BadxError):
             raise found
         return found
 
-    def _place(self, key: str) -> Path:
+    def _result_path(self, key: str) -> Path:
         return self.results / f"{key}.json"
 
     def _forget(self) -> None:
         """What was not done may be now, or may be possible."""
-        self._seen = {name: seen for name, seen in self._seen.items() if seen.state is State.DONE}
+        self._statuses = {name: status for name, status in self._statuses.items() if status.state is StepState.DONE}
         self._known = self._base = None
         self._files = {}
 

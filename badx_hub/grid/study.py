@@ -125,7 +125,7 @@ def _known_task(name: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(normalise)]
-Place = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
+SourceText = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
 Task = Annotated[str, AfterValidator(_known_task)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
@@ -163,9 +163,9 @@ class Study(_Strict):
     seeds: Seeds = (1,)
     baseline: Setups
     multilingual: Annotated[InstanceOf[Mixture], BeforeValidator(_mixture)] | None = None
-    text: Annotated[dict[Language, Place], WrapValidator(_once)] = {}
-    train: dict[Task, Place] = {}
-    test: dict[Task, Annotated[dict[Language, Place], WrapValidator(_once)]]
+    text: Annotated[dict[Language, SourceText], WrapValidator(_once)] = {}
+    train: dict[Task, SourceText] = {}
+    test: dict[Task, Annotated[dict[Language, SourceText], WrapValidator(_once)]]
     split: Split = "test"
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     note: str | None = None

@@ -30,7 +30,7 @@ from badx_hub.training.profiling import Profiling
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
 
-Counts = Mapping[str, Mapping[str, int]]
+SourceCounts = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class TrainingRun:
         reporter: Reporter,
         *,
         force: bool,
-        counts: Callable[[], Counts],
+        counts: Callable[[], SourceCounts],
         profiling: Profiling | None = None,
     ) -> Trained:
         """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
@@ -115,7 +115,7 @@ class TrainingRun:
         return Trained(entry, already=False)
 
     def _publish(
-        self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: Counts
+        self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: SourceCounts
     ) -> Entry:
         temporary = Path(tempfile.gettempdir())
         with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
@@ -132,7 +132,7 @@ class TrainingRun:
             prepare(building, self._draft(objective, outcome, counts))
             return registry.publish(building)
 
-    def _draft(self, objective: Objective, outcome: TrainingResult, counts: Counts) -> ManifestDraft:
+    def _draft(self, objective: Objective, outcome: TrainingResult, counts: SourceCounts) -> ManifestDraft:
         spent = {objective.unit: outcome.units}
         return ManifestDraft(
             name=str(self.name),
@@ -155,7 +155,7 @@ def seed_label(seed: int) -> str | None:
     return None if seed == 1 else f"seed{seed}"
 
 
-def _counted(source: SourceRef, counts: Counts) -> SourceRef:
+def _counted(source: SourceRef, counts: SourceCounts) -> SourceRef:
     """`source` with what its reader counted, where it counted anything."""
     found = counts.get(source.language)
     return source.model_copy(update={"counts": dict(found)}) if found else source

@@ -37,7 +37,7 @@ RESULTS = (
 SWEPT = (*RESULTS, made("bad-x@5:1", "wo", 0.640, more={"macro_f1": 0.50}))
 
 
-def board_of(results: Sequence[Result], baseline: str = "mad-x") -> ResultTable:
+def table_of(results: Sequence[Result], baseline: str = "mad-x") -> ResultTable:
     (board,) = result_tables(results, baseline, resamples=100)
     return board
 
@@ -47,7 +47,7 @@ def texts(table: Table) -> list[list[str]]:
 
 
 def test_scores_averages_and_gains_are_those_counted_by_hand() -> None:
-    table = score_table(board_of(RESULTS), "accuracy")
+    table = score_table(table_of(RESULTS), "accuracy")
     assert table.header == (
         *("Setup", "Faroese (fo)", "Wolof (wo)", "Average", "Gain over MAD-X"),
         "Published (mBERT, its languages)",
@@ -63,7 +63,7 @@ def test_scores_averages_and_gains_are_those_counted_by_hand() -> None:
 
 
 def test_every_metric_has_a_table_the_main_one_first() -> None:
-    board = board_of(RESULTS)
+    board = table_of(RESULTS)
     assert board.metrics == ("accuracy", "macro_f1")
     table = score_table(board, "macro_f1")
     assert texts(table)[0] == ["BAD-X", "40.00", "60.00", "50.00", "-1.00", "+0.66 †"]
@@ -71,7 +71,7 @@ def test_every_metric_has_a_table_the_main_one_first() -> None:
 
 
 def test_averages_are_over_the_languages_that_all_setups_have() -> None:
-    table = score_table(board_of(SWEPT), "accuracy")
+    table = score_table(table_of(SWEPT), "accuracy")
     assert texts(table) == [
         ["BAD-X 1:1", "50.00", "70.00", "70.00", "+4.00", "+1.06"],
         ["BAD-X 5:1", "-", "64.00", "64.00", "-2.00", "-"],
@@ -81,7 +81,7 @@ def test_averages_are_over_the_languages_that_all_setups_have() -> None:
 
 
 def test_without_a_shared_language_there_is_no_average() -> None:
-    table = score_table(board_of([RESULTS[0], RESULTS[3]]), "accuracy")
+    table = score_table(table_of([RESULTS[0], RESULTS[3]]), "accuracy")
     assert [row[3:] for row in texts(table)] == [["-", "-", "+1.06"], ["-", "-", "-"]]
     assert any("no average" in note for note in table.notes)
 
@@ -89,7 +89,7 @@ def test_without_a_shared_language_there_is_no_average() -> None:
 def test_several_seeds_give_a_mean_and_a_spread() -> None:
     runs = [made("bad-x", "wo", score, seed=seed) for seed, score in ((1, 0.60), (2, 0.64), (3, 0.65))]
     runs += [made("bad-x", "fo", score, seed=seed) for seed, score in ((1, 0.50), (2, 0.52))]
-    table = score_table(board_of([*runs, made("mad-x", "wo", 0.6), made("mad-x", "fo", 0.5)]), "accuracy")
+    table = score_table(table_of([*runs, made("mad-x", "wo", 0.6), made("mad-x", "fo", 0.5)]), "accuracy")
     ours = table.rows[0]
     assert ours[2].text == f"63.00 ± {stdev([60, 64, 65]):.2f}"
     # The mean of the means, (51 + 63) / 2; the spread of the two seeds that have both: 55 and 58.
@@ -100,7 +100,7 @@ def test_several_seeds_give_a_mean_and_a_spread() -> None:
 
 
 def test_without_the_baseline_there_is_no_gain_and_the_table_says_so() -> None:
-    board = board_of(RESULTS, baseline="ta-only")
+    board = table_of(RESULTS, baseline="ta-only")
     table = score_table(board, "accuracy")
     assert table.header[-1] == "Average"
     assert any("TA only, has no results" in note for note in table.notes)
@@ -108,12 +108,12 @@ def test_without_the_baseline_there_is_no_gain_and_the_table_says_so() -> None:
 
 
 def test_another_baseline_has_the_published_figures_for_it() -> None:
-    table = score_table(board_of([made("bad-x", "wo", 0.7), made("ma", "wo", 0.6)], baseline="ma"), "accuracy")
+    table = score_table(table_of([made("bad-x", "wo", 0.7), made("ma", "wo", 0.6)], baseline="ma"), "accuracy")
     assert texts(table)[0][-2:] == ["+10.00", "+3.55"]
 
 
 def test_significance_has_a_row_for_each_language_and_rival() -> None:
-    table = significance_table(board_of(SWEPT))
+    table = significance_table(table_of(SWEPT))
     assert table is not None
     assert [row[:3] for row in texts(table)] == [
         ["Faroese (fo)", "BAD-X 1:1", "-1.00"],
@@ -127,7 +127,7 @@ def test_significance_has_a_row_for_each_language_and_rival() -> None:
 
 def test_costs_are_means_over_targets() -> None:
     dear = COST.model_copy(update={"steps": 3000, "seconds": 100.5, "unknown": 1})
-    table = cost_table(board_of([made("bad-x", "wo", 0.7, cost=dear), *RESULTS[1:]]))
+    table = cost_table(table_of([made("bad-x", "wo", 0.7, cost=dear), *RESULTS[1:]]))
     assert texts(table) == [
         ["BAD-X", "2,000", "200,000", "8,000", "230", "50,000", "30,000"],
         ["MAD-X", "1,000", "200,000", "8,000", "360", "50,000", "30,000"],
@@ -148,7 +148,7 @@ def test_published_figures_stand_beside_ours_and_say_whose_they_are() -> None:
 
 
 def test_the_data_are_named_once() -> None:
-    assert texts(data_table([board_of(RESULTS)])) == [
+    assert texts(data_table([table_of(RESULTS)])) == [
         ["POS", "Faroese (fo)", "fo-pos-test.conllu", "fo-pos000000"],
         ["POS", "Wolof (wo)", "wo-pos-test.conllu", "wo-pos000000"],
     ]
@@ -161,14 +161,14 @@ def test_the_ratio_is_in_a_title_where_there_are_several() -> None:
 
 def test_rows_are_sorted_by_setup_then_from_target_heavy_to_source_heavy() -> None:
     names = ("ma", "bad-x@5:1", "full", "bad-x@10:1", "mad-x", "bad-x", "bad-x@1:5", "tlr")
-    board = board_of([made(name, "wo", 0.5) for name in names])
+    board = table_of([made(name, "wo", 0.5) for name in names])
     assert board.names == ("bad-x@1:5", "bad-x", "bad-x@5:1", "bad-x@10:1", "mad-x", "ma", "tlr", "full")
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.permutations(SWEPT))
 def test_the_order_of_results_does_not_matter(shuffled: list[Result]) -> None:
-    ours, theirs = board_of(shuffled), board_of(SWEPT)
+    ours, theirs = table_of(shuffled), table_of(SWEPT)
     assert score_table(ours, "accuracy") == score_table(theirs, "accuracy")
     assert significance_table(ours) == significance_table(theirs)
     assert cost_table(ours) == cost_table(theirs)

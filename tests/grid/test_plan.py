@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badx_hub.grid.plan import Evaluate, Kind, Step, TrainLanguage, TrainTask, plan_of, with_needs
+from badx_hub.grid.plan import Evaluate, Step, StepKind, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.study import Block, Study, Variant
 from badx_hub.languages import Mixture
 from tests.grid.conftest import minimal
@@ -77,7 +77,7 @@ def test_what_a_setup_takes(setup: str, expected: dict[str, tuple[str, ...]]) ->
 def test_what_targets_share_is_trained_once() -> None:
     steps = plan_of(study(["mad-x", "ma", "ta-only", "full"], ["wo", "fo"]))
     kinds = Counter(step.kind for step in steps)
-    assert kinds == {Kind.LANGUAGE: 4, Kind.TASK: 4, Kind.EVALUATE: 8}
+    assert kinds == {StepKind.LANGUAGE: 4, StepKind.TASK: 4, StepKind.EVALUATE: 8}
 
 
 def test_seeds_are_labelled_on_every_side() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from badx_hub.errors import NotFoundError, TrainingInterrupted
 from badx_hub.grid.plan import Step, TrainLanguage, TrainTask
-from badx_hub.grid.run import End, Sequential, StepOutcome
+from badx_hub.grid.run import Sequential, StepEnd, StepOutcome
 from badx_hub.languages import Mixture
 from badx_hub.setups import setup_named
 
@@ -47,7 +47,7 @@ def raising(errors: dict[str, BaseException]) -> Callable[[Step], bool]:
 def test_steps_run_in_order_and_say_how_they_ended() -> None:
     notes = Notes()
     outcomes = Sequential().run((language("old"), task("new", "old")), raising({}), notes)
-    assert [outcome.end for outcome in outcomes] == [End.ALREADY, End.RAN]
+    assert [outcome.end for outcome in outcomes] == [StepEnd.ALREADY, StepEnd.RAN]
     assert notes.lines == ["old started", "old done before", "new started", "new ran"]
 
 
@@ -55,7 +55,8 @@ def test_steps_run_in_order_and_say_how_they_ended() -> None:
 def test_a_failed_step_stops_what_is_built_on_it_and_nothing_else(error: Exception) -> None:
     steps = (language("a"), task("a/pos", "a"), task("score", "a/pos", "b"), language("b"), task("b/pos", "b"))
     outcomes = Sequential().run(steps, raising({"a": error}), Notes())
-    assert [outcome.end for outcome in outcomes] == [End.FAILED, End.SKIPPED, End.SKIPPED, End.RAN, End.RAN]
+    failed, skipped, ran = StepEnd.FAILED, StepEnd.SKIPPED, StepEnd.RAN
+    assert [outcome.end for outcome in outcomes] == [failed, skipped, skipped, ran, ran]
     assert outcomes[0].error is error
     assert outcomes[0].reason == " ".join(str(error).split())
     assert "a" in outcomes[1].reason
@@ -70,4 +71,4 @@ def test_ctrl_c_ends_the_run(stop: BaseException) -> None:
 
 
 def test_what_is_not_among_the_steps_is_taken_for_done() -> None:
-    assert Sequential().run((task("a/pos", "a"),), raising({}), Notes())[0].end is End.RAN
+    assert Sequential().run((task("a/pos", "a"),), raising({}), Notes())[0].end is StepEnd.RAN

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from badx_hub.errors import DataError, NotFoundError, TrainingInterrupted, UsageError
-from badx_hub.grid.costs import cost_of, rates_of
-from badx_hub.grid.plan import Kind, Step
-from badx_hub.grid.run import End, Sequential
-from badx_hub.grid.runner import State, StudyRunner, results_folder
+from badx_hub.grid.estimates import estimate_of, rates_of
+from badx_hub.grid.plan import Step, StepKind
+from badx_hub.grid.run import Sequential, StepEnd
+from badx_hub.grid.runner import StepState, StudyRunner, results_folder
 from badx_hub.grid.study import load_study
 from badx_hub.registry import Registry, open_registry
 from badx_hub.training.loop import Silent
@@ -37,8 +37,8 @@ def ran(file: Path, registry: Registry) -> list[str]:
     """Run what is not done; the names of the steps that ran."""
     place = StudyRunner(load_study(file), registry)
     outcomes = Sequential().run(place.pending(), place.do, Notes())
-    assert [outcome.reason for outcome in outcomes if outcome.end is not End.RAN] == []
-    assert {seen.state for seen in StudyRunner(load_study(file), registry).statuses()} == {State.DONE}
+    assert [outcome.reason for outcome in outcomes if outcome.end is not StepEnd.RAN] == []
+    assert {seen.state for seen in StudyRunner(load_study(file), registry).statuses()} == {StepState.DONE}
     return [outcome.step.name for outcome in outcomes]
 
 
@@ -46,7 +46,7 @@ def keys(file: Path, registry: Registry) -> Mapping[str, str | None]:
     return {seen.step.name: seen.key for seen in StudyRunner(load_study(file), registry).statuses()}
 
 
-def states(place: StudyRunner) -> Counter[State]:
+def states(place: StudyRunner) -> Counter[StepState]:
     return Counter(seen.state for seen in place.statuses())
 
 
@@ -79,7 +79,7 @@ def test_every_setup_runs_and_leaves_a_result(write_study: WriteStudy, registry:
     write_text(file.with_name("fo.txt"), demo_lines("en", 200))
     file = write_study(**EVERY, text={"en": "en.txt", "wo": "wo.txt", "fo": "fo.txt"})
     place = StudyRunner(load_study(file), registry)
-    assert states(place) == {State.READY: 6, State.WAITS: 10}  # on the bare base: two task adapters at once
+    assert states(place) == {StepState.READY: 6, StepState.WAITS: 10}  # on the bare base: two task adapters at once
     ran(file, registry)
     results = {seen.step.name: seen.result for seen in StudyRunner(load_study(file), registry).statuses()}
     found = {name: result for name, result in results.items() if result is not None}
@@ -98,18 +98,18 @@ def test_a_stopped_training_goes_on(write_study: WriteStudy, registry: Registry)
     with pytest.raises(TrainingInterrupted, match="Stopped after step 2 of 4"):
         place.do(step, reporter=Stopping(2))
     seen = place.status(step)
-    assert (seen.state, seen.resumed) == (State.READY, 2)
+    assert (seen.state, seen.resumed) == (StepState.READY, 2)
     counting = Counting()
     assert not place.do(step, reporter=counting)
     assert counting.steps == [3, 4]
-    assert place.status(step).state is State.DONE
+    assert place.status(step).state is StepState.DONE
     assert place.do(step)
 
 
 def test_a_step_waits_for_what_it_needs(write_study: WriteStudy, registry: Registry) -> None:
     place = StudyRunner(load_study(write_study()), registry)
     seen = {one.step.name: one for one in place.statuses()}
-    assert seen["tiny/en-wo/pos"].state is State.WAITS
+    assert seen["tiny/en-wo/pos"].state is StepState.WAITS
     assert seen["tiny/en-wo/pos"].reason == "waits for tiny/en-wo"
     with pytest.raises(NotFoundError, match="tiny/en-wo/pos waits for tiny/en-wo"):
         place.do(seen["tiny/en-wo/pos"].step)
@@ -119,24 +119,24 @@ def test_missing_data_blocks_its_steps_alone(write_study: WriteStudy, registry: 
     file = write_study(text={"en": "en.txt", "wo": "gone.txt"})
     place = StudyRunner(load_study(file), registry)
     seen = {one.step.name: one for one in place.statuses()}
-    assert seen["tiny/en"].state is State.READY
-    assert seen["tiny/wo"].state is State.BLOCKED and "gone.txt" in seen["tiny/wo"].reason
+    assert seen["tiny/en"].state is StepState.READY
+    assert seen["tiny/wo"].state is StepState.BLOCKED and "gone.txt" in seen["tiny/wo"].reason
     outcomes = Sequential().run(place.pending(), place.do, Notes())
     ends = {outcome.step.name: outcome.end for outcome in outcomes}
-    assert [name for name, end in ends.items() if end is End.FAILED] == ["tiny/en-wo", "tiny/wo"]
-    assert [name for name, end in ends.items() if end is End.RAN] == ["tiny/en", "tiny/en/pos"]
+    assert [name for name, end in ends.items() if end is StepEnd.FAILED] == ["tiny/en-wo", "tiny/wo"]
+    assert [name for name, end in ends.items() if end is StepEnd.RAN] == ["tiny/en", "tiny/en/pos"]
 
 
 def test_missing_test_data_is_seen_before_anything_is_trained(write_study: WriteStudy, registry: Registry) -> None:
     place = StudyRunner(load_study(write_study(test={"pos": {"wo": "gone"}})), registry)
-    blocked = [seen for seen in place.statuses() if seen.state is State.BLOCKED]
+    blocked = [seen for seen in place.statuses() if seen.state is StepState.BLOCKED]
     assert [seen.step.name for seen in blocked] == ["pos/wo/bad-x", "pos/wo/mad-x"]
     assert all("gone" in seen.reason for seen in blocked)
 
 
 def test_a_base_that_is_not_here_leaves_everything_to_do(write_study: WriteStudy, registry: Registry) -> None:
     place = StudyRunner(load_study(write_study(base="nobody/nothing")), registry)
-    assert states(place) == {State.READY: 3, State.WAITS: 4}
+    assert states(place) == {StepState.READY: 3, StepState.WAITS: 4}
     assert place.base() is None
     assert "not on this machine" in place.status(place.steps[0]).reason
 
@@ -153,7 +153,7 @@ def test_pending_takes_patterns_and_a_limit(write_study: WriteStudy, registry: R
 def test_a_workplace_travels_to_another_process(write_study: WriteStudy, registry: Registry) -> None:
     place = pickle.loads(pickle.dumps(StudyRunner(load_study(write_study()), registry)))
     assert not place.do(place.steps[0])
-    assert place.status(place.steps[0]).state is State.DONE
+    assert place.status(place.steps[0]).state is StepState.DONE
 
 
 def test_a_damaged_result_is_an_error(write_study: WriteStudy, registry: Registry) -> None:
@@ -162,7 +162,7 @@ def test_a_damaged_result_is_an_error(write_study: WriteStudy, registry: Registr
     (result,) = results_folder().iterdir()
     result.write_text("{}", encoding="utf-8")
     place = StudyRunner(load_study(file), registry)
-    assert place.status(place.steps[-1]).state is State.BLOCKED
+    assert place.status(place.steps[-1]).state is StepState.BLOCKED
     with pytest.raises(DataError, match="not a sound result"):
         place.do(place.steps[-1])
 
@@ -172,7 +172,7 @@ def test_costs_come_from_what_was_measured(write_study: WriteStudy, registry: Re
     place = StudyRunner(study, registry)
     base = place.base()
     assert base is not None
-    nothing = {seen.step.name: cost_of(seen, study, {}) for seen in place.statuses()}
+    nothing = {seen.step.name: estimate_of(seen, study, {}) for seen in place.statuses()}
     cost = nothing["tiny/en-wo"]
     assert cost is not None and (cost.steps, cost.units, cost.seconds) == (4, 4 * 4 * 32, None)
     assert nothing["pos/wo/bad-x"] is None
@@ -181,7 +181,7 @@ def test_costs_come_from_what_was_measured(write_study: WriteStudy, registry: Re
     (entry,) = place.entries()
     assert rates == {(None, False): entry.manifest.training.tokens / entry.manifest.training.seconds}  # type: ignore[operator]
     assert rates_of(place.entries(), "0" * 64) == {}
-    costs = {seen.step.name: cost_of(seen, study, rates) for seen in place.statuses()}
+    costs = {seen.step.name: estimate_of(seen, study, rates) for seen in place.statuses()}
     done, left, task = costs["tiny/en-wo"], costs["tiny/en"], costs["tiny/en-wo/pos"]
     assert done is not None and (done.units, done.seconds) == (0, 0.0)
     assert left is not None and left.seconds == pytest.approx(4 * 4 * 32 / rates[None, False])
@@ -190,7 +190,7 @@ def test_costs_come_from_what_was_measured(write_study: WriteStudy, registry: Re
 
 def test_kinds_are_those_of_the_plan(write_study: WriteStudy) -> None:
     steps: tuple[Step, ...] = StudyRunner(load_study(write_study()), open_registry()).steps
-    assert Counter(step.kind for step in steps) == {Kind.LANGUAGE: 3, Kind.TASK: 2, Kind.EVALUATE: 2}
+    assert Counter(step.kind for step in steps) == {StepKind.LANGUAGE: 3, StepKind.TASK: 2, StepKind.EVALUATE: 2}
 
 
 class Counting(Silent):
