@@ -91,7 +91,7 @@ class HubClient:
             found = self._api.list_models(
                 author=owner, filter=None if owner else list(tags), expand=["sha", "tags"], limit=most
             )
-            return tuple(ListedRepo(str(one.id), _commit(one.sha), tuple(one.tags or ())) for one in found)
+            return tuple(ListedRepo(str(one.id), _commit(one.sha), _tags(one.tags)) for one in found)
 
         return self._ask(listing, f"Looking for {f'the adapters of {owner}' if owner else 'adapters on the Hub'}")
 
@@ -261,6 +261,10 @@ def cached_models() -> tuple[str, ...]:
 
 def _commit(sha: object) -> str | None:
     return sha if isinstance(sha, str) and is_commit(sha) else None
+
+
+def _tags(tags: object) -> tuple[str, ...]:
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def _listed(item: RepoFile) -> ListedFile:

@@ -39,8 +39,6 @@ WALKED = tuple(
     mode for mode in MODES if mode.name not in ("frozen", "skipped-files", "skips-known", "pages-refused", "crowd")
 )
 
-LONG_IDS = "commit ids of 64 digits: every push fails, since huggingface_hub takes 5 to 40 digits as parent_commit"
-TRUSTED = "the listing is trusted over the bytes: an older version counts as damaged where the newest is listed"
 DRAFT = "the language adapter that push --revision put on a branch is looked for on main only"
 AGAIN = "a second push --revision reports the language adapter as copied again"
 TO_TAG = "a tag given as push --revision is passed over where that version is there"
@@ -51,7 +49,6 @@ ENDLESS = "a listing that never ends is followed page by page: paging is not bou
 ELSEWHERE = "the token goes along to another host that a listing names as its next page"
 NAMELESS = "one repository without a name in a listing, and no adapter is found any more"
 NO_EXPAND = "a Hub without expand cannot be searched, though the same listing without it would do"
-ODD_TAGS = "a traceback over one repository whose tags are no list: TypeError in HubReader.find"
 CUT = "an answer cut inside its headers counts as a complete empty file, and is not asked for again"
 
 EVERYWHERE: Mapping[str, str] = {
@@ -79,20 +76,14 @@ BY_NAME_ALONE = (
 )
 ALONE = ("info", "verify")
 NOTHING_THERE = ("info-private-stranger", "info-private-anonymous", "push-to-others", "push-anonymous")
-PUSHES_ELSEWHERE = ("push-draft", "push-slash", "push-private", "pull-private", "push-read-only")
-OLDER = ("push-again-beside-next", "pull-commit", "predict-locked")
 
 IN_MODE: Mapping[str, Mapping[str, str]] = {
-    "long-ids": dict.fromkeys((*PUSHES, "push-read-only"), LONG_IDS),
-    "newest-listed": dict.fromkeys(OLDER, TRUSTED),
     "no-commit-id": dict.fromkeys(PUSHES, NO_ID),
-    "kohaku": {**dict.fromkeys(OLDER, TRUSTED), **dict.fromkeys((*PUSHES, "push-read-only"), LONG_IDS)},
     "cut-headers": dict.fromkeys(("push", "pull"), CUT),
     "pages-endless": dict.fromkeys(all_but(*ALONE), ENDLESS),
     "pages-elsewhere": dict.fromkeys(all_but("push-dry-run", "search", *ALONE, *NOTHING_THERE), ELSEWHERE),
     "nameless": dict.fromkeys(all_but(*BY_NAME_ALONE, *ALONE), NAMELESS),
     "expand-refused": dict.fromkeys(all_but(*BY_NAME_ALONE, *ALONE), NO_EXPAND),
-    "strange-tags": dict.fromkeys(all_but(*BY_NAME_ALONE, *ALONE, *NOTHING_THERE, *PUSHES_ELSEWHERE), ODD_TAGS),
 }
 
 
