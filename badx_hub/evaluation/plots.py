@@ -233,7 +233,7 @@ def _kind_and_ratio(name: AdapterName) -> str:
 
 
 def _on(name: AdapterName) -> str:
-    """What carried a task adapter in training."""
+    """What a task adapter was trained on."""
     return setup_named(name.setup).title if name.setup else f"on {_kind_and_ratio(name)}"
 
 

@@ -31,7 +31,7 @@ class Cost(_Frozen):
 
     `trained` and `stored` count weights: those trained at any time, and those kept to serve the stack, base aside.
     `unknown` is the number of adapters whose training is in none of the sums, because nobody knows what it took: they
-    were imported, or carried the task adapter in training and are not here.
+    were imported, or are language adapters that the task adapter was trained on and that are not here.
     """
 
     steps: int
@@ -77,7 +77,7 @@ class Result(_Frozen):
 
 
 def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
-    """What the adapters of `stack`, and those that carried its task adapter in training, cost, each counted once."""
+    """What the adapters of `stack`, and those its task adapter was trained on, cost, each counted once."""
     served = {entry.manifest.digest: entry for entry in stack}
     language_adapters = {ref.digest: ref for entry in served.values() for ref in entry.manifest.language_adapters}
     found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in language_adapters.items()}
