@@ -33,10 +33,10 @@ class Tagged:
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags):
-            raise DataError("a sentence needs one tag for each of its words")
+            raise DataError("A sentence needs one tag for each of its words.")
         for word in self.words:
             if not word or any(character in word for character in "\t\n\r"):
-                raise DataError(f"{word!r} is no word: words are not empty and hold no tab or line break")
+                raise DataError(f"{word!r} is no word: words are not empty and hold no tab or line break.")
 
 
 def read_columns(path: Path) -> tuple[Tagged, ...]:
@@ -90,7 +90,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[str, str, str]]]:
             if not 2 <= len(columns) == width:
                 raise DataError(
                     f"{place}: {len(columns)} columns, expected {max(2, width)}, the word first and its tag last:"
-                    f" {line[:60]!r}"
+                    f" {line[:60]!r}."
                 )
             block.append((place, columns[0], columns[-1]))
         elif block:
@@ -109,5 +109,5 @@ def _bio(place: str, tag: str) -> str:
     if tag == OUTSIDE:
         return OUTSIDE
     if not (match := _TAG.fullmatch(tag)):
-        raise DataError(f"{place}: {tag!r} is no tag; expected O, or B- or I- and a type, such as B-PER")
+        raise DataError(f"{place}: {tag!r} is no tag; expected O, or B- or I- and a type, such as B-PER.")
     return f"{_BIO[match[1]]}-{match[2]}"

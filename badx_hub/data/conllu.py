@@ -43,10 +43,10 @@ class Sentence:
 
     def __post_init__(self) -> None:
         if not len(self.words) == len(self.upos) == len(self.heads) == len(self.deprels):
-            raise DataError("a sentence needs one tag, one head and one relation for each of its words")
+            raise DataError("A sentence needs one tag, one head and one relation for each of its words.")
         for word in self.words:
             if not word or any(character in word for character in "\t\n\r"):
-                raise DataError(f"{word!r} is no word: words are not empty and hold no tab or line break")
+                raise DataError(f"{word!r} is no word: words are not empty and hold no tab or line break.")
 
     @classmethod
     def of(
@@ -134,22 +134,22 @@ def _word_rows(path: Path, block: list[tuple[int, str]]) -> list[tuple[str, list
         elif match := _RANGE_ID.fullmatch(identifier):
             start, end = int(match[1]), int(match[2])
             if not end_of_range < start == due < end:
-                raise DataError(f"{where}: range {identifier} is out of place; word {due} is due")
+                raise DataError(f"{where}: range {identifier} is out of place; word {due} is due.")
             end_of_range = end
         elif not _EMPTY_NODE_ID.fullmatch(identifier):
-            raise DataError(f"{where}: ID is {identifier!r}, not a word (1), a range (1-2) or an empty node (1.1)")
+            raise DataError(f"{where}: ID is {identifier!r}, not a word (1), a range (1-2) or an empty node (1.1).")
     if end_of_range > len(rows) or (inside and not rows):
-        raise DataError(f"{where}: the sentence ends after word {len(rows)}, more words were announced")
+        raise DataError(f"{where}: the sentence ends after word {len(rows)}, more words were announced.")
     return rows
 
 
 def _columns(where: str, line: str) -> list[str]:
     columns = line.split("\t")
     if len(columns) != len(COLUMNS):
-        raise DataError(f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}")
+        raise DataError(f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}.")
     if "" in columns:
         name = COLUMNS[columns.index("")]
-        raise DataError(f"{where}: column {name} is empty; CoNLL-U writes _ for a missing value")
+        raise DataError(f"{where}: column {name} is empty; CoNLL-U writes _ for a missing value.")
     return columns
 
 
@@ -158,9 +158,9 @@ def _head(where: str, columns: list[str], words: int) -> int | None:
     if head == NOT_ANNOTATED:
         return None
     if not _HEAD.fullmatch(head):
-        raise DataError(f"{where}: HEAD is {head!r}, expected the number of a word, 0 or _")
+        raise DataError(f"{where}: HEAD is {head!r}, expected the number of a word, 0 or _.")
     if int(head) > words or head == identifier:
         raise DataError(
-            f"{where}: HEAD of word {identifier} is {head}; the sentence has {words} words, none heads itself"
+            f"{where}: HEAD of word {identifier} is {head}; the sentence has {words} words, none heads itself."
         )
     return int(head)

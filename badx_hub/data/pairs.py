@@ -104,31 +104,33 @@ def _pairs(rows: Iterable[Row], source: str) -> tuple[Pair, ...]:
 def _refuse(source: str, unknown: Mapping[str, list[str]], languages: set[str], pairs: int) -> None:
     if unknown:
         names = ", ".join(f"{label!r} ({len(places)}, first {places[0]})" for label, places in unknown.items())
-        raise DataError(f"unknown labels: {names}; expected {', '.join(LABELS)}, or - for none")
+        raise DataError(f"Unknown labels: {names}; expected {', '.join(LABELS)}, or - for none.")
     if len(languages) > 1:
-        raise DataError(f"{source} mixes the languages {', '.join(sorted(languages))}; give the rows of one of them")
+        raise DataError(f"{source} mixes the languages {', '.join(sorted(languages))}; give the rows of one of them.")
     if not pairs:
-        raise DataError(f"{source}: no pair; expected a premise, a hypothesis and a label in each row")
+        raise DataError(f"{source}: no pair; expected a premise, a hypothesis and a label in each row.")
 
 
 def _value(place: str, row: Mapping[str, Any], role: str) -> Any:
     name = next((name for name in _COLUMNS[role] if name in row), None)
     if name is None:
         names = " or ".join(_COLUMNS[role])
-        raise DataError(f"{place}: no column {names}; there is: {', '.join(row) or 'nothing'}")
+        raise DataError(f"{place}: no column {names}; there is: {', '.join(row) or 'nothing'}.")
     return row[name]
 
 
 def _text(place: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{place}: expected a sentence, got {type(value).__name__}; give rows of one language, as text")
+        raise DataError(
+            f"{place}: expected a sentence, got {type(value).__name__}; give rows of one language, as text."
+        )
     return value.strip()
 
 
 def _label(place: str, value: Any) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(
-            f"{place}: the label is {value!r}, and what a number means is not said; write {', '.join(LABELS)}"
+            f"{place}: the label is {value!r}, and what a number means is not said; write {', '.join(LABELS)}."
         )
     return value or ""
 
@@ -149,7 +151,8 @@ def _table_rows(path: Path) -> Iterator[Row]:
         cells = line.split("\t")
         if len(cells) != len(columns):
             raise DataError(
-                f"{path}:{number}: {len(cells)} tab-separated columns, the first line has {len(columns)}: {line[:60]!r}"
+                f"{path}:{number}: {len(cells)} tab-separated columns, "
+                f"the first line has {len(columns)}: {line[:60]!r}."
             )
         yield f"{path}:{number}", dict(zip(columns, cells, strict=True))
 
@@ -160,7 +163,7 @@ def _table_rows(path: Path) -> Iterator[Row]:
 def _open(data: str, split: Split) -> Rows:
     dataset, config, asked = parsed(data, "DATASET[:CONFIG[:SPLIT]]")
     if asked and split != "test" and split_called(asked) != split:
-        raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}")
+        raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}.")
     splits: Sequence[str] = (asked,) if asked else _HUB_SPLITS[split]
     advice = Advice("Give a file of your own instead: {}.", (("data", "FILE"),))
     return open_rows(data, dataset, config, splits, advice=advice)

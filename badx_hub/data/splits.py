@@ -64,11 +64,11 @@ class FileKind:
             return self._in_folder(path, split)
         if path.exists():
             if self._bare(path) is None:
-                raise UsageError(f"{data} is not {self.called}; expected a name that ends in {self.endings}")
+                raise UsageError(f"{data} is not {self.called}; expected a name that ends in {self.endings}.")
             return self._from_file(path, split)
         if named := [file for file in self._files(path.parent) if _begins(self._stem(file), path.name)]:
             return self._chosen(path, named, split)
-        raise NotFoundError(f"{data} is not there; give a folder with {self._expected(split)} or such a file")
+        raise NotFoundError(f"{data} is not there; give a folder with {self._expected(split)} or such a file.")
 
     @property
     def endings(self) -> str:
@@ -81,18 +81,18 @@ class FileKind:
         stems = {self._stem(file): file for file in found if self._split(file)}
         if len(stems) > 1:
             names = ", ".join(file.name for file in stems.values())
-            raise UsageError(f"{folder} holds several data sets ({names}); say which{self._as_prefix(wanted[0])}")
+            raise UsageError(f"{folder} holds several data sets ({names}); say which{self._as_prefix(wanted[0])}.")
         return wanted
 
     def _chosen(self, place: Path, files: list[Path], split: Split) -> tuple[Path, ...]:
         wanted = [file for file in files if self._split(file) == split]
         if not wanted:
             there = ", ".join(file.name for file in files) or f"no {' or '.join(self.suffixes)} file"
-            raise NotFoundError(f"{place} has no {split} split; expected {self._expected(split)}, there is: {there}")
+            raise NotFoundError(f"{place} has no {split} split; expected {self._expected(split)}, there is: {there}.")
         if clash := next(self._clashes(wanted), None):
             first, second = clash
             which = f" or say which{self._as_prefix(first)}" if self._stem(first) != self._stem(second) else ""
-            raise UsageError(f"{place} has two {split} splits, {first.name} and {second.name}; leave one there{which}")
+            raise UsageError(f"{place} has two {split} splits, {first.name} and {second.name}; leave one there{which}.")
         return tuple(wanted)
 
     def _from_file(self, path: Path, split: Split) -> tuple[Path, ...]:
@@ -105,7 +105,7 @@ class FileKind:
                 return found
         raise NotFoundError(
             f"{path} has no {split} split; give the folder that holds {self._expected('train')} and "
-            f"{self._expected('dev')}"
+            f"{self._expected('dev')}."
         )
 
     def _files(self, folder: Path) -> list[Path]:
@@ -142,7 +142,7 @@ class FileKind:
 def require_split(split: str) -> None:
     """Raises UsageError unless it is "train", "dev" or "test"."""
     if split not in SPLITS:
-        raise UsageError(f"there is no split {split!r}; expected one of: {', '.join(SPLITS)}")
+        raise UsageError(f"There is no split {split!r}; expected one of: {', '.join(SPLITS)}.")
 
 
 def split_called(name: str) -> Split | None:

@@ -38,7 +38,7 @@ def search_folders() -> tuple[Path, ...]:
 
 def _indexed_folder(name: str) -> Path:
     if not _TREEBANK.fullmatch(name):
-        raise UsageError(f"{name!r} is no treebank's name; expected one like ud:UD_English-EWT")
+        raise UsageError(f"{name!r} is no treebank's name; expected one like ud:UD_English-EWT.")
     folders = search_folders()
     for folder in folders:
         if (folder / name).is_dir():
@@ -48,5 +48,5 @@ def _indexed_folder(name: str) -> Path:
     hint = f" (there: {', '.join(nearest)})" if nearest else ""
     raise NotFoundError(
         f"{name} is not in {', '.join(map(str, folders))}{hint}; get a release from {_RELEASES} and put the folder"
-        f" {name} into {folders[-1]}, or set {DATA_VARIABLE} to the folder that holds it"
+        f" {name} into {folders[-1]}, or set {DATA_VARIABLE} to the folder that holds it."
     )

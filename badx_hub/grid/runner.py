@@ -155,7 +155,7 @@ class StudyRunner:
 
     def _without_base(self, step: Step) -> StepStatus:
         assert isinstance(self._base, NotFoundError)
-        error = NotFoundError(f"the base is not on this machine yet: {self._base.fact}", remedies=self._base.remedies)
+        error = NotFoundError(f"The base is not on this machine yet: {self._base.fact}", remedies=self._base.remedies)
         return StepStatus(step, StepState.READY, reason=str(error), error=error)
 
     def entries(self) -> tuple[Entry, ...]:

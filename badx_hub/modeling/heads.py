@@ -90,7 +90,7 @@ def adopt_parsing_head(model: Any, name: str) -> None:
     """
     stock = model.heads[name]
     if not isinstance(stock, BiaffineParsingHead):
-        raise IntegrityError(f"{name} has a head of type {stock.config['head_type']!r}, which does not parse")
+        raise IntegrityError(f"{name} has a head of type {stock.config['head_type']!r}, which does not parse.")
     head = ParsingHead(model, name, stock.config["num_labels"], model.get_labels_dict(name))
     head.biaffine_arcs, head.biaffine_rels = stock.biaffine_arcs, stock.biaffine_rels
     model.heads[name] = head

@@ -247,5 +247,5 @@ def _with_unread(error: NotFoundError, snapshots: Sequence[RegistrySnapshot], qu
     broken = [problem.error for problem in problems[:MAX_SHOWN]]
     unread = [snapshot.unread for snapshot in snapshots if snapshot.unread is not None]
     facts = (*(f"Not readable: {one.fact}" for one in broken), *(f"Not looked into: {one.fact}" for one in unread))
-    more = dict.fromkeys(remedy for one in (*broken, *unread) for remedy in one.remedies)
+    more = dict.fromkeys(remedy for one in unread for remedy in one.remedies)  # the broken are for others to repair
     return NotFoundError(" ".join((error.fact, *facts)), remedies=(*error.remedies, *more))

@@ -30,15 +30,15 @@ def task_named(name: str, options: Mapping[str, Any] | None = None) -> Task:
     Raises UsageError, listing what there is, for an unknown task or option and for an impossible value.
     """
     if name not in TASKS:
-        raise UsageError(f"there is no task {name!r}; expected one of: {', '.join(TASKS)}")
+        raise UsageError(f"There is no task {name!r}; expected one of: {', '.join(TASKS)}.")
     task: Any = TASKS[name]
     known = [field.name for field in fields(task)]
     if unknown := [key for key in options or {} if key not in known]:
-        raise UsageError(f"the task {name} has no option {unknown[0]!r}; its options: {', '.join(known) or 'none'}")
+        raise UsageError(f"The task {name} has no option {unknown[0]!r}; its options: {', '.join(known) or 'none'}.")
     try:
         chosen: Task = TypeAdapter(type(task)).validate_python({**asdict(task), **(options or {})})
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = problem["loc"][0]
-        raise UsageError(f"the option {key} of task {name} is {problem['input']!r}; {problem['msg']}") from error
+        raise UsageError(f"The option {key} of task {name} is {problem['input']!r}; {problem['msg']}.") from error
     return chosen

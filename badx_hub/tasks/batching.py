@@ -53,7 +53,7 @@ def bucketed(
     Raises UsageError for a batch size below 1.
     """
     if batch_size < 1:
-        raise UsageError(f"the batch size is {batch_size}; expected 1 or more")
+        raise UsageError(f"The batch size is {batch_size}; expected 1 or more.")
     lengths = [len(window) for window in windows]
     order = list(range(len(lengths)))
     if seed is None:
@@ -80,7 +80,7 @@ class EpochBatches:
     def __init__(self, windows: Sequence[Sized], batch_size: int, seed: int) -> None:
         """Raises UsageError without windows or with a batch size below 1."""
         if not windows:
-            raise UsageError("there is no labelled example to train on; give data that has some")
+            raise UsageError("There is no labelled example to train on; give data that has some.")
         self._windows = windows
         self._batch_size = batch_size
         self._seed = seed

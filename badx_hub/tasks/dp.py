@@ -128,7 +128,7 @@ class DpTask:
         """
         words = [word for pair in zip(examples, predictions, strict=True) for word in _attachments(*pair)]
         if not words:
-            raise DataError("no word carries a head, there is nothing to score; give an annotated treebank")
+            raise DataError("No word carries a head, there is nothing to score; give an annotated treebank.")
         gold, predicted = [word.gold for word in words], [word.predicted for word in words]
         found = [word.right_head and word.gold == word.predicted for word in words]
         las, uas = sum(word.right for word in words), sum(word.right_head for word in words)
@@ -190,7 +190,7 @@ def _without_subtypes(sentence: Sentence) -> Sentence:
 def _read_parsed(path: Path) -> tuple[Sentence, ...]:
     sentences = tuple(read_conllu(path))
     if all(head is None for sentence in sentences for head in sentence.heads):
-        raise DataError(f"{path}: no word with a head; expected an annotated treebank")
+        raise DataError(f"{path}: no word with a head; expected an annotated treebank.")
     for sentence in sentences:
         _check_complete(sentence, path)
     _check_relations(sentences, str(path))
@@ -203,7 +203,7 @@ def _check_complete(sentence: Sentence, path: Path) -> None:
             shown = NOT_ANNOTATED if head is None else head
             raise DataError(
                 f"{path}:{sentence.line}: word {number} of this sentence has HEAD {shown} and DEPREL {relation};"
-                " expected both, or _ in both"
+                " expected both, or _ in both."
             )
 
 
@@ -214,7 +214,7 @@ def _check_relations(sentences: Sequence[Sentence], where: str) -> None:
         place = f"{where}:{first.line}" if first.line else where
         raise DataError(
             f"{place}: relations outside UD, with counts: {counted(strange)};"
-            f" expected {', '.join(UNIVERSAL)}, each with or without a subtype (nsubj:pass), or _"
+            f" expected {', '.join(UNIVERSAL)}, each with or without a subtype (nsubj:pass), or _."
         )
 
 

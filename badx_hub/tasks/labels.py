@@ -82,7 +82,7 @@ def counted(names: Counter[str]) -> str:
 def gold_id(label: str, ids: Mapping[str, int]) -> int:
     """The id of a gold label. Raises DataError for one that the head does not have."""
     if label not in ids:
-        raise DataError(f"the head has no label for the gold label {label!r}; it knows {', '.join(ids)}")
+        raise DataError(f"The head has no label for the gold label {label!r}; it knows {', '.join(ids)}.")
     return ids[label]
 
 
@@ -93,7 +93,7 @@ def best_ids(logits: torch.Tensor, labels: Sequence[str], barred: torch.Tensor |
     """
     if logits.shape[-1] != len(labels):
         raise IntegrityError(
-            f"the head tells {logits.shape[-1]} labels apart, its adapter names {len(labels)};"
-            " train or pull the adapter again"
+            f"The head tells {logits.shape[-1]} labels apart, its adapter names {len(labels)};"
+            " train or pull the adapter again."
         )
     return (logits if barred is None else logits.masked_fill(barred, float("-inf"))).argmax(dim=-1)

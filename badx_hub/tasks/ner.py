@@ -54,7 +54,7 @@ class NerTask(WordTask[Tagged]):
         """See `badx_hub.data.columns.read_columns`; raises DataError too for a file without any entity."""
         sentences = read_columns(path)
         if not any(tag != OUTSIDE for sentence in sentences for tag in sentence.tags):
-            raise DataError(f"{path}: no word is part of an entity; expected B- and I- tags in the last column")
+            raise DataError(f"{path}: no word is part of an entity; expected B- and I- tags in the last column.")
         return sentences
 
     def prepare(self, item: str | Sequence[str] | Sentence) -> Tagged:
@@ -83,7 +83,7 @@ class NerTask(WordTask[Tagged]):
         pairs = [self._entities(*pair) for pair in zip(examples, predictions, strict=True)]
         gold, guesses = (Counter(kind for kind, _, _ in chain(*side)) for side in zip(*pairs, strict=True))
         if not gold:
-            raise DataError("no entity is annotated, there is nothing to score; give data with B- and I- tags")
+            raise DataError("No entity is annotated, there is nothing to score; give data with B- and I- tags.")
         hits = Counter(kind for true, guessed in pairs for kind, _, _ in true & guessed)
         whole = label_score("", hits.total(), guesses.total(), gold.total())
         return Scores(

@@ -66,7 +66,7 @@ class NliTask:
         """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
         pairs = read_pairs(data, split)
         if not any(pair.label for pair in pairs):
-            raise DataError(f"{data}: no pair has a gold label; expected {', '.join(LABELS)}")
+            raise DataError(f"{data}: no pair has a gold label; expected {', '.join(LABELS)}.")
         return pairs
 
     def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
@@ -77,7 +77,7 @@ class NliTask:
         parts = () if isinstance(item, Sentence) else item.split("\t") if isinstance(item, str) else item
         if len(parts) != 2 or not all(part.strip() for part in parts):
             shown = item.text if isinstance(item, Sentence) else item
-            raise UsageError(f"{shown!r} is no pair; expected a premise and a hypothesis with one tab between them")
+            raise UsageError(f"{shown!r} is no pair; expected a premise and a hypothesis with one tab between them.")
         return Pair(*(part.strip() for part in parts))
 
     def labels(self, examples: Sequence[Pair]) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class NliTask:
         room = max_length - len(frame)
         if room < 2:
             raise UsageError(
-                f"a maximal length of {max_length} leaves no room for a pair; expected {len(frame) + 2} or more"
+                f"A maximal length of {max_length} leaves no room for a pair; expected {len(frame) + 2} or more."
             )
         pieces = sub_words_of_texts((text for pair in examples for text in (pair.premise, pair.hypothesis)), tokenizer)
         return tuple(
@@ -150,7 +150,7 @@ class NliTask:
         """Accuracy, macro F1 over the gold classes, one row for each class, and the confusion matrix."""
         pairs = [(pair.label, guess) for pair, guess in zip(examples, predictions, strict=True) if pair.label]
         if not pairs:
-            raise DataError("no pair has a gold label, there is nothing to score; give annotated pairs")
+            raise DataError("No pair has a gold label, there is nothing to score; give annotated pairs.")
         gold, predicted = zip(*pairs, strict=True)
         table = label_table(gold, predicted, LABELS)
         metrics = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(table)}

@@ -196,7 +196,7 @@ def _best_relations(scores: torch.Tensor, to_root: torch.Tensor, labels: Sequenc
 
     for_root = torch.tensor([universal(label) == ROOT for label in labels])
     if for_root.all() or not for_root.any():
-        raise IntegrityError(f"the head needs {ROOT!r} and other relations; its adapter names {', '.join(labels)}")
+        raise IntegrityError(f"The head needs {ROOT!r} and other relations; its adapter names {', '.join(labels)}.")
     best = best_ids(scores.float().cpu(), labels, barred=to_root.unsqueeze(-1) != for_root)
     return _named(best.tolist(), labels)
 

@@ -65,7 +65,7 @@ class PosTask(WordTask[Sentence]):
         """Raises DataError for a file that is not CoNLL-U or has no tag, and for tags outside UPOS."""
         sentences = tuple(read_conllu(path))
         if not any(tag != NOT_ANNOTATED for sentence in sentences for tag in sentence.upos):
-            raise DataError(f"{path}: no word with a UPOS tag; expected an annotated treebank")
+            raise DataError(f"{path}: no word with a UPOS tag; expected an annotated treebank.")
         _check_tags(sentences, str(path))
         return sentences
 
@@ -86,7 +86,7 @@ class PosTask(WordTask[Sentence]):
             if gold != NOT_ANNOTATED
         ]
         if not pairs:
-            raise DataError("no word carries a UPOS tag, there is nothing to score; give an annotated treebank")
+            raise DataError("No word carries a UPOS tag, there is nothing to score; give an annotated treebank.")
         gold, predicted = zip(*pairs, strict=True)
         table = label_table(gold, predicted, UPOS)
         return Scores({"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(table)}, table)
@@ -115,4 +115,6 @@ def _check_tags(sentences: Sequence[Sentence], where: str) -> None:
     if strange:
         first = next(sentence for sentence in sentences if not known.issuperset(sentence.upos))
         place = f"{where}:{first.line}" if first.line else where
-        raise DataError(f"{place}: tags outside UPOS, with counts: {counted(strange)}; expected {', '.join(UPOS)} or _")
+        raise DataError(
+            f"{place}: tags outside UPOS, with counts: {counted(strange)}; expected {', '.join(UPOS)} or _."
+        )

@@ -56,7 +56,7 @@ def sentence_windows(
     frame = Frame.of(tokenizer)
     room = max_length - 2
     if room < 1:
-        raise UsageError(f"a maximal length of {max_length} leaves no room for a word; expected 3 or more")
+        raise UsageError(f"A maximal length of {max_length} leaves no room for a word; expected 3 or more.")
     pieces = sub_words(chain.from_iterable(sentences), tokenizer)
     for example, words in enumerate(sentences):
         cut = [pieces[word][:room] for word in words]

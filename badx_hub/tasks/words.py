@@ -59,8 +59,8 @@ class Frame:
         ids = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.unk_token_id)
         if None in ids:
             raise UsageError(
-                f"the tokenizer ({type(tokenizer).__name__}) has no CLS, SEP or unknown token;"
-                " use a base that is an encoder, such as mBERT or XLM-R"
+                f"The tokenizer ({type(tokenizer).__name__}) has no CLS, SEP or unknown token;"
+                " use a base that is an encoder, such as mBERT or XLM-R."
             )
         return cls(*ids)
 

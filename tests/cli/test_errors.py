@@ -141,3 +141,36 @@ def test_the_library_does_not_speak_command_line(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     assert [found for text in texts for found in TYPED.findall(text)] == []
+
+
+ERRORS = {kind.__name__ for kind in (BadxError, *BadxError.__subclasses__())}
+NAMES_IN_FRONT = ("badx_hub", "predict", "max_length")
+QUOTES = (".fact", "one_line(", "hint", "_nearest")
+
+
+def spoilt(text: ast.expr) -> bool:
+    """Whether the literals of a message show that it begins small or ends without a full stop.
+
+    A message may begin with a name as it is written, quote another message at its end, or end with a command to copy.
+    """
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    first, last = parts[0], parts[-1]
+    if isinstance(first, ast.Constant) and first.value[:1].islower() and not first.value.startswith(NAMES_IN_FRONT):
+        return True
+    if isinstance(last, ast.Constant):
+        return not last.value.rstrip('"').endswith((".", "?", "!")) and "iconv" not in last.value
+    return not any(quoted in ast.unparse(last) for quoted in QUOTES)
+
+
+def messages(tree: ast.Module) -> Iterator[ast.expr]:
+    for call in ast.walk(tree):
+        is_error = isinstance(call, ast.Call) and getattr(call.func, "id", None) in ERRORS
+        if is_error and call.args and isinstance(call.args[0], (ast.JoinedStr, ast.Constant)):
+            yield call.args[0]
+
+
+def test_messages_are_sentences_with_a_capital_and_a_full_stop() -> None:
+    found = [(path.name, ast.unparse(text)) for path, tree in trees() for text in messages(tree) if spoilt(text)]
+    assert found == []
+    bad = ast.parse('UsageError("no such thing."); UsageError(f"No such {thing}"); UsageError("It is so")')
+    assert all(map(spoilt, messages(bad))) and len(list(messages(bad))) == 3

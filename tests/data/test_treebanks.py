@@ -50,7 +50,9 @@ def test_two_candidates_for_a_split(tmp_path: Path, rival: str) -> None:
 
 def test_a_missing_split_names_what_is_there(tmp_path: Path) -> None:
     folder = filled(tmp_path / "x", "qu_x-ud-test.conllu", "notes.txt")
-    with pytest.raises(NotFoundError, match=r"no dev split; expected \*-ud-dev.conllu, there is: qu_x-ud-test.conllu$"):
+    with pytest.raises(
+        NotFoundError, match=r"no dev split; expected \*-ud-dev.conllu, there is: qu_x-ud-test.conllu\.$"
+    ):
         split_files(str(folder), "dev")
     with pytest.raises(NotFoundError, match=r"there is: no \.conllu file"):
         split_files(str(filled(tmp_path / "empty")), "dev")

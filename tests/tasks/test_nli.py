@@ -79,7 +79,7 @@ def test_json_lines_and_pairs_without_gold(tmp_path: Path, caplog: pytest.LogCap
         (
             "a.tsv",
             "premise\thypothesis\tlabel\na\tb\t2\na\tb\tmaybe\na\tb\tmaybe\n",
-            r"unknown labels: '2' \(1, first .*a\.tsv:2\), 'maybe' \(2, first .*a\.tsv:3\); expected entailment",
+            r"Unknown labels: '2' \(1, first .*a\.tsv:2\), 'maybe' \(2, first .*a\.tsv:3\); expected entailment",
         ),
         (
             "a.tsv",

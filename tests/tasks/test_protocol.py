@@ -139,7 +139,7 @@ class Learned:
 @pytest.fixture(scope="module", params=sorted(TASKS))
 def case(request: pytest.FixtureRequest) -> tuple[Task, Case]:
     if request.param not in CASES:
-        pytest.fail(f"the task {request.param} has no case in {Path(__file__).name}; write one and put it into CASES")
+        pytest.fail(f"The task {request.param} has no case in {Path(__file__).name}; write one and put it into CASES")
     return TASKS[request.param], CASES[request.param]()
 
 
