@@ -61,7 +61,7 @@ CHANGES: dict[str, Mapping[str, Any]] = {
     "reduction_factor-small": {"reduction_factor": 1e-5},
     "reduction_factor-denormal": {"reduction_factor": 5e-324},
     "reduction_factor-of-layers": {"reduction_factor": {"0": 1e-9, "default": 2}},
-    "reduction_factor-nested": {"reduction_factor": {"default": {"default": 2}}},
+    "reduction_factor-of-defaults": {"reduction_factor": {"default": {"default": 2}}},
     "phm": {"phm_layer": True, "phm_dim": 10**9},
     "phm-4": {"phm_layer": True, "phm_dim": 4},
     "phm-rank": {"phm_layer": True, "factorized_phm_W": True, "phm_rank": 10**12},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -47,7 +48,7 @@ _EXTRA = (
     "tab\t.csv",
     "-rf",
     "%s%n.png",
-    "[bold red]x[/].png",
+    "[bold red]x.png",
 )
 Damage = Callable[[Sandbox, Path], None]
 
@@ -184,16 +185,13 @@ def artefacts() -> Artefacts:
                 ),
             )
     yield from _whole_folders()
-    for name in _EXTRA:
+    for number, name in enumerate(_EXTRA):
+        plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:20]
         yield Artefact(
-            f"folders/beside-{name.encode('ascii', 'backslashreplace').decode()[:20]}".replace("\n", "\\n").replace(
-                "*", "-"
-            ),
+            f"folders/beside-{number:02}-{plain}",
             lambda box, name=name: (box.folder("ta") / name).write_bytes(b"\x80\x02c"),  # type: ignore[misc]
-            # What lies beside is told of by verify and not taken along; a load does not even open it.
-            tries(
-                "ta", ("list", "verify", "pull", "push", "load", "predict"), either=("pull", "push", "load", "predict")
-            ),
+            # verify tells of what lies beside; nothing takes it along or opens it.
+            tries("ta", _BESIDE, either=("pull", "push", "load", "predict")),
         )
 
 
@@ -305,4 +303,5 @@ def _whole_folders() -> Artefacts:
         yield Artefact(f"folders/whole{forge.__name__.replace('_', '-')}", forge, tries("ta", _SOME, either=("all",)))
 
 
+_BESIDE = ("list", "verify", "pull", "push", "load", "predict")
 _SOME = ("list", "info", "verify", "pull", "push", "load")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.hostile import headers, weights
-from tests.hostile.artefact import Artefact, Artefacts, Command, Sandbox, dumped, gone
+from tests.hostile.artefact import Artefact, Artefacts, Command, Expect, Sandbox, dumped, gone
 from tests.hostile.configs import CHANGES, EITHER_CHANGES, TEXTS, TOP, WHOLE
 
 _IMPORT = ("import", "./foreign", "--language", "wo", "--base", "base")
@@ -48,7 +48,7 @@ def _artefact(what: str, change: Callable[[Sandbox], None]) -> Artefact:
         (box.root / "base").symlink_to(box.base)
         change(box)
 
-    expect = "either" if what in _EITHER else "refused"
+    expect: Expect = "either" if what in _EITHER else "refused"
     return Artefact(f"imports/{what}", forge, (Command("import", _IMPORT, expect),))
 
 

@@ -117,7 +117,7 @@ _CHANGES: dict[str, Mapping[str, Any]] = {
     "metrics-nan": {"metrics": {"dev": {"en/accuracy": raw("NaN")}}},
     "metrics-infinite": {"metrics": {"dev": {"en/accuracy": raw("1e999")}}},
     "metrics-digits": {"metrics": {"dev": {"en/accuracy": raw("9" * 4400)}}},
-    "metrics-text": {"metrics": {"dev": {"en/accuracy": "0.5"}}},
+    "metrics-of-text": {"metrics": {"dev": {"en/accuracy": "0.5"}}},
     "metrics-many": {"metrics": {"dev": {f"k{number}": 0.5 for number in range(50_000)}}},
     "training-negative": {"training": {"steps": -1, "best_step": 1, "seconds": 0.0}},
     "training-nan": {"training": {"steps": 1, "best_step": 1, "seconds": raw("NaN")}},

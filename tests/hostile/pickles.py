@@ -7,6 +7,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.hostile.artefact import Artefact, Artefacts, Command, Sandbox
@@ -136,11 +137,8 @@ def _bomb(depth: int) -> bytes:
 
 
 _BYTES: dict[str, Callable[[], bytes]] = {
-    **{
-        f"code-{module}-{name}".replace("\x1b]0;owned\x07", "esc"): lambda m=module, n=name: _global(m, n)
-        for module, name in _CODE
-    },  # type: ignore[misc]
-    **{f"zip-code-{module}-{name}": lambda m=module, n=name: _zipped(_global(m, n)) for module, name in _CODE[:8]},  # type: ignore[misc]
+    **{f"code-{module}-{ascii(name)[1:9]}": partial(_global, module, name) for module, name in _CODE},
+    **{f"zip-code-{module}-{name}": partial(_zipped, _global(module, name)) for module, name in _CODE[:8]},
     "call-in-a-dict": lambda: pickle.dumps({"a": _Calls(print, "x")}, protocol=2),
     "call-in-a-zip": lambda: _zipped(pickle.dumps({"a": _Calls(eval, "1")}, protocol=2)),
     "bytearray-of-8-gb": lambda: pickle.dumps({"a": _Calls(bytearray, 8 * 2**30)}, protocol=2),

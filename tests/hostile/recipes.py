@@ -191,7 +191,7 @@ def artefacts() -> Artefacts:
     for what, make in {
         "link": _link,
         "folder": Path.mkdir,
-        "pipe": os.mkfifo,
+        "pipe": _pipe,
         "device": _device,
         "sparse": _sparse,
     }.items():
@@ -213,6 +213,10 @@ def _forge(text: str) -> Callable[[Sandbox], None]:
 def _beside(box: Sandbox) -> None:
     for one in box.work.iterdir():
         (box.root / one.name).symlink_to(one)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
 
 
 def _link(path: Path) -> None:

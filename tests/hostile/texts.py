@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.hostile.artefact import Artefact, Artefacts, Command, Expect, Sandbox
@@ -68,21 +69,16 @@ def artefacts() -> Artefacts:
     for what, text in _CONLLU.items():
         predict = Command("predict", ("predict", *_STACK, "--file", "x-test.conllu", "--output", "conllu"), "either")
         evaluate = Command("evaluate", ("evaluate", *_STACK, "--data", "x-test.conllu"), "either")
-        yield Artefact(
-            f"texts/conllu-{what}", _forge("x-test.conllu", lambda text=text: _bytes(text)), (predict, evaluate)
-        )  # type: ignore[misc]
+        forge = _forge("x-test.conllu", partial(_bytes, text))
+        yield Artefact(f"texts/conllu-{what}", forge, (predict, evaluate))
     for what, text in _TEXT.items():
-        yield _artefact(what, "x.txt", lambda text=text: _bytes(text), "either")  # type: ignore[misc]
+        yield _artefact(what, "x.txt", partial(_bytes, text), "either")
     for name in ("x.txt.gz", "x.conllu.gz"):
         for what, content in _packed().items():
             yield _artefact(f"{name}-{what}", name, content, "refused")
-    for what, make in {"pipe": os.mkfifo, "device": _device, "folder": Path.mkdir}.items():
-        for name in ("x.txt", "x.conllu"):
-            yield Artefact(
-                f"texts/{name}-{what}",
-                lambda box, make=make, name=name: make(box.root / name),
-                _predict(name, "refused"),
-            )  # type: ignore[misc]
+        for what, make in {"pipe": _pipe, "device": _device, "folder": Path.mkdir}.items():
+            plain = name.removesuffix(".gz")
+            yield Artefact(f"texts/{plain}-{what}", _made(plain, make), _predict(plain, "refused"))
 
 
 def _artefact(what: str, name: str, content: Callable[[], bytes], expect: Expect) -> Artefact:
@@ -113,6 +109,14 @@ def _forge(name: str, content: Callable[[], bytes]) -> Callable[[Sandbox], None]
         (box.root / name).write_bytes(content())
 
     return forge
+
+
+def _made(name: str, make: Callable[[Path], None]) -> Callable[[Sandbox], None]:
+    return lambda box: make(box.root / name)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
 
 
 def _device(path: Path) -> None:

@@ -110,18 +110,16 @@ def _finished(one: _Running, world: World) -> dict[str, list[Seen]]:
     os.close(one.pipe)
     _, status, usage = os.wait4(one.pid, 0)
     records: list[dict[str, Any]] = [json.loads(line) for line in one.buffer.splitlines() if line.endswith(b"}")]
-    if broken := [record["broken"] for record in records if "broken" in record]:
-        begun = [record["begun"] for record in records if "begun" in record]
-        raise RuntimeError(f"{begun[-1:]} could not be forged or tried:\n{broken[0]}")
     seen: dict[str, list[Seen]] = {record["begun"]: [] for record in records if "begun" in record}
     for record in records:
         if "artefact" in record:
             seen[record["artefact"]].append(judged(record, world.digest))
-    if os.WIFSIGNALED(status):
+    broken = [record["broken"] for record in records if "broken" in record]
+    if os.WIFSIGNALED(status) or broken:
         [artefact] = [each for each in one.artefacts if each.name == list(seen)[-1]]
         command = artefact.commands[len(seen[artefact.name])]
-        killed = f"signal {os.WTERMSIG(status)}"
-        if os.WTERMSIG(status) == signal.SIGXCPU:
+        killed = f"signal {os.WTERMSIG(status)}" if not broken else f"a mistake in the tests: {broken[0]}"
+        if not broken and os.WTERMSIG(status) == signal.SIGXCPU:
             killed = f"more than {CPU_SECONDS} s of work"
         record = {
             "artefact": artefact.name,
