@@ -32,6 +32,7 @@ SLOW_FIXTURES = {
     "tiny_base": "a base that is loaded, and mostly trained on",
 }
 SLOW_PLACES = (
+    "tests/hostile/",
     "tests/hub/",
     "tests/test_docs.py::test_python_examples_run",
     "tests/test_hub_story.py",

@@ -187,7 +187,7 @@ def _traces(box: Sandbox) -> Iterator[str]:
         yield f"left {left[0]} in the temporary folder"
     if sorted(path.name for path in box.outside.iterdir())[:1] == [] or box.secret.read_text() != SECRET:
         yield "changed a file outside"
-    for folder in (box.home, box.root / "target", box.root / "pushed"):
+    for folder in (box.home / "registry", box.root / "target", box.root / "pushed"):
         for path in folder.rglob("*"):
             if path.is_symlink():
                 yield f"a link was copied to {path.relative_to(box.root)}"

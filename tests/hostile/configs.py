@@ -55,6 +55,8 @@ _EITHER = (
     "inv_adapter_reduction_factor-text",
     "inv_adapter_reduction_factor-zero",
     "inv_adapter_reduction_factor-negative",
+    "leave_out-object",
+    "leave_out-nested",
 )
 CHANGES: dict[str, Mapping[str, Any]] = {
     "reduction_factor-tiny": {"reduction_factor": 1e-9},
@@ -91,7 +93,7 @@ CHANGES: dict[str, Mapping[str, Any]] = {
     "stochastic-depth": {"stochastic_depth": 7},
 }
 # Which norms and which seed there are changes no shape.
-EITHER_CHANGES = ("unknown-key", "parallel", "invertible-unknown", "stochastic-depth")
+EITHER_CHANGES = ("unknown-key", "cross-adapter", "parallel", "invertible-unknown", "stochastic-depth")
 _LORA = {"architecture": "lora", "selfattn_lora": True, "alpha": 8, "dropout": 0.0, "attn_matrices": ["q", "v"]}
 WHOLE: dict[str, Any] = {
     "lora-huge": {**_LORA, "r": 10**7, "composition_mode": "add", "init_weights": "lora"},
@@ -146,6 +148,8 @@ TOP: dict[str, Mapping[str, Any]] = {
 TOP_EITHER = (
     *("model-class", "model-class-null", "model-type-other", "hidden-size-other", "hidden-size-text"),
     *("version-other", "version-list", "auto-map"),
+    *("name-null", "name-number", "name-list", "name-of-everything", "name-of-a-layer", "name-empty"),
+    *("name-with-dots", "name-path", "name-long"),
 )
 TEXTS: dict[str, str] = {
     "empty": "",

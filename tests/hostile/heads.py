@@ -73,6 +73,8 @@ _TOP: dict[str, Mapping[str, Any]] = {
     "custom": {"custom_heads": {"x": "os.system"}},
 }
 _TOP_EITHER = (
+    "name-null",
+    "name-number",
     "model-class-unknown",
     "model-class-gone",
     "model-class",

@@ -9,11 +9,11 @@ from typing import Any
 
 from tests.hostile import headers, weights
 from tests.hostile.artefact import Artefact, Artefacts, Command, Expect, Sandbox, dumped, gone
-from tests.hostile.configs import CHANGES, EITHER_CHANGES, TEXTS, TOP, WHOLE
+from tests.hostile.configs import CHANGES, EITHER_CHANGES, TEXTS, TOP, TOP_EITHER, WHOLE
 
 _IMPORT = ("import", "./foreign", "--language", "wo", "--base", "base")
 # What a base of that name is, and what made the adapter, is told and compared where it can be.
-_EITHER = (*EITHER_CHANGES, "model-class", "model-class-null", "version-other", "version-list", "auto-map", "name-dots")
+_EITHER = (*EITHER_CHANGES, *(one for one in TOP_EITHER if not one.startswith(("model-type", "hidden-size"))))
 
 
 def artefacts() -> Artefacts:

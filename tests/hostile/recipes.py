@@ -190,7 +190,7 @@ def artefacts() -> Artefacts:
         yield Artefact(f"recipes/study-{what}", _forge(text), (Command("study", commands[1].argv, expect),))
     for what, make in {
         "link": _link,
-        "folder": Path.mkdir,
+        "folder": _folder,
         "pipe": _pipe,
         "device": _device,
         "sparse": _sparse,
@@ -213,6 +213,10 @@ def _forge(text: str) -> Callable[[Sandbox], None]:
 def _beside(box: Sandbox) -> None:
     for one in box.work.iterdir():
         (box.root / one.name).symlink_to(one)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
 
 
 def _pipe(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,16 +41,24 @@ def _artefact(what: str, folder: str, file: str, damage: Callable[[Path], None])
 
 
 def _flip(seed: int) -> Callable[[Path], None]:
-    """A bit of the second half: headers come first, and damaged ones are refused anyway."""
+    """A bit in each 128 bytes (a block, of packed text) behind the header, which is refused anyway if damaged."""
 
     def flip(path: Path) -> None:
         content = bytearray(path.read_bytes())
         drawn = random.Random(f"{path.name} {seed}")
-        place = drawn.randrange(len(content) // 2, len(content))
-        content[place] ^= 1 << drawn.randrange(8)
+        bit = 1 << drawn.randrange(3)
+        for place in range(_header(content) + 4 * drawn.randrange(8), len(content), 128):
+            content[place] ^= bit
         path.write_bytes(content)
 
     return flip
+
+
+def _header(content: bytes) -> int:
+    """The length of what says how numpy's or safetensors' numbers are to be read; JSON has its numbers at the end."""
+    if content.startswith(b"\x93NUMPY"):
+        return 10 + struct.unpack("<H", content[8:10])[0]
+    return len(content) // 2 if content.startswith(b"{") else 8 + struct.unpack("<Q", content[:8])[0]
 
 
 def _cut(path: Path) -> None:

@@ -17,7 +17,7 @@ TRAIN = ("train", "en-wo", "--recipe", "recipe.yaml", "--base", "base", "--text"
 _RECIPE = """\
 name: small
 language:
-  {steps: 4, batch_size: 4, learning_rate: 0.001, eval_every: 2, save_every: 2, max_length: 32, eval_blocks: 2}
+  {steps: 4, batch_size: 4, learning_rate: 0.01, eval_every: 2, save_every: 2, max_length: 32, eval_blocks: 2}
 tasks: {}
 """
 
@@ -78,6 +78,8 @@ def _trained(root: Path) -> str:
     shutil.copytree(root / "home", root / "whole")
     _train(root / "whole")
     [entry] = open_registry(root / "whole" / "registry").list()
+    if entry.manifest.training.best_step != 4:
+        raise RuntimeError("the run for hostile checkpoints has to keep what it learns after its first checkpoint")
     pid = os.fork()
     if not pid:
         sys.addaudithook(_stop_at_checkpoint)
