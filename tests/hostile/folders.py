@@ -165,7 +165,7 @@ _DAMAGES: tuple[Damage, ...] = (
     _secret,
 )
 # People edit cards, so another text is no harm; a link or a file that is none of text, small and regular is.
-_EDITED = (_empty, _longer, _flipped, _secret)
+_EDITED = (_empty, _longer, _flipped, _secret, _hard_link)
 
 
 def artefacts() -> Artefacts:

@@ -113,7 +113,7 @@ def artefacts() -> Artefacts:
         yield Artefact(f"locks/{what}", _forge(text), (_USE, add))
     for what, registry in _REGISTRIES.items():
         yield Artefact(f"locks/{what}", _forge(_STACK.format(digest="a" * 64, registry=registry)), (_USE,))
-    for what, forge in {"link": _link, "folder": _folder, "pipe": _pipe, "device": _device, "sparse": _sparse}.items():
+    for what, forge in {"folder": _folder, "device": _device, "sparse": _sparse}.items():
         yield Artefact(f"locks/file-{what}", forge, (_USE, _ADD))
 
 
@@ -128,16 +128,8 @@ def _lock(box: Sandbox) -> Path:
     return box.root / "badx.lock"
 
 
-def _link(box: Sandbox) -> None:
-    _lock(box).symlink_to(box.secret)
-
-
 def _folder(box: Sandbox) -> None:
     _lock(box).mkdir()
-
-
-def _pipe(box: Sandbox) -> None:
-    os.mkfifo(_lock(box))
 
 
 def _device(box: Sandbox) -> None:

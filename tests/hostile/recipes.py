@@ -115,7 +115,6 @@ _YAML: dict[str, str] = {
     "utf-16": "\udcff\udcfen\0a\0",
     "extends-itself": "extends: ./file.yaml\n",
     "extends-list": "extends: [paper]\n",
-    "extends-elsewhere": "extends: ./outside/id_ed25519\n",
     "extends-device": "extends: /dev/zero\n",
     "extends-nul": 'extends: "a\\0b"\n',
     "extends-long": "extends: " + "x" * 5000 + "\n",
@@ -161,6 +160,7 @@ _STUDIES: dict[str, dict[str, str]] = {
     "setups-many": {"setups": "[" + ", ".join(f"'bad-x@{number}:1'" for number in range(2, 3000)) + "]"},
     "setups-twice": {"setups": "[bad-x, bad-x]"},
 }
+_PLANNED = ("base-stranger", "base-of-nobody", "base-escape", "base-url", "text-", "seeds-many", "setups-many")
 _SOUND = {"base": "base", "en": "en.txt", "setups": "[bad-x]", "seeds": "[1]"}
 
 
@@ -184,14 +184,10 @@ def artefacts() -> Artefacts:
     for what, values in _STUDIES.items():
         text = _STUDY.format(**{**_SOUND, **values})
         # A plan of what is not there may still be a plan.
-        expect: Expect = (
-            "either" if what.startswith(("base-stranger", "text-", "seeds-many", "setups-many")) else "refused"
-        )
+        expect: Expect = "either" if what.startswith(_PLANNED) else "refused"
         yield Artefact(f"recipes/study-{what}", _forge(text), (Command("study", commands[1].argv, expect),))
     for what, make in {
-        "link": _link,
         "folder": _folder,
-        "pipe": _pipe,
         "device": _device,
         "sparse": _sparse,
     }.items():
@@ -217,14 +213,6 @@ def _beside(box: Sandbox) -> None:
 
 def _folder(path: Path) -> None:
     path.mkdir()
-
-
-def _pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def _link(path: Path) -> None:
-    path.symlink_to("outside/id_ed25519")
 
 
 def _device(path: Path) -> None:

@@ -54,11 +54,11 @@ def _flip(seed: int) -> Callable[[Path], None]:
     return flip
 
 
-def _header(content: bytes) -> int:
+def _header(content: bytes | bytearray) -> int:
     """The length of what says how numpy's or safetensors' numbers are to be read; JSON has its numbers at the end."""
     if content.startswith(b"\x93NUMPY"):
-        return 10 + struct.unpack("<H", content[8:10])[0]
-    return len(content) // 2 if content.startswith(b"{") else 8 + struct.unpack("<Q", content[:8])[0]
+        return 10 + int(struct.unpack("<H", content[8:10])[0])
+    return len(content) // 2 if content.startswith(b"{") else 8 + int(struct.unpack("<Q", content[:8])[0])
 
 
 def _cut(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -76,7 +75,7 @@ def artefacts() -> Artefacts:
     for name in ("x.txt.gz", "x.conllu.gz"):
         for what, content in _packed().items():
             yield _artefact(f"{name}-{what}", name, content, "refused")
-        for what, make in {"pipe": _pipe, "device": _device, "folder": _folder}.items():
+        for what, make in {"device": _device, "folder": _folder}.items():
             plain = name.removesuffix(".gz")
             yield Artefact(f"texts/{plain}-{what}", _made(plain, make), _predict(plain, "refused"))
 
@@ -117,10 +116,6 @@ def _made(name: str, make: Callable[[Path], None]) -> Callable[[Sandbox], None]:
 
 def _folder(path: Path) -> None:
     path.mkdir()
-
-
-def _pipe(path: Path) -> None:
-    os.mkfifo(path)
 
 
 def _device(path: Path) -> None:

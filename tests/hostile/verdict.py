@@ -66,8 +66,19 @@ def _problems(one: Seen, right_digest: str) -> Iterator[str]:
     if one.expect == "same" and one.code == 0 and one.digest != right_digest:
         yield "other weights, in silence"
     yield from _output_problems(one)
+    yield from _row_problems(one)
     if one.megabytes * 2**20 > MEMORY:
         yield f"took {one.megabytes:.0f} MB"
+
+
+def _row_problems(one: Seen) -> Iterator[str]:
+    """A word a row, and of the columns of the format: what a stranger wrote makes no rows and columns of its own."""
+    tabs = {"predict": 1, "predict-conllu": 9}.get(one.command)
+    if tabs is None or one.code != 0 or "Xale yi" not in one.line:
+        return
+    rows = [line for line in one.out.split("\n") if line.strip() and not line.startswith("#")]
+    if len(rows) != 2 or any(row.count("\t") != tabs for row in rows):
+        yield "forged rows of data"
 
 
 def _output_problems(one: Seen) -> Iterator[str]:

@@ -15,6 +15,8 @@ Tensors = dict[str, Any]
 _TYPES = ("float64", "float16", "bfloat16", "int8", "int32", "int64", "uint8", "bool", "complex64", "float8_e4m3fn")
 # Fewer or more bits of the same numbers are converted on loading; whoever publishes such a file is told of nothing.
 _FLOATS = ("float64", "float16", "bfloat16")
+_OF_LAYERS = "names-of-other-layers"
+"""A head has none."""
 _FILES = {
     "ba": ("ba", "adapter.safetensors"),
     "ta": ("ta", "adapter.safetensors"),
@@ -26,15 +28,16 @@ def artefacts() -> Artefacts:
     """Changes of each of the stack's three files of weights."""
     for where in _FILES:
         for what, change in {**_shapes(), **_values(), **_types()}.items():
-            commands = tries(_FILES[where][0], ("verify", "load"), either=("verify", *_either(what)))
+            commands = tries(_FILES[where][0], ("verify", "load"), either=("verify", *_either(where, what)))
             yield Artefact(f"weights/{where}-{what}", _forge(where, change), commands)
         for what, extra in _EXTRA.items():
             commands = tries(_FILES[where][0], ("verify", "pull", "load", "predict"), either=("verify", "pull"))
             yield Artefact(f"weights/{where}-with-{what}", _forge(where, _adding(extra)), commands)
 
 
-def _either(what: str) -> tuple[str, ...]:
-    return ("load",) if what in (*(f"as-{name}" for name in _FLOATS), "huge-values") else ()
+def _either(where: str, what: str) -> tuple[str, ...]:
+    harmless = what in (*(f"as-{name}" for name in _FLOATS), "huge-values")
+    return ("load",) if harmless or (where == "head" and what == _OF_LAYERS) else ()
 
 
 def rewrite(path: Path, what: str) -> None:
@@ -93,7 +96,7 @@ def _shapes() -> Mapping[str, Callable[[Tensors], Tensors]]:
         "all-flat": lambda tensors: {key: value.flatten() for key, value in tensors.items()},
         "names-shouted": _renamed(str.upper),
         "names-prefixed": _renamed(lambda key: f"x.{key}"),
-        "names-of-other-layers": _renamed(lambda key: key.replace("layer.1.", "layer.7.")),
+        _OF_LAYERS: _renamed(lambda key: key.replace("layer.1.", "layer.7.")),
         "names-of-another-adapter": _renamed(lambda key: key.replace("wo", "sw").replace("heads.", "heads.x")),
         "first-twice": lambda tensors: {
             **tensors,

@@ -17,7 +17,7 @@ TRAIN = ("train", "en-wo", "--recipe", "recipe.yaml", "--base", "base", "--text"
 _RECIPE = """\
 name: small
 language:
-  {steps: 4, batch_size: 4, learning_rate: 0.01, eval_every: 2, save_every: 2, max_length: 32, eval_blocks: 2}
+  {steps: 4, batch_size: 4, learning_rate: 0.01, eval_every: 4, save_every: 2, max_length: 32, eval_blocks: 2}
 tasks: {}
 """
 
