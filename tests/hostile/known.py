@@ -1,7 +1,12 @@
 """Artefacts that get through today: which commands do not hold, and the finding that says what is wrong.
 
-A block is the number of the finding (issue 11), the kind, the commands, and the names of the artefacts on which just
-these do not hold. An artefact on which one of them holds fails the tests, so that whoever mends it takes it out.
+A block is the number of the finding, the kind, the commands, and the names of the artefacts on which just these do not
+hold. An artefact on which one of them holds fails the tests, so that whoever mends it takes it out. The findings:
+
+1. files of a registry are opened through links, and are of any size and type; 2. weights that the adapter does not
+have are taken; 3. a base brings code; 6. checkpoints, caches, and a base's tokenizer and configuration have no digest;
+7. memory and time have no bound; 9. configurations and weights are used unchecked; 10. control characters are printed;
+11. errors of other libraries, and messages without end.
 """
 
 from __future__ import annotations
