@@ -12,7 +12,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, value in getattr(report, "user_properties", ())
-        if name == "hostile"
+        if name == "hostile" and report.when == "call"
     ]
     for row in rows:
         terminalreporter.write_line("  {}: {} artefacts, {} commands, {} refused, {} known".format(*row))

@@ -23,20 +23,6 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
     model_head.safetensors-link-beside head_config.json-link-beside whole-deep
 """,
     ),
-    (
-        1,
-        "folders",
-        "predict",
-        """
-    beside-00-pytorch-adapter.bin beside-01-pytorch-model-head.b beside-02-model.PT beside-03-weights.ckpt
-    beside-04-a.pkl beside-05--init-.py beside-06-sitecustomize.py beside-07-setup.sh beside-08-libtorch.so
-    beside-09-tokenizer.json beside-10-config.json beside-11-.env beside-12-badx.lock beside-13-BADX.JSON
-    beside-14-readme.md beside-15-Adapter.safetensors beside-16-encoder.safetensors beside-17-curves.png
-    beside-18-xxxxxxxxxxxxxxxxxxxx beside-19-line-break.png beside-20-esc-2J.png beside-21-osc-0-owned-.png
-    beside-22-csi-2J.png beside-23-bidi-gnp.exe beside-24--.png beside-25-tab-.csv beside-26--rf beside-27--s-n.png
-    beside-28--bold-red-x.png
-""",
-    ),
     (1, "folders", "pull push load", "README.md-hard-link"),
     (
         1,
@@ -119,26 +105,25 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
         "bases",
         "predict",
         """
-    config-kernels config-kernels-pinned config-kernels-path config-attention-flash config-attention-unknown
-    config-attention-list config-hidden-size-huge config-hidden-size-infinite config-hidden-size-negative
-    config-hidden-size-zero config-hidden-size-text config-hidden-size-list config-hidden-size-other
-    config-vocabulary-large config-vocabulary-negative config-layers-none config-layers-null config-positions-huge
-    config-positions-zero config-positions-text config-intermediate-huge config-heads-zero config-heads-huge
-    config-labels-huge config-labels-many config-labels-text config-type-escape config-type-number config-architecture
-    config-architecture-text config-activation config-activation-other config-dtype-unknown config-dtype-int
-    config-dtype-dict config-quantised config-quantised-bnb config-quantised-text config-adapters config-adapters-text
-    config-heads-of-adapters config-pruned-text config-decoder config-positions-of-another-kind config-epsilon-nan
-    config-epsilon-huge config-pad-far config-pad-negative config-deep config-name-or-path config-custom-pipelines
-    tokenizer.json-empty tokenizer_config.json-empty tokenizer.json-null tokenizer_config.json-null
-    tokenizer.json-list tokenizer_config.json-list tokenizer.json-4400-digits tokenizer_config.json-4400-digits
-    config.json-deep tokenizer.json-deep tokenizer_config.json-deep tokenizer.json-nul tokenizer_config.json-nul
-    tokenizer.json-not-utf-8 tokenizer_config.json-not-utf-8 tokenizer.json-large tokenizer_config.json-large
-    tokenizer-class-unknown tokenizer-class-list tokenizer-class-slow tokenizer-length-text tokenizer-length-digits
-    tokenizer-template tokenizer-special-number tokenizer-special-escape tokenizer-special-added tokenizer-pad-other
-    tokenizer-mask-gone tokenizer-added tokenizer-permuted tokenizer-two-exchanged tokenizer-far
-    tokenizer-slow-pattern tokenizer-grows tokenizer-no-normaliser tokenizer-unknown-model tokenizer-no-vocabulary
-    tokenizer-gone tokenizer-pipe config-pipe config-device config-sparse weights-pipe beside-pickle beside-index
-    beside-code
+    config-kernels config-kernels-pinned config-kernels-path config-attention-unknown config-attention-list
+    config-hidden-size-huge config-hidden-size-infinite config-hidden-size-negative config-hidden-size-zero
+    config-hidden-size-text config-hidden-size-list config-hidden-size-other config-vocabulary-large
+    config-vocabulary-negative config-layers-none config-layers-null config-positions-huge config-positions-zero
+    config-positions-text config-intermediate-huge config-heads-zero config-heads-huge config-labels-huge
+    config-labels-text config-type-escape config-type-number config-activation config-activation-other
+    config-dtype-unknown config-dtype-int config-dtype-dict config-quantised config-quantised-bnb
+    config-quantised-text config-adapters config-adapters-text config-heads-of-adapters config-pruned-text
+    config-decoder config-positions-of-another-kind config-epsilon-nan config-epsilon-huge config-pad-far
+    config-pad-negative config-deep tokenizer.json-empty tokenizer_config.json-empty tokenizer.json-null
+    tokenizer_config.json-null tokenizer.json-list tokenizer_config.json-list tokenizer.json-4400-digits
+    tokenizer_config.json-4400-digits config.json-deep tokenizer.json-deep tokenizer_config.json-deep
+    tokenizer.json-nul tokenizer_config.json-nul tokenizer.json-not-utf-8 tokenizer_config.json-not-utf-8
+    tokenizer.json-large tokenizer_config.json-large tokenizer-class-unknown tokenizer-class-list tokenizer-class-slow
+    tokenizer-length-text tokenizer-length-digits tokenizer-special-number tokenizer-special-escape
+    tokenizer-special-added tokenizer-pad-other tokenizer-mask-gone tokenizer-added tokenizer-permuted
+    tokenizer-two-exchanged tokenizer-far tokenizer-slow-pattern tokenizer-grows tokenizer-no-normaliser
+    tokenizer-unknown-model tokenizer-no-vocabulary tokenizer-gone tokenizer-pipe config-pipe config-device
+    config-sparse weights-pipe
 """,
     ),
     (
@@ -161,10 +146,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
 """,
     ),
     (7, "heads", "load", "num_labels-huge num_labels-large layers-huge layers-many"),
-    (7, "locks", "predict", "dots-200-kb dots-in-a-table"),
-    (7, "locks", "predict lock", "dots-quoted"),
     (7, "recipes", "study", "study-seeds-many"),
-    (7, "recipes", "train", "laughs-known-key laughs-in-text"),
     (7, "bases", "predict", "config-layers-huge weights-huge"),
     (
         7,
@@ -260,11 +242,11 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
         "labels",
         "predict predict-conllu",
         """
-    esc osc osc-8 dcs nul bell backspace return line lines tab tabs vertical-tab form-feed tag-characters markup
-    format html blank space-in-it underscore combining
+    esc osc osc-8 dcs nul bell backspace return line lines tab tabs vertical-tab form-feed
 """,
     ),
     (10, "texts", "predict", "conllu-form-escape conllu-form-nul conllu-comment-escape"),
+    (11, "folders", "list verify", "whole-many-versions"),
     (
         11,
         "manifests",
@@ -274,16 +256,13 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
     max-length-1e300 max-length-gone
 """,
     ),
-    (11, "manifests", "predict", "max-length-huge options-list options-text"),
     (11, "manifests", "verify pull load", "schema_version-true"),
-    (11, "locks", "predict lock", "arrays-deep arrays-open tables-deep digits-hex digits-octal"),
     (
         11,
         "recipes",
         "study",
         """
-    study-base-of-no-user study-base-long study-text-of-no-user study-seeds-huge study-seeds-date study-setups-ratio
-    study-setups-many
+    study-base-of-no-user study-base-long study-text-of-no-user study-setups-ratio study-setups-many
 """,
     ),
     (
@@ -291,19 +270,10 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
         "recipes",
         "train",
         """
-    escape-nul extends-device extends-nul extends-long adapter-tiny batch-huge steps-huge
+    digits-hex digits-sexagesimal float-sexagesimal extends-device extends-long adapter-tiny batch-huge steps-huge
 """,
     ),
-    (
-        11,
-        "recipes",
-        "train study",
-        """
-    deep-lists deep-lists-closed deep-maps deep-blocks deep-dashes deep-quest date date-feb-30 date-year-0 date-time
-    date-zone date-key timestamp-tag int-tag int-empty float-tag bool-tag tag-long digits digits-as-steps
-    float-sexagesimal keys-many escape-far bangs directive file-device file-sparse
-""",
-    ),
+    (11, "recipes", "train study", "timestamp-tag bool-tag keys-many file-device file-sparse"),
     (
         11,
         "pickles",
