@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
+from badx_hub.tasks import options_of
 from badx_hub.tasks.metrics import Scores
 
 
@@ -17,9 +20,9 @@ from badx_hub.tasks.metrics import Scores
 class Evaluation:
     """Scores of a stack on one split.
 
-    `data` names the files and `references` has their digests, `setup` is the stack's, `seconds` is the time of the
-    predictions. `tallies` has the (gains, stakes) of each example (`Task.counts`), for tests of significance.
-    `language_adapter` is the language-side adapter under the task adapter.
+    `data` names the files and `references` has their digests. `setup` is the stack's, `options` are its task's (None:
+    not known), `seconds` is the time of the predictions. `tallies` has (numerator, denominator) of each example
+    (`Task.counts`), for tests of significance. `language_adapter` is the one below the task adapter.
     """
 
     entry: Entry
@@ -32,10 +35,11 @@ class Evaluation:
     setup: str
     tallies: tuple[tuple[int, int], ...]
     language_adapter: Entry | None = None
+    options: Mapping[str, Any] | None = None
 
 
 def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
-    """Zero-shot scores of a stack: every word of the split counts.
+    """Zero-shot scores of a stack. Every word of the split counts.
 
     Args:
         data: what the stack's task reads, such as a folder with `*-ud-test.conllu`.
@@ -58,5 +62,6 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
         references=references,
         setup=stack.setup,
         language_adapter=stack.language_adapter,
+        options=options_of(stack.task),
         tallies=tuple(stack.task.counts(*pair) for pair in zip(examples, predictions, strict=True)),
     )

@@ -176,7 +176,8 @@ def summarise(
         baseline: the name of a group ("mad-x", "bad-x@5:1"), to which the others are compared; None: no differences.
 
     Raises:
-        UsageError: no results; not all on the same task, data, split and base; a run twice; an unknown baseline.
+        UsageError: no results; not all on the same task with the same options, on the same data, split and base; a
+            run twice; an unknown baseline.
     """
     groups = _grouped(results)
     if baseline is not None and baseline not in groups:
@@ -277,6 +278,21 @@ def _refuse_unlike(results: Sequence[Result]) -> None:
     for aspect, of in aspects.items():
         if len({of(result) for result in results}) > 1:
             raise UsageError(f"Only results on the same {aspect} can be compared; these differ in it.")
+    refuse_other_options(results)
+
+
+def refuse_other_options(results: Iterable[Result]) -> None:
+    """Raises UsageError for results of one task with different options. Options that were not recorded fit all."""
+    found = {}
+    for result in results:
+        if result.options is not None:
+            found[tuple(sorted(result.options.items()))] = result.task
+    if len(found) > 1:
+        different = [", ".join(f"{key} {value}" for key, value in options) or "none" for options in found]
+        raise UsageError(
+            f"Results of {next(iter(found.values()))} with different options cannot be compared "
+            f"({' against '.join(different)}). Evaluate all of them with the same options."
+        )
 
 
 def _averages(group: Sequence[Result]) -> dict[str, Average]:

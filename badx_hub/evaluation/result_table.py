@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.compare import Average, SystemSummary, summarise, system_name
+from badx_hub.evaluation.compare import Average, SystemSummary, refuse_other_options, summarise, system_name
 from badx_hub.evaluation.results import Cost, Result
 from badx_hub.evaluation.significance import RESAMPLES
 from badx_hub.languages import Mixture, name_of
@@ -152,6 +152,7 @@ def _rank(name: str) -> tuple[int, Fraction, str]:
 
 
 def _result_table(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:
+    refuse_other_options(results)
     task = results[0].task
     by_target = groupby(results, key=lambda result: result.target)
     return ResultTable(

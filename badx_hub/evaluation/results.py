@@ -1,13 +1,13 @@
-"""Results: one stack judged on one split, with what it cost; what comparisons and studies are made of."""
+"""Results: the scores of one stack on one split, with its cost. Comparisons and studies are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import isclose, prod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from safetensors import safe_open
 from typing_extensions import Self
 
@@ -17,6 +17,7 @@ from badx_hub.manifest import IMPORTED, LanguageAdapterRef
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 
+Option = str | bool | int | float
 CountPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 _TOLERANCE = 1e-6
@@ -27,11 +28,14 @@ class _Frozen(BaseModel):
 
 
 class Cost(_Frozen):
-    """What it took to make a stack (every adapter trained for it, those of training too) and to keep it.
+    """What it took to make a stack and to keep it; all adapters count that were trained for it.
 
-    `trained` and `stored` count weights: those trained at any time, and those kept to serve the stack, base aside.
-    `unknown` is the number of adapters whose training is in none of the sums, because nobody knows what it took: they
-    were imported, or are language adapters that the task adapter was trained on and that are not here.
+    Attributes:
+        steps, tokens, sentences, seconds: sums over the trainings.
+        trained: weights that were trained at any time.
+        stored: weights that are kept to serve the stack, without the base.
+        unknown: adapters whose training is in none of the sums. They were imported, or the task adapter was trained on
+            them and they are not here.
     """
 
     steps: int
@@ -44,10 +48,17 @@ class Cost(_Frozen):
 
 
 class Result(_Frozen):
-    """One stack's scores: `metrics` as fractions, `metric` the one that tallies and comparisons are about.
+    """The scores of one stack on one split.
 
-    `mixture` is that of the pair asked for, with its ratio ("en-wo@5:1"), `adapters` are (name, digest) of the stack,
-    `data` (name, digest) of the files. The sum of gains over the sum of stakes in `tallies` is `metrics[metric]`.
+    Attributes:
+        mixture: the pair asked for, with its ratio ("en-wo@5:1").
+        adapters: (name, digest) of the stack's adapters.
+        data: (name, digest) of the files.
+        metrics: all scores by name, as fractions.
+        metric: the one that comparisons are about.
+        tallies: (numerator, denominator) of each example; the sum of the numerators over the sum of the denominators
+            is `metrics[metric]`.
+        options: of the task, defaults included. None, and left out of the JSON text: not recorded (older results).
     """
 
     base: str
@@ -64,6 +75,12 @@ class Result(_Frozen):
     metrics: dict[str, float]
     tallies: tuple[CountPair, ...]
     cost: Cost
+    options: dict[str, Option] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unknown_options(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = serialise(self)
+        return value if self.options is not None else {key: one for key, one in value.items() if key != "options"}
 
     @model_validator(mode="after")
     def _counts_give_the_metric(self) -> Self:
@@ -77,7 +94,7 @@ class Result(_Frozen):
 
 
 def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
-    """What the adapters of `stack`, and those its task adapter was trained on, cost, each counted once."""
+    """The cost of the adapters of `stack` and of those its task adapter was trained on, each counted once."""
     served = {entry.manifest.digest: entry for entry in stack}
     language_adapters = {ref.digest: ref for entry in served.values() for ref in entry.manifest.language_adapters}
     found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in language_adapters.items()}
@@ -116,14 +133,15 @@ def result_of(
         metrics=dict(evaluation.scores.metrics),
         tallies=evaluation.tallies,
         cost=cost_of(entries, registry),
+        options=None if evaluation.options is None else dict(evaluation.options),
     )
 
 
 def _found(ref: LanguageAdapterRef, registry: Registry) -> Entry | None:
-    """An adapter by its digest, from the first place that has it; those farther away are not asked then."""
-    for place in _places(registry):
+    """An adapter by its digest, from the first registry that has it; the ones after it are not asked."""
+    for one in _registries(registry):
         try:
-            entries = place.by_digest(ref.digest, ref.name)
+            entries = one.by_digest(ref.digest, ref.name)
         except HubError:
             continue
         if entries:
@@ -131,7 +149,7 @@ def _found(ref: LanguageAdapterRef, registry: Registry) -> Entry | None:
     return None
 
 
-def _places(registry: Registry) -> Iterator[Registry]:
+def _registries(registry: Registry) -> Iterator[Registry]:
     return registry.registries if isinstance(registry, RegistryChain) else iter((registry,))
 
 

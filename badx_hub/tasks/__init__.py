@@ -24,6 +24,12 @@ TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _ALL})
 """The tasks by name."""
 
 
+def options_of(task: Task) -> Mapping[str, Any]:
+    """The options of a task with their values, defaults included: `{"decoding": "tree", "subtypes": False}`."""
+    found: Any = task  # as every task is a frozen dataclass
+    return asdict(found)
+
+
 def task_named(name: str, options: Mapping[str, Any] | None = None) -> Task:
     """The task of a name, with these options in place of their defaults.
 

@@ -106,6 +106,7 @@ def test_cost_is_the_mean_of_the_runs() -> None:
         ({"task": "dp"}, "task"),
         ({"metric": "macro_f1", "metrics": {"macro_f1": 0.5}}, "task"),
         ({"base": "xlmr-base"}, "base"),
+        ({"options": {"decoding": "greedy"}}, "decoding tree against decoding greedy"),
         ({"setup": "bad-x"}, "twice"),
         ({"setup": "bad-x", "seed": 2, "mixture": "en-fo"}, "several sets of languages"),
     ],
@@ -113,7 +114,11 @@ def test_cost_is_the_mean_of_the_runs() -> None:
 )
 def test_only_the_like_is_compared(other: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        summarise([result("bad-x"), result(**{"setup": "mad-x", **other})], "bad-x")
+        summarise([result("bad-x", options={"decoding": "tree"}), result(**{"setup": "mad-x", **other})], "bad-x")
+
+
+def test_options_that_were_not_recorded_can_be_compared() -> None:
+    assert len(summarise([result(options={"decoding": "tree"}), result("mad-x")])) == 2
 
 
 def test_other_names_of_the_same_files_are_the_same_data() -> None:
@@ -233,6 +238,7 @@ def test_what_is_registered_is_evaluated(filled: LocalRegistry, tiny_base: Path,
     assert difference is not None
     assert difference.delta == pytest.approx(by_name["bad-x"].score.mean - by_name["mad-x"].score.mean)
     _check_costs({name: one.cost for name, one in by_name.items()})
+    assert all(result.options == {} for one in found.compared for result in one.results)
 
 
 def _check_costs(costs: dict[str, Cost]) -> None:

@@ -121,6 +121,13 @@ def result(**changes: Any) -> Result:
 
 def test_a_result_survives_json() -> None:
     assert Result.model_validate_json(result().model_dump_json()) == result()
+    optional = result(options={"decoding": "tree", "subtypes": False, "limit": 2})
+    assert Result.model_validate_json(optional.model_dump_json()) == optional
+
+
+def test_results_without_options_are_read_and_written_as_before() -> None:
+    assert result().options is None
+    assert "options" not in result().model_dump(mode="json")
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,12 @@ def test_latex_is_escaped_and_the_best_are_bold() -> None:
     assert r"\$x\_1\textasciicircum{}\{2\}\$" in text
     assert text.startswith("% See [this]")
     assert r"\begin{tabular}{lrr}" in text
+
+
+def test_targets_of_other_options_do_not_stand_in_one_table() -> None:
+    wo, fo = made("bad-x", "wo", 0.7, task="dp"), made("bad-x", "fo", 0.6, task="dp")
+    options = [{"decoding": "tree"}, {"decoding": "greedy"}]
+    tree, greedy = (one.model_copy(update={"options": given}) for one, given in zip((wo, fo), options, strict=True))
+    assert len(result_tables([wo, greedy], "bad-x", resamples=100)) == 1
+    with pytest.raises(UsageError, match="Results of dp with different options"):
+        result_tables([tree, greedy], "bad-x", resamples=100)

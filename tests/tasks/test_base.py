@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
-from badx_hub.tasks import TASKS, task_named
+from badx_hub.tasks import TASKS, options_of, task_named
 from badx_hub.tasks.batching import EpochBatches, bucketed, filled, labelled_only, padded
 from badx_hub.tasks.tagging import WordWindow
 
@@ -114,3 +114,9 @@ def test_no_tensor_library_is_imported() -> None:
     code = "import sys, badx_hub.tasks; print({'torch', 'transformers', 'adapters', 'datasets'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_options_of_a_task_are_all_told_and_make_it_again() -> None:
+    greedy = task_named("dp", {"decoding": "greedy"})
+    assert options_of(greedy) == {"decoding": "greedy", "subtypes": False}
+    assert all(task_named(name, options_of(task)) == task for name, task in TASKS.items())
