@@ -294,12 +294,11 @@ def _whole_folders() -> Artefacts:
         _pipe_as_version,
         _other_version,
         _moved_to_another_name,
-        _deep,
     ):
         yield Artefact(
             f"folders/whole{forge.__name__.replace('_', '-')}", forge, tries("ta", _SOME, either=("verify",))
         )
-    for forge in (_many_files, _many_versions, _many_repos, _strange_repos, _strange_versions):
+    for forge in (_deep, _many_files, _many_versions, _many_repos, _strange_repos, _strange_versions):
         yield Artefact(f"folders/whole{forge.__name__.replace('_', '-')}", forge, tries("ta", _SOME, either=("all",)))
 
 

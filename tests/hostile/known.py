@@ -20,7 +20,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
         "load",
         """
     README.md-link-beside badx.json-link-beside adapter.safetensors-link-beside adapter_config.json-link-beside
-    model_head.safetensors-link-beside head_config.json-link-beside whole-deep
+    model_head.safetensors-link-beside head_config.json-link-beside
 """,
     ),
     (1, "folders", "pull push load", "README.md-hard-link"),
@@ -275,7 +275,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
     ),
     (11, "recipes", "train study", "timestamp-tag bool-tag keys-many file-device file-sparse"),
     (
-        11,
+        7,
         "pickles",
         "convert",
         """
@@ -283,7 +283,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
     shape-of-2-gb-by-stride-0 unicode-of-4-gb head-unicode-of-4-gb meta-of-8-gb expanded-many head-expanded-many
 """,
     ),
-    (11, "pickles", "convert convert-json", "shape-of-8-eb-by-stride-0 quantised expanded-2-gb"),
+    (7, "pickles", "convert convert-json", "shape-of-8-eb-by-stride-0 quantised expanded-2-gb"),
     (11, "texts", "predict evaluate", "conllu-id-4400-digits conllu-head-4400-digits"),
 )
 
