@@ -1,4 +1,4 @@
-"""Setups side by side on the same data: means over runs, the difference to a baseline, and what each cost."""
+"""Setups side by side on the same data: means over runs, differences to a baseline, costs."""
 
 from __future__ import annotations
 
@@ -38,10 +38,14 @@ class Average:
 
 @dataclass(frozen=True)
 class SystemSummary:
-    """A setup at a ratio, over its runs.
+    """A system (a setup at a ratio) over its runs.
 
-    `averages` has every metric by name, `difference` is to the baseline by the `metric` of the results (None for the
-    baseline itself), and `cost` that of one run: the mean over the runs.
+    Attributes:
+        name: as `system_name` writes it.
+        results: of the runs, by seed.
+        averages: every metric by name.
+        difference: to the baseline, in the `metric` of the results; None for the baseline itself.
+        cost: of one run: the mean over the runs.
     """
 
     name: str
@@ -52,13 +56,13 @@ class SystemSummary:
 
     @property
     def score(self) -> Average:
-        """The metric that `difference` is about."""
+        """The average of the metric that `difference` is about."""
         return self.averages[self.results[0].metric]
 
 
 @dataclass(frozen=True)
 class MissingRun:
-    """A run that is not in the registry: why not, and what to train in order to get it."""
+    """A run that is not in the registry: why, and what to train to get it."""
 
     name: str
     seed: int
@@ -68,7 +72,7 @@ class MissingRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found. `baseline` is None where no run of it is there; then there are no differences."""
+    """What `compare` found. `baseline` is None if no run of it is in the registry; then there are no differences."""
 
     compared: tuple[SystemSummary, ...]
     missing: tuple[MissingRun, ...]
@@ -129,17 +133,19 @@ def compare(
     batch_size: int = 32,
     before: Callable[[SystemRun], None] | None = None,
 ) -> Comparison:
-    """Evaluate the runs that are there, one after the other, and summarise them; what is missing stops nobody.
+    """Evaluate the runs that are in the registry, one after the other, and summarise them; missing runs are listed.
+
+    The arguments are those of `load_bilingual_stack` and `evaluate` together, so there are many.
 
     Args:
         runs: as `runs_of` makes them.
         data: of the target, as for `evaluate`.
-        baseline: one of the runs' names, such as "mad-x" or "bad-x@5:1"; default the first run's.
+        baseline: the name of one of the runs, such as "mad-x" or "bad-x@5:1"; default: of the first run.
         registry, base, offline, options: as for `load_bilingual_stack`.
-        before: is called with each run before it is evaluated.
+        before: called with each run before it is evaluated.
 
     Raises:
-        NotFoundError: not one run is there; no such data.
+        NotFoundError: no run is in the registry; no such data.
         UsageError: an unknown baseline; more than one target; what `summarise` raises.
         As `load_entries` and `evaluate` do.
     """
@@ -157,7 +163,7 @@ def compare(
         done = evaluate(stack, data, split=split, batch_size=batch_size)
         metric, mixture = stack.task.selection_metric, str(run.query.mixture)
         results.append(result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric))
-        # A model refers to itself: without a collection the next one would be loaded beside it.
+        # A model has reference cycles: without a collection, the next one would be loaded while it is in memory.
         del stack
         gc.collect()
     there = named if any(run.name == named for run, _ in found) else None
@@ -167,10 +173,10 @@ def compare(
 def summarise(
     results: Sequence[Result], baseline: str | None = None, *, resamples: int = RESAMPLES
 ) -> tuple[SystemSummary, ...]:
-    """Results grouped by setup and ratio, in the order of their first ones. Pure.
+    """Results grouped by setup and ratio, in the order of first occurrence. Pure.
 
-    Runs of a setup are taken together sentence by sentence (`pooled`): the interval and the p-value are about other
-    sentences, the spread about other seeds.
+    The runs of a system are pooled example by example (`pooled`). So the interval and the p-value are about other
+    examples, and the spread is about other seeds.
 
     Args:
         baseline: the name of a group ("mad-x", "bad-x@5:1"), to which the others are compared; None: no differences.
@@ -197,7 +203,7 @@ def summarise(
 
 
 def baseline_named(runs: Sequence[SystemRun], baseline: str | None) -> str:
-    """The baseline asked for, as `system_name` writes it; default that of the first run. Raises UsageError."""
+    """The baseline asked for, as `system_name` writes it; default: the first run's name. Raises UsageError."""
     names = dict.fromkeys(run.name for run in runs)
     if baseline is None:
         return next(iter(names))
@@ -210,12 +216,12 @@ def baseline_named(runs: Sequence[SystemRun], baseline: str | None) -> str:
 
 
 def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
-    """A setup and its mixture, the ratio taken away where it would mean nothing."""
+    """A setup and its mixture, without the ratio where the setup has none."""
     name, at, ratio = text.strip().partition("@")
     setup = setup_named(name)
     asked = mixture.with_ratio(ratio) if at else mixture
-    is_other_mixtures = setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual"
-    if setup.mixture(asked) == asked and not is_other_mixtures:
+    lacks_languages = setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual"
+    if setup.mixture(asked) == asked and not lacks_languages:
         return name, asked
     if at:
         raise UsageError(f"The setup {name} has no ratio: write {name} alone.")
@@ -232,7 +238,7 @@ def _target(runs: Sequence[SystemRun]) -> str:
 def _located(
     runs: Sequence[SystemRun], chain: RegistryChain
 ) -> tuple[list[tuple[SystemRun, Resolution]], tuple[MissingRun, ...]]:
-    """The runs that are there with what they are made of, and the others. Raises NotFoundError if there are none."""
+    """The runs that are in the registry, with their adapters, and the others. Raises NotFoundError without any."""
     found, missing = [], []
     for run in runs:
         try:
@@ -250,7 +256,7 @@ def _located(
 
 
 def calls_of(missing: Iterable[MissingRun]) -> tuple[TrainingCall, ...]:
-    """What to train, in order, to get all that is missing; what several need stands there once."""
+    """What to train, in order, to get all missing runs; each training once."""
     return tuple(dict.fromkeys(chain.from_iterable(one.calls for one in missing)))
 
 
@@ -261,9 +267,9 @@ def _grouped(results: Sequence[Result]) -> dict[str, tuple[Result, ...]]:
         groups.setdefault(system_name(result.setup, Mixture.parse(result.mixture)), []).append(result)
     for name, group in groups.items():
         if len({result.mixture for result in group}) > 1:
-            raise UsageError(f"{name} is there for several sets of languages. Compare those of one.")
+            raise UsageError(f"{name} has results for several sets of languages. Compare results for one.")
         if len({result.adapters for result in group}) < len(group):
-            raise UsageError(f"A run of {name} is there twice: the same adapters. Give each run once.")
+            raise UsageError(f"A run of {name} is given twice: the adapters are the same. Give each run once.")
     return {name: tuple(sorted(group, key=lambda result: result.seed)) for name, group in groups.items()}
 
 
@@ -308,7 +314,7 @@ def _difference(ours: Sequence[Result], theirs: Sequence[Result], resamples: int
 
 
 def _mean_cost(costs: Sequence[Cost]) -> Cost:
-    """The cost of one run; counts are rounded, and what is unknown of any run is unknown."""
+    """The cost of one run. Counts are rounded; `unknown` is the largest of the runs."""
     counts = ("steps", "tokens", "sentences", "trained", "stored")
     return Cost(
         **{field: round(fmean(getattr(cost, field) for cost in costs)) for field in counts},

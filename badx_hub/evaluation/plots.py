@@ -1,7 +1,7 @@
-"""Figures of tables and learning curves. Each is None where there is too little to show.
+"""Figures of result tables and learning curves. Each is None if there is too little to show.
 
-Lines differ by marker and dash as well as by colour, and every cell of a heat map has its number: all figures can be
-read in grey and by the colour-blind.
+Lines differ by marker and dash as well as by colour, and every cell of a heat map has its number. So all figures can be
+read in grey and by colour-blind people.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Curves = Mapping[str, Sequence[Mapping[str, float]]]
 """Rows of `curves.csv` (step, loss, "wo/perplexity", ...) by the name of the adapter."""
 
-# Okabe and Ito's colours, without the yellow that fades on white; their greys differ too.
+# The colours of Okabe and Ito, without the yellow that fades on white; their greys differ too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _MARKERS = "osD^vPX"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
@@ -46,21 +46,22 @@ _WIDTH = 6.4
 _PANELS_A_ROW = 3
 _MARKED = 8
 _DARK = 0.6
-"""How far from white a cell may be, of the way to the end of the scale, for black print."""
+"""Cells with a value above this share of the largest one are dark and have white text."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a figure: (step, value) points. Lines of one label look alike: they are runs with other seeds."""
+    """One line of a figure: (step, value) points. Lines with the same label, runs of other seeds, look alike."""
 
     label: str
     points: tuple[tuple[float, float], ...]
 
 
 def ratio_figure(tables: Iterable[ResultTable]) -> Figure | None:
-    """Each task's main metric by ratio, from target-heavy to source-heavy, averaged over languages.
+    """The main metric of each task by ratio, from target-heavy to source-heavy, averaged over languages.
 
-    As the gain over the baseline, if every task has it. None unless some language has a setup at two ratios or more.
+    It is the gain over the baseline if every task has the baseline. None unless some language has a setup at two
+    ratios or more.
     """
     swept = [(results, setup, names) for results in tables for setup, names in _swept(results).items()]
     if not swept:
@@ -84,9 +85,9 @@ def ratio_figure(tables: Iterable[ResultTable]) -> Figure | None:
 
 
 def gains_figure(results: ResultTable) -> Figure | None:
-    """A heat map of the main metric's gain over the baseline: a row a language, a column a setup.
+    """A heat map of the gain over the baseline in the main metric: a row for each language, a column for each setup.
 
-    None below two cells.
+    None for fewer than two cells.
     """
     gains = {
         (target, name): POINTS * gain
@@ -108,7 +109,7 @@ def gains_figure(results: ResultTable) -> Figure | None:
 
 
 def language_curves(curves: Curves) -> Figure | None:
-    """Held-out perplexity of each target by step, on a log axis: a panel a language, a line a kind and ratio."""
+    """Held-out perplexity of each target by step, on a log axis: a panel for each language, a line for each adapter."""
     panels: dict[str, list[Line]] = {}
     names = [name for name in _names(curves) if name.task is None]
     for name in names:
@@ -120,9 +121,10 @@ def language_curves(curves: Curves) -> Figure | None:
 
 
 def task_curves(curves: Curves, task: str, metric: str, source: str) -> Figure | None:
-    """A task's metric on the source's dev split by step: a panel a target, a line a setup.
+    """A task's metric on the dev split of the source by step: a panel for each target, a line for each setup.
 
-    What was trained for no single target (on the source's LA, on an MA, on nothing) is in every panel.
+    Task adapters that were not trained for a single target (on the LA of the source, an MA, no adapter) are in every
+    panel.
     """
     names = [name for name in _names(curves) if name.task == task]
     own = [name for name in names if name.mixture.kind == "bilingual"]
@@ -144,7 +146,7 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def to_png(figure: Figure) -> bytes:
-    """As `to_svg`, at 150 dots an inch."""
+    """Like `to_svg`, at 150 dots per inch."""
     return _saved(figure, "png", {"Software": None})
 
 
@@ -182,7 +184,7 @@ def _laid_out(figure: Figure) -> Figure:
 
 
 def _swept(results: ResultTable) -> Mapping[str, tuple[str, ...]]:
-    """The names of each setup that was run at several ratios of two languages, for one language at least."""
+    """The systems of each setup that was run at several ratios of two languages, for at least one language."""
     found: dict[str, list[str]] = {}
     for name in results.names:
         setup, ratio = parts_of(name)
@@ -192,7 +194,7 @@ def _swept(results: ResultTable) -> Mapping[str, tuple[str, ...]]:
 
 
 def _by_ratio(results: ResultTable, names: Sequence[str], *, relative: bool) -> Mapping[str, float]:
-    """In points; averages over the languages that have all ratios, and the baseline if it is needed."""
+    """In points: averages over the languages that have all ratios, and the baseline if `relative`."""
     targets = results.common([*names, results.baseline] if relative else names)
     below = results.average(results.baseline, results.metric, targets) if relative else None
     averages = {parts_of(name)[1]: results.average(name, results.metric, targets) for name in names}
@@ -203,7 +205,7 @@ def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> None:
     """Cells in colours that diverge from zero, each with its signed number; missing ones are white, with a dash."""
     limit = max(abs(value) for row in rows for value in row if value is not None) or 1.0
     table = [[float("nan") if value is None else value for value in row] for row in rows]
-    # Not an image: in an SVG its cells would be pixels. Edges, since one centre alone says nothing of a cell's size.
+    # Not an image, whose cells would be pixels in an SVG. Cells are given by edges: one centre alone has no size.
     across, down = ([place - 0.5 for place in range(count + 1)] for count in (len(rows[0]), len(rows)))
     axes.pcolormesh(across, down, table, cmap="PuOr_r", vmin=-limit, vmax=limit)
     axes.invert_yaxis()
@@ -217,7 +219,7 @@ def _heat(axes: Axes, rows: Sequence[Sequence[float | None]]) -> None:
 
 
 def _names(curves: Curves) -> list[AdapterName]:
-    """The adapters whose curves have two points or more (one point is no curve): by setup, kind and ratio."""
+    """The adapters whose curves have two points or more, sorted by setup, kind and ratio."""
     names = (AdapterName.parse(name) for name, rows in curves.items() if len(rows) > 1)
     return sorted(names, key=lambda name: (_ORDER.index(name.setup), *_mixture_rank(name.mixture), str(name)))
 
@@ -227,7 +229,7 @@ def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
 
 
 def _kind_and_ratio(name: AdapterName) -> str:
-    """What kind of language-side adapter an adapter is, or is named after: "LA", "BA 5:1"."""
+    """The kind of language-side adapter that an adapter is or is named after: "LA", "BA 5:1"."""
     kind = _KINDS[name.mixture.kind]
     return f"{kind} {name.mixture.ratio}" if name.mixture.kind == "bilingual" else kind
 
@@ -245,7 +247,7 @@ def _line(label: str, rows: Sequence[Mapping[str, float]], key: MetricKey, scale
 def _small_multiples(
     panels: Mapping[str, Sequence[Line]], order: Iterable[str], *, ylabel: str, logarithmic: bool
 ) -> Figure | None:
-    """A panel a title, all with one legend, its labels in that order. None without any line."""
+    """A panel for each title, and one legend with its labels in the given order. None without any line."""
     filled = {title: [line for line in lines if line.points] for title, lines in panels.items()}
     filled = {title: lines for title, lines in filled.items() if lines}
     if not filled:

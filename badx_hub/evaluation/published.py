@@ -1,4 +1,4 @@
-"""What the paper reports: differences between setups, to stand beside measured ones. Data; pure.
+"""Published differences between setups, shown beside measured ones. Data; pure.
 
 Parović, Glavaš, Vulić and Korhonen, "BAD-X: Bilingual Adapters Improve Zero-Shot Cross-Lingual Transfer", NAACL 2022.
 Base: multilingual BERT. Source: English. Targets: the paper's own, ten a task.
@@ -24,9 +24,10 @@ _F1 = "The code of the paper counts F1 with seqeval, over runs of one tag; ours 
 
 @dataclass(frozen=True)
 class Published:
-    """A reported difference in points: `name` ("bad-x" is 1:1) less `baseline`, averaged over languages or of `target`.
+    """A published difference in points: `name` ("bad-x" is 1:1) minus `baseline`.
 
-    `remark`: what keeps the metric from being quite the one of the same name here.
+    It is of `target`, or of the average over languages if `target` is None. `remark` says how the metric differs from
+    the one of the same name here.
     """
 
     task: str
@@ -53,7 +54,7 @@ PUBLISHED = (
 
 
 def published_average(task: str, metric: str, name: str, baseline: str) -> Published | None:
-    """The reported average difference of `name` to `baseline`, if the paper has it."""
+    """The published average difference of `name` to `baseline`, if the paper has it."""
     wanted = (task, metric, name, baseline, None)
     found = (one for one in PUBLISHED if (one.task, one.metric, one.name, one.baseline, one.target) == wanted)
     return next(found, None)

@@ -1,4 +1,4 @@
-"""Scores into manifests: a new version of the same weights that says how they fared."""
+"""Recording scores: a new version of the same weights, with the scores in its manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class Recorded:
-    """The version that carries the scores; `already` when the newest one carried the very same before."""
+    """The version that has the scores; `already` if the newest version had the same scores before."""
 
     entry: Entry
     already: bool
@@ -35,15 +35,15 @@ class Recorded:
 def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Recorded:
     """Publish a new version of the evaluated weights with the scores in its manifest and on its card.
 
-    `metrics[split]` gets "wo/accuracy" and so on, and "wo/f1/NOUN" for every label that is gold; `evaluations` gets
-    name and digest of the data. Earlier scores on the same split and language are replaced, all others stay.
+    `metrics[split]` gets "wo/accuracy" and so on, and "wo/f1/NOUN" for every gold label. `evaluations` gets name and
+    digest of the data. Earlier scores on the same split and language are replaced; all others stay.
 
     Args:
-        registry: where the stack came from; the version is published there (of several, in the first).
+        registry: the one the stack was loaded from. The version is published there; of a chain, in the first registry.
         language: of the data.
 
     Raises:
-        UsageError: an unknown language; a stack that is not the one the task adapter was trained in; read-only.
+        UsageError: an unknown language; a language adapter that the task adapter was not trained on; read-only.
         IntegrityError, StorageError: as `fetch` and `publish` do.
     """
     own = {ref.digest for ref in evaluation.entry.manifest.language_adapters}
@@ -70,7 +70,7 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
 
 
 def _newest_of(entry: Entry, registry: Registry) -> Entry:
-    """The newest version of these very weights: others may have recorded scores on it meanwhile."""
+    """The newest version of these weights: others may have recorded scores on it in the meantime."""
     same = [one for one in registry.by_digest(entry.manifest.digest, str(entry.name)) if one.name == entry.name]
     return newest([entry, *same])
 
@@ -100,7 +100,7 @@ def _scores(evaluation: Evaluation, language: str) -> Mapping[str, float]:
 
 
 def _after(created: str) -> str:
-    """Now, but later than `created`, so that the older version never sorts as the newer one."""
+    """The time now, but later than `created`, so that the older version never sorts as the newer one."""
     next_second = datetime.strptime(created, _TIME) + timedelta(seconds=1)
     return max(utc_now(), next_second.strftime(_TIME))
 

@@ -1,4 +1,4 @@
-"""Boards: a task's comparisons of all targets side by side; what tables and plots are read from. Pure."""
+"""Result tables: the comparisons of a task, all targets side by side. Tables and plots are made from them. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ BALANCED = "1:1"
 
 @dataclass(frozen=True)
 class ResultTable:
-    """What was compared for one task on one base: `compared` by target and name ("bad-x@5:1", see `system_name`).
+    """The systems compared for one task on one base. Scores are fractions.
 
-    `metric` is the one that differences are about. `baseline` is the name to which they are; where it has no result
-    for a target, there are none. Scores are fractions.
+    Attributes:
+        metric: the one that differences are about.
+        baseline: the system that the others are compared with; a target without a result of it has no differences.
+        compared: the summaries by target and system ("bad-x@5:1", see `system_name`).
     """
 
     base: str
@@ -36,22 +38,22 @@ class ResultTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is compared, by setup in the order of `SETUPS`, then from target-heavy to source-heavy."""
+        """The systems, by setup in the order of `SETUPS`, then from target-heavy to source-heavy."""
         return tuple(sorted({name for group in self.compared.values() for name in group}, key=_rank))
 
     @property
     def systems_compared(self) -> tuple[str, ...]:
-        """All names but the baseline."""
+        """All systems but the baseline."""
         return tuple(name for name in self.names if name != self.baseline)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """By the names of the languages."""
+        """The target languages, sorted by their English names."""
         return tuple(sorted(self.compared, key=lambda tag: (name_of(tag), tag)))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Those that every result has, `metric` first."""
+        """The metrics that every result has, `metric` first."""
         everywhere = set.intersection(*(set(result.metrics) for result in self.results))
         return (self.metric, *sorted(everywhere - {self.metric}))
 
@@ -64,19 +66,19 @@ class ResultTable:
         return tuple(sorted({result.seed for result in self.results}))
 
     def common(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The targets for which there is every one of `names`: what averages can be compared over."""
+        """The targets that have results of all `names`: averages over them can be compared."""
         wanted = set(names)
         return tuple(target for target in self.targets if wanted <= set(self.compared[target]))
 
     def score(self, name: str, target: str, metric: str) -> Average | None:
-        """Over seeds; None where there is no result."""
+        """The average of a system over seeds; None if it has no result for the target."""
         found = self.compared[target].get(name)
         return found.averages[metric] if found else None
 
     def average(self, name: str, metric: str, targets: Sequence[str]) -> Average | None:
-        """Over `targets`, for all of which there must be results; None without targets.
+        """The average of a system over `targets`, all of which must have results; None without targets.
 
-        The spread is over the averages of those seeds that have all targets.
+        The spread is over seeds; only seeds that have results for all targets count.
         """
         if not targets:
             return None
@@ -87,21 +89,21 @@ class ResultTable:
         return Average(fmean(fmean(run.values()) for run in runs), spread)
 
     def gain(self, name: str, metric: str, targets: Sequence[str]) -> float | None:
-        """The average over `targets` less the baseline's; None without targets."""
+        """The average over `targets` minus the baseline's; None without targets."""
         ours, theirs = (self.average(one, metric, targets) for one in (name, self.baseline))
         return ours.mean - theirs.mean if ours and theirs else None
 
     def costs(self, name: str) -> tuple[Cost, ...]:
-        """Of one run, for each target that has one."""
+        """The cost of one run of a system, for each target that has one."""
         return tuple(self.compared[target][name].cost for target in self.common([name]))
 
 
 def result_tables(results: Iterable[Result], baseline: str, *, resamples: int = RESAMPLES) -> tuple[ResultTable, ...]:
-    """A board a task, in the order of the tasks' names; the order of `results` does not matter.
+    """One table for each task, sorted by the names of the tasks; the order of `results` does not matter.
 
     Raises:
-        UsageError: an unknown setup as `baseline`; no results; results that do not belong on one board (two bases;
-            two sources, splits or main metrics of a task; two results for one cell and seed); what `summarise` raises.
+        UsageError: an unknown setup as `baseline`; no results; results that do not fit one table (two bases; two
+            sources, splits or main metrics of a task; two results for one cell and seed); what `summarise` raises.
     """
     setup_named(parts_of(baseline)[0])
     known = sorted(results, key=lambda one: (one.task, one.target, system_name_of(one), one.seed, one.adapters))
@@ -114,24 +116,24 @@ def result_tables(results: Iterable[Result], baseline: str, *, resamples: int = 
 
 
 def system_name_of(result: Result) -> str:
-    """The name of a result in comparisons."""
+    """The system that a result is of."""
     return system_name(result.setup, Mixture.parse(result.mixture))
 
 
 def parts_of(name: str) -> tuple[str, str]:
-    """The setup and the ratio of a name: ("bad-x", "5:1"). The balanced ratio is the one not written."""
+    """The setup and the ratio of a system: ("bad-x", "5:1"). A name without a ratio is balanced."""
     setup, _, ratio = name.partition("@")
     return setup, ratio or BALANCED
 
 
 def share_of_source(ratio: str) -> Fraction:
-    """The part of the batches that are in the source: 5/6 for "5:1"."""
+    """The share of the batches that are in the source language: 5/6 for "5:1"."""
     weights = [int(weight) for weight in ratio.split(":")]
     return Fraction(weights[0], sum(weights))
 
 
 def titles(names: Iterable[str]) -> Mapping[str, str]:
-    """What to call each name in a report; with its ratio, where the setup is there at any but the balanced one."""
+    """The title of each system in a report; with its ratio if the setup is not at the balanced ratio everywhere."""
     known = tuple(names)
     swept = {parts_of(name)[0] for name in known if "@" in name}
     return {name: _title(name, with_ratio=parts_of(name)[0] in swept) for name in known}

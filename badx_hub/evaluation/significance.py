@@ -1,7 +1,8 @@
-"""Whether one system is better than another on the same examples, or only luckier in them. Pure.
+"""Significance: is one system better than another on the same examples, or is it chance? Pure.
 
-A system is its tallies: the (gains, stakes) of each example (`Task.counts`), and its metric the sum of gains over the
-sum of stakes. Both are kept because the stakes of two systems may differ (in F1 they count what was predicted).
+A system is given by its tallies: (numerator, denominator) of each example (`Task.counts`). Its metric is the sum of the
+numerators over the sum of the denominators. Both are kept because the denominators of two systems may differ: in F1
+they count what was predicted.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ _CELLS = 2_000_000
 
 @dataclass(frozen=True)
 class Difference:
-    """One system's metric less another's, as a fraction, from the same examples.
+    """One system's metric minus another's on the same examples, as a fraction.
 
-    `low` and `high` bound the 95 % percentile interval of a paired bootstrap over examples. `p` is that of a
-    two-sided permutation test: how often a difference at least this large comes up if, in every example, either
-    system's output may as well be the other's. Neither says anything about other runs of the same training.
+    Neither the interval nor `p` says anything about other runs of the same training.
+
+    Attributes:
+        delta: the difference.
+        low, high: the 95 % interval of a paired bootstrap over examples (percentiles).
+        p: of a two-sided permutation test: how often a difference at least this large occurs when, in each example,
+            the outputs of the two systems are swapped at random.
+        resamples: of both.
     """
 
     delta: float
@@ -48,8 +54,8 @@ def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, 
     """The difference of two systems' metrics. The same arguments give the same figures.
 
     Args:
-        ours, theirs: (gains, stakes) of the same examples in the same order.
-        resamples: of the bootstrap, and of the permutation test, which is exact where fewer can tell all.
+        ours, theirs: (numerator, denominator) of the same examples in the same order.
+        resamples: of the bootstrap and of the permutation test; where there are fewer permutations, all are taken.
         seed: of both.
 
     Raises:
@@ -66,10 +72,10 @@ def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, 
 
 
 def pooled(runs: Sequence[Counts], *, times: int = 1) -> Counts:
-    """One system out of several runs (seeds) of it: the tallies of each example, summed over the runs, `times` over.
+    """Several runs (seeds) of a system as one: the tallies of each example, summed over the runs and times `times`.
 
-    Where stakes are the same in every run, its metric is the mean of theirs; else it is close to that. Two systems
-    with different numbers of runs are put on one scale by `times`, the number of the other's.
+    Where denominators are the same in every run, its metric is the mean of the runs'; otherwise it is close to the
+    mean. `times` puts two systems with different numbers of runs on one scale: it is the other system's number.
     Raises UsageError for runs of different lengths.
     """
     if len({len(run) for run in runs}) > 1:
@@ -86,7 +92,7 @@ def _columns(tallies: Counts) -> tuple[_Counts, _Counts]:
 
 
 def _metric(numerator: Any, denominator: Any) -> _Metrics:
-    """Gains over stakes; as in every score, a ratio without cases is 0."""
+    """Numerator over denominator; as in every score, a ratio without cases is 0."""
     metric: _Metrics = np.divide(
         numerator, denominator, out=np.zeros(np.shape(numerator)), where=np.asarray(denominator) > 0
     )
@@ -100,7 +106,7 @@ def _delta(
 
 
 def _interval(columns: Sequence[_Counts], resamples: int, seed: int) -> tuple[float, float]:
-    # Percentile, not BCa: that one is undefined where no resample differs, and jackknifes every example.
+    # Percentiles, not BCa: BCa is undefined where no resample differs, and it jackknifes every example.
     found = bootstrap(
         columns,
         _delta,
@@ -116,26 +122,31 @@ def _interval(columns: Sequence[_Counts], resamples: int, seed: int) -> tuple[fl
 
 
 def _p_value(columns: Sequence[_Counts], resamples: int, seed: int) -> float:
-    """Two-sided p of swapping the systems' tallies example by example."""
+    """Two-sided p of swapping the tallies of the systems, example by example."""
     numerator, denominator = np.stack(columns[0::2]), np.stack(columns[1::2])
     differs = np.flatnonzero((numerator[0] != numerator[1]) | (denominator[0] != denominator[1]))
-    if differs.size < 2:  # to swap a single one turns the difference around and leaves it as large
+    if differs.size < 2:  # swapping a single example only changes the sign of the difference
         return 1.0
-    # To swap what is equal changes nothing: those examples are summed once.
-    rest_gains, rest_stakes = (np.delete(part, differs, axis=1).sum(axis=1) for part in (numerator, denominator))
-    some_gains, some_stakes = numerator[:, differs].ravel(), denominator[:, differs].ravel()
+    # Swapping equal examples changes nothing, so they are summed once.
+    equal_numerator, equal_denominator = (
+        np.delete(part, differs, axis=1).sum(axis=1) for part in (numerator, denominator)
+    )
+    swapped_numerator, swapped_denominator = numerator[:, differs].ravel(), denominator[:, differs].ravel()
 
     def delta(ours: _Counts, theirs: _Counts, axis: int = -1) -> _Metrics:
         chosen = [
-            (rest_gains[side] + some_gains[index].sum(axis), rest_stakes[side] + some_stakes[index].sum(axis))
+            (
+                equal_numerator[side] + swapped_numerator[index].sum(axis),
+                equal_denominator[side] + swapped_denominator[index].sum(axis),
+            )
             for side, index in enumerate((ours, theirs))
         ]
         return _metric(*chosen[0]) - _metric(*chosen[1])
 
-    # The test permutes the places of tallies in the table, so that gains and stakes go together.
-    places = np.arange(2 * differs.size).reshape(2, -1)
+    # The test permutes indices of the tallies, so that a numerator keeps its denominator.
+    indices = np.arange(2 * differs.size).reshape(2, -1)
     found = permutation_test(
-        tuple(places),
+        tuple(indices),
         delta,
         permutation_type="samples",
         vectorized=True,

@@ -1,4 +1,4 @@
-"""Tables of tables: what stands in which cell, and the same table as Markdown, CSV and LaTeX. Pure."""
+"""Tables of a report: their cells, and the same table as Markdown, CSV and LaTeX. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LATEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Cell:
-    """What people read, and for files of numbers its value and its spread over seeds. `best`: nothing is higher."""
+    """The text for people, the value and its spread over seeds for CSV. `best`: the highest of its column."""
 
     text: str
     value: float | str | None = None
@@ -37,7 +37,7 @@ class Cell:
 
     @property
     def number(self) -> bool:
-        """Whether it holds a number, or the place of one."""
+        """Whether it is a number, or the dash in place of a missing one."""
         return not isinstance(self.value, str)
 
 
@@ -46,7 +46,7 @@ MISSING = Cell("-")
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is that of its files; titles in `header` differ; the first cell of a row says what the row is about."""
+    """`name` is the stem of its files; no title in `header` occurs twice; the first cell of a row is its heading."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ class Table:
 
 
 def score_table(results: ResultTable, metric: str) -> Table:
-    """A row for each of what is compared, a column a target; then averages, gains and what is published."""
+    """A row for each system, a column for each target; then averages, gains and published gains."""
     shared, called = results.common(results.names), titles(results.names)
     columns = [[_score(results.score(name, target, metric)) for name in results.names] for target in results.targets]
     columns.append([_score(results.average(name, metric, shared)) for name in results.names])
@@ -79,7 +79,7 @@ def score_table(results: ResultTable, metric: str) -> Table:
 
 
 def cost_table(results: ResultTable) -> Table:
-    """What one run of each setup took, on average over the targets it was run for."""
+    """The cost of one run of each system, on average over its targets."""
     called = titles(results.names)
     costs = [results.costs(name) for name in results.names]
     counts = ("steps", "tokens", "sentences", "seconds", "trained", "stored")
@@ -99,7 +99,7 @@ def cost_table(results: ResultTable) -> Table:
 
 
 def significance_table(results: ResultTable) -> Table | None:
-    """Each setup's gain over the baseline, target by target; None where there is nothing to compare."""
+    """The gain of each system over the baseline, target by target; None if there is nothing to compare."""
     called = titles({*results.names, results.baseline})
     baseline = called[results.baseline]
     rows = [
@@ -131,7 +131,7 @@ def significance_table(results: ResultTable) -> Table | None:
 
 
 def published_table(tables: Iterable[ResultTable]) -> Table | None:
-    """Published gains beside ours, for the tasks of `tables`; None where the paper has nothing on them."""
+    """Published gains beside ours, for the tasks of `tables`; None if the paper has none for them."""
     by_task = {results.task: results for results in tables}
     figures = [figure for figure in PUBLISHED if figure.task in by_task]
     if not figures:
@@ -147,7 +147,7 @@ def published_table(tables: Iterable[ResultTable]) -> Table | None:
 
 
 def data_table(tables: Iterable[ResultTable]) -> Table:
-    """The files that each task was judged on."""
+    """The files that each task was evaluated on."""
     rows = {
         (_word(task_title(results.task)), _word(_language(target)), _word(name), _word(digest[:12]))
         for results in tables
@@ -165,7 +165,7 @@ def data_table(tables: Iterable[ResultTable]) -> Table:
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table with its notes below; the best cells are bold, and no text can be taken for markup."""
+    """A pipe table with its notes below. The best cells are bold; all text is escaped."""
     lines = ["| " + " | ".join(as_markdown(text) for text in table.header) + " |"]
     lines.append("|" + "|".join("---:" if cell.number else "---" for cell in table.rows[0]) + "|")
     for row in table.rows:
@@ -175,7 +175,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Plain numbers, empty where there are none; the spread over seeds in a column of its own."""
+    """Plain numbers, empty if missing; the spread over seeds has its own column."""
     from pandas import DataFrame
 
     data: dict[str, Sequence[float | str | None]] = {}
@@ -265,7 +265,7 @@ def _score(average: Average | None) -> Cell:
 
 
 def _best_marked(column: Sequence[Cell]) -> list[Cell]:
-    """The highest cells marked, equal to the two decimals shown; in a column of one score, none."""
+    """The highest cells are marked, equal to the two decimals shown; none in a column with a single score."""
     shown = [round(cell.value, 2) for cell in column if isinstance(cell.value, float)]
     if len(shown) < 2:
         return list(column)
