@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from badx_hub.cli import _errors, _output
 from badx_hub.errors import UsageError
-from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
 from badx_hub.remedies import Notice
 
 if TYPE_CHECKING:
+    from badx_hub.hub.ref import HubRef
     from badx_hub.names import AdapterName
     from badx_hub.registry import Registry
     from badx_hub.registry.hub import HubRegistry, PushOptions
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def is_hub(registry: Registry) -> bool:
     """Whether it is on a Hub, so that reading all of it takes time."""
+    from badx_hub.hub.ref import HubRef
+
     return HubRef.parse(registry.location) is not None
 
 
@@ -36,6 +38,8 @@ def place_in(where: str, flag: str) -> HubRef | str:
     ORG and hf:ORG are on the Hub; what has a slash, ".", ".." and "~" are folders. A bare name that is a folder too is
     refused: to publish in the wrong place costs more than to type two more characters.
     """
+    from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
+
     if isinstance(place := parse_location(where), HubRef):
         return place
     if "://" in where:
@@ -53,6 +57,7 @@ def place_in(where: str, flag: str) -> HubRef | str:
 def split_name(text: str) -> tuple[str, AdapterName] | None:
     """The owner and the adapter of ORG/mbert.en-wo or hf:ORG/mbert.en-wo; None for any other name."""
     from badx_hub.errors import UsageError
+    from badx_hub.hub.ref import HUB
     from badx_hub.names import AdapterName
 
     owner, slash, repo = text.removeprefix(HUB).partition("/")
@@ -68,6 +73,7 @@ def named(
     name: str, registry: str | None, *, revision: str | None, offline: bool
 ) -> tuple[Registry, AdapterName | None]:
     """The registry to look in, and the adapter if `name` is one on the Hub."""
+    from badx_hub.hub.ref import HubRef, parse_location
     from badx_hub.registry import open_registry
 
     if (split := split_name(name)) is not None:

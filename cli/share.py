@@ -24,7 +24,6 @@ from badx_hub.cli._options import (
 from badx_hub.cli._output import Format, Table
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.hub.ref import HubRef, parse_location
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
@@ -52,6 +51,7 @@ def push(
 
     A task adapter takes the adapters it was trained on along. What is there already stays as it is.
     """
+    from badx_hub.hub.ref import HubRef
     from badx_hub.registry import open_registry
 
     source = open_registry(registry)
@@ -99,6 +99,7 @@ def pull(
 
     A task adapter brings the adapters it was trained on along. What is here already stays as it is.
     """
+    from badx_hub.hub.ref import parse_location
     from badx_hub.registry import open_registry
 
     destination = open_registry(registry)
