@@ -95,7 +95,7 @@ def test_two_publishers_of_one_name(
 ) -> None:
     for name in ("tiny.en-wo", "tiny.en-wo.pos"):
         hub.put(f"lab/{name}", hub.files(f"acme/{name}"))
-    with pytest.raises(UsageError, match=r"`hf:acme` or `hf:lab`"):
+    with refused(UsageError, "`--registry hf:acme` or `--registry hf:lab`"):
         load_bilingual_stack("en", "wo", "pos", base=str(tiny_base))
     assert load_bilingual_stack("en", "wo", "pos", base=str(tiny_base), registry="hf:lab").setup == "bad-x"
 
@@ -139,7 +139,7 @@ def code_on(hub: HubServer, repo: str, base: Path) -> list[str]:
 
 def test_a_hub_that_does_not_answer_is_named_beside_the_way_out(hub: HubServer) -> None:
     hub.fault("/api/models*", Status(403), times=None)
-    with refused(NotFoundError, r"badx-hub train en-wo --task pos`\. Not looked into: .*403"):
+    with refused(NotFoundError, r"Not looked into: .*403.*badx-hub train en-wo --task pos`\."):
         resolved(WANTED)
 
 
@@ -172,7 +172,7 @@ def test_an_la_of_others_is_imported_from_their_repository(hub: HubServer, tiny_
         ("other/nothing", NotFoundError, "other/nothing"),
     ]
     for place, error, says in asked:
-        with pytest.raises(error, match=says):
+        with refused(error, says):
             import_adapter(place, "wo", own, base=str(tiny_base))
     assert not any(seen.path.endswith((".py", ".bin")) for seen in hub.requests)
     assert own.list() == (done,)
