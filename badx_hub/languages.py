@@ -28,7 +28,7 @@ _NO_SCRIPT = re.compile(r"Qa[ab][a-x]|Z(inh|mth|sye|sym|xxx|yyy|zzz)")
 _LOCALE_LIKE = re.compile(r"([a-z]{2,3})-([A-Z]{2})")
 _SHOWN = 60
 
-# The speakers' names for languages of AmericasNLI, which the language data lack.
+# Names that speakers use for languages of AmericasNLI; language_data lacks them.
 _MORE_NAMES = {
     "náhuatl": "nah",
     "otomí": "oto",
@@ -63,16 +63,16 @@ def name_of(tag: str) -> str:
 
 @lru_cache(maxsize=4096)
 def distance(wanted: str, other: str) -> int:
-    """How far `other` is for somebody who asks for `wanted`, from 0 (the same) to 134, as `langcodes` counts.
+    """The distance of `other` for somebody who asks for `wanted`, from 0 (the same) to 134 (`langcodes`).
 
-    Not symmetric. Languages that have nothing to do with one another are at UNRELATED or more.
+    Not symmetric. Unrelated languages have a distance of UNRELATED or more.
     """
     return int(tag_distance(wanted, other))
 
 
 @dataclass(frozen=True, order=True)
 class Mixture:
-    """Languages with integer weights, in cycle order: the only thing in which BA, LA and MA training differ.
+    """Languages with integer weights, in cycle order. BA, LA and MA training differ in nothing else.
 
     ``parts`` holds (tag, weight) pairs: normalised tags, all different, weights from 1 to 1,000, the source
     first. A single language has weight 1. Anything else raises UsageError.
@@ -250,7 +250,7 @@ def _known_tag(text: str) -> str | None:
 
 
 def _names_a_language(language: Language) -> bool:
-    """Whether a valid tag means a language of the world and nothing private, technical or unknown."""
+    """Whether a valid tag is of a real language: not private, technical or unknown."""
     code = language.language or ""
     return not (
         not re.fullmatch(r"[a-z]{2,3}", code)  # langcodes lets "419" and "x-foo" pass as languages
@@ -270,7 +270,7 @@ def _english_name(tag: str) -> str:
 
 def _tag_of_name(text: str) -> str | None:
     name = normalize_name(text)
-    # Other English names come last: there "Kiswahili" is swh, one of Swahili's two halves.
+    # Other English names come last: in them "Kiswahili" is swh, one of the two parts of Swahili.
     code = _MORE_NAMES.get(name) or _main_names().get(name) or _english_names().get(name)
     return _known_tag(code) if code else None
 
@@ -287,7 +287,7 @@ def _main_names() -> dict[str, str]:
     """The main English name of each language and, where free, its name in itself, spelt as above -> code."""
     from language_data.name_data import CODE_TO_NAMES  # slow to load
 
-    # Longest codes first, so that of two languages with one name the plainer tag stays.
+    # Longest codes first: if two languages have the same name, the shorter tag overwrites the longer one.
     codes = sorted((code for code in CODE_TO_NAMES if code[0].islower()), key=lambda code: (-len(code), code))
     own = {
         normalize_name(name): code
@@ -308,7 +308,7 @@ def _unknown(text: str) -> str:
 
 
 def _spoken_in(text: str) -> list[str]:
-    """The main language of a country whose code was taken for a language's: "jp" -> ja."""
+    """The main language of a country whose code was given in place of a language: "jp" -> ja."""
     if not re.fullmatch(r"[a-z]{2}", text, re.ASCII | re.IGNORECASE):
         return []
     country = Language.get(f"und-{text}")
@@ -319,9 +319,9 @@ def _spoken_in(text: str) -> list[str]:
 
 
 def _nearest(text: str, most: int = 3) -> list[str]:
-    """Known languages whose name or code is nearest to ``text``; of equally near ones, the most spoken."""
+    """Known languages whose name or code is nearest to ``text``; the most spoken first if equally near."""
     wanted = normalize_name(text)[:_SHOWN]
-    # Codes are near to anything of their length: offer only those of languages with counted speakers.
+    # A code is near to any text of its length, so only codes of languages with known numbers of speakers are offered.
     near = [(name, _known_tag(code)) for name, code in _matches(wanted, _english_names(), 0.75)]
     near += [(code, tag) for code, tag in _matches(wanted, _spoken_codes(), 0.66)]
     best: dict[str, float] = {}
@@ -345,5 +345,5 @@ def _spoken_codes() -> dict[str, str]:
 
 
 def _shown(text: str) -> str:
-    """User text for an error message: quoted, on one line, not endless."""
+    """User text for an error message: quoted, on one line, at most 60 characters."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

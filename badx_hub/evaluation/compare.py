@@ -163,7 +163,7 @@ def compare(
         done = evaluate(stack, data, split=split, batch_size=batch_size)
         metric, mixture = stack.task.selection_metric, str(run.query.mixture)
         results.append(result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric))
-        # A model has reference cycles: without a collection, the next one would be loaded while it is in memory.
+        # A model has reference cycles: the next one would be loaded while it is in memory.
         del stack
         gc.collect()
     there = named if any(run.name == named for run, _ in found) else None

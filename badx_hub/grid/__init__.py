@@ -1,1 +1,1 @@
-"""Studies: many runs from one file, planned as a graph of steps and run where the plan is made, or elsewhere."""
+"""Studies: many runs described in one file, planned as a graph of steps and run on this machine or others."""

@@ -1,4 +1,4 @@
-"""How long the steps of a study will take, from what the same base took before. Nothing measured: nothing said."""
+"""How long the steps of a study will take, estimated from earlier trainings on the same base."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from badx_hub.manifest import TRAINED
 from badx_hub.registry import Entry
 
 SpeedClass = tuple[str | None, bool]
-"""Trainings of like speed: the task (None: of a language-side adapter), and whether the whole base is trained."""
+"""Trainings of similar speed: (task, or None for language-side adapters; whether the whole base is trained)."""
 
 
 @dataclass(frozen=True)
 class StepEstimate:
-    """Of one step: optimizer steps in all, units (tokens or sentences) still to read, seconds for them.
+    """One training step of a study: its optimizer steps, the units (tokens or sentences) left, the seconds for them.
 
-    `seconds` is None where nothing like it was measured.
+    `seconds` is None if no training of its speed class was measured.
     """
 
     steps: int
@@ -29,7 +29,7 @@ class StepEstimate:
 
 
 def rates_of(entries: Iterable[Entry], base: str) -> Mapping[SpeedClass, float]:
-    """Units a second, evaluations included, over all that was trained on the base of that digest."""
+    """Units per second, evaluations included, over all adapters trained on the base with the digest `base`."""
     units, seconds = defaultdict[SpeedClass, int](int), defaultdict[SpeedClass, float](float)
     for manifest in (entry.manifest for entry in entries):
         if manifest.base.digest == base and manifest.origin == TRAINED and manifest.training.seconds > 0:
@@ -40,18 +40,18 @@ def rates_of(entries: Iterable[Entry], base: str) -> Mapping[SpeedClass, float]:
 
 
 def estimate_of(status: StepStatus, study: Study, rates: Mapping[SpeedClass, float]) -> StepEstimate | None:
-    """What is left to do of a training step; None for an evaluation, which takes a moment and is not measured."""
+    """What is left of a training step; None for an evaluation, which is short and not measured."""
     step = status.step
     if isinstance(step, Evaluate):
         return None
-    steps, a_step, speed_class = _training(step, study)
-    left = 0 if status.state is StepState.DONE else (steps - status.resumed) * a_step
+    steps, units_per_step, speed_class = _training(step, study)
+    left = 0 if status.state is StepState.DONE else (steps - status.resumed) * units_per_step
     rate = rates.get(speed_class)
     return StepEstimate(steps, left, left / rate if rate else None if left else 0.0)
 
 
 def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, SpeedClass]:
-    """Optimizer steps, units read in each, and which trainings are as fast."""
+    """Optimizer steps, units read in each of them, and the speed class."""
     if isinstance(step, TrainTask):
         recipe = study.task_recipe(step.task, step.seed)
         return recipe.steps, recipe.batch_size, (step.task, step.setup.trains_base)

@@ -24,26 +24,26 @@ class Pinned:
 
     @property
     def location(self) -> str:
-        """That of the registry."""
+        """The location of the registry."""
         return self.registry.location
 
     def list(self) -> tuple[Entry, ...]:
-        """What the registry lists, other versions of what is pinned left out."""
-        return self._seen(self.registry.list() if self.known is None else self.known)
+        """The entries of the registry, without other versions of pinned adapters."""
+        return self._visible(self.registry.list() if self.known is None else self.known)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Those of the registry that are not about what is pinned."""
+        """The problems of the registry that are not about pinned adapters."""
         return tuple(problem for problem in self.registry.problems() if problem.name not in self.versions)
 
     def contents(self) -> Contents:
-        """What `list` and `problems` give."""
+        """The entries of `list` and the problems of `problems`."""
         return Contents(self.list(), self.problems())
 
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
-        """The given version, else the pinned or newest one. Raises NotFoundError also for one that is left out."""
+        """The given version, else the pinned or newest one. Raises NotFoundError, also for a hidden version."""
         if version is not None:
             entry = self.registry.get(name, version)
-            if not self._seen((entry,)):
+            if not self._visible((entry,)):
                 raise NotFoundError(f"{name} {version} is left out here. Take {self.versions[entry.name]}.")
             return entry
         if known := [entry for entry in self.list() if str(entry.name) == str(name)]:
@@ -51,32 +51,32 @@ class Pinned:
         return self.registry.get(name)
 
     def candidates(self, query: AdapterQuery) -> tuple[Entry, ...]:
-        """Those of the registry, other versions of what is pinned left out."""
-        return self._seen(self.registry.candidates(query))
+        """The candidates of the registry, without other versions of pinned adapters."""
+        return self._visible(self.registry.candidates(query))
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
-        """Those of the registry: a digest means one adapter anyway."""
+        """The registry's entries of a digest, which identifies one adapter anyway."""
         return self.registry.by_digest(digest, near)
 
     def require_writable(self) -> None:
-        """Of the registry."""
+        """As the registry does."""
         self.registry.require_writable()
 
     def publish(self, folder: Path) -> Entry:
-        """Into the registry."""
+        """As the registry does."""
         return self.registry.publish(folder)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
-        """From the registry."""
+        """As the registry does."""
         self.registry.remove(entry, force=force)
 
     def fetch(self, entry: Entry) -> Path:
-        """From the registry."""
+        """As the registry does."""
         return self.registry.fetch(entry)
 
     def verify(self, entry: Entry) -> VerificationReport:
-        """By the registry."""
+        """As the registry does."""
         return self.registry.verify(entry)
 
-    def _seen(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    def _visible(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         return tuple(e for e in entries if self.versions.get(e.name, e.version) == e.version)

@@ -1,4 +1,4 @@
-"""From a study to its steps: a graph in which everything is trained once and nothing before what it needs. Pure."""
+"""The steps of a study as a graph: everything is trained once, and after what it needs. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StepKind(str, Enum):
 
 @dataclass(frozen=True)
 class TrainLanguage:
-    """Train the language-side adapter of a mixture. `name` is the adapter's."""
+    """Train the language-side adapter of a mixture. `name` is the name of the adapter."""
 
     name: str
     mixture: Mixture
@@ -36,9 +36,9 @@ class TrainLanguage:
 
 @dataclass(frozen=True)
 class TrainTask:
-    """Train a task adapter (or, where the setup says so, the whole base) on the adapters that `needs` names.
+    """Train a task adapter, or the whole base if the setup says so, on the adapters named in `needs`.
 
-    `mixture` is that of the setup and its first target; other targets may share the adapter, called `name`.
+    `mixture` is the one of the first target; other targets may share the adapter, whose name is `name`.
     """
 
     name: str
@@ -52,9 +52,9 @@ class TrainTask:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a stack on a target: the first of `needs` is its task adapter, the second what carries it, if anything.
+    """Score a stack on a target. The first of `needs` is its task adapter, the second its language adapter, if any.
 
-    `pair` is source and target with the ratio asked for. `name` is such as "pos/wo/bad-x@5:1".
+    `pair` is source and target with the ratio asked for. `name` looks like "pos/wo/bad-x@5:1".
     """
 
     name: str
@@ -68,11 +68,11 @@ class Evaluate:
 
 
 Step: TypeAlias = "TrainLanguage | TrainTask | Evaluate"
-"""A step of a study: data, no more; `name` is its own in the study, `needs` names the steps that come before it."""
+"""A step of a study, as data. `name` is unique in the study; `needs` has the names of the steps that come before it."""
 
 
 def plan_of(study: Study) -> tuple[Step, ...]:
-    """The steps of a study, each once, each behind those it needs; what belongs together is near together."""
+    """The steps of a study, each once and after the steps it needs; related steps are close together."""
     steps: dict[str, Step] = {}
     for block in study.blocks:
         for target, task, variant, seed in product(
@@ -84,7 +84,7 @@ def plan_of(study: Study) -> tuple[Step, ...]:
 
 
 def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
-    """The steps of these names and all that they need, in the order of `steps`."""
+    """The steps with these names and all steps they need, in the order of `steps`."""
     wanted = set(names)
     for step in reversed(steps):
         if step.name in wanted:
@@ -93,7 +93,7 @@ def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
 
 
 def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) -> Iterator[Step]:
-    """What one cell of the study takes: language-side adapters, the task adapter on them, and its score."""
+    """The steps of one cell of the study: language-side adapters, the task adapter on them, the evaluation."""
     setup, mixture = variant.setup, study.mixture(variant, target)
     base, label = base_slug(study.base), seed_label(seed)
     in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
@@ -116,7 +116,7 @@ def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) ->
 
 
 def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture, ...]:
-    """The language-side adapter under the task adapter when it serves the target; none: the bare base."""
+    """The language-side adapter below the task adapter at inference; empty if there is none."""
     if setup.inference is None:
         return ()
     return (Mixture.of(target) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)

@@ -54,7 +54,7 @@ _IDS = re.compile(r'((?:\bid="|href="#|url\(#))')
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as files and on the page; `name` is that of its files, `title` says what is to be seen."""
+    """A figure as files and on the page. `name` is the stem of its files; `title` says what the figure shows."""
 
     name: str
     title: str
@@ -63,19 +63,19 @@ class Picture:
 
     @property
     def inline(self) -> Markup:
-        """The SVG as an element of an HTML page, its ids unlike those of other pictures there."""
+        """The SVG as an element of an HTML page. Its ids are prefixed, so that they differ from other pictures' ids."""
         text = _NAMESPACES.sub("", _BEFORE_SVG.sub("", self.svg.decode())).replace("xlink:href", "href")
         label = Markup(' role="img" aria-label="{}"').format(self.title)
         return Markup(_IDS.sub(rf"\g<1>{self.name}-", text).replace("<svg", f"<svg{label}", 1))
 
 
 ReportPart: TypeAlias = Table | Picture | str
-"""What a section holds; a text says what is left out and why."""
+"""A part of a section; a text says what is left out and why."""
 
 
 @dataclass(frozen=True)
 class ReportSection:
-    """`name` is its anchor on the page."""
+    """A section of the report. `name` is its anchor on the page."""
 
     name: str
     title: str
@@ -84,7 +84,7 @@ class ReportSection:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """All that is told, in its order; nothing is written yet. The texts of the introduction are paragraphs."""
+    """The contents of a report, in order, before anything is written. `introduction` holds paragraphs."""
 
     title: str
     introduction: tuple[str, ...]
@@ -110,19 +110,19 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write the report and give the paths of its files.
 
-    They are index.html (the whole report, for any browser, offline), README.md (the same for a forge),
-    tables/*.{md,csv,tex}, figures/*.{svg,png} and results.json. Each is written whole or not at all. The same
-    arguments, results in any order, give the same bytes.
+    They are index.html (the whole report, for any browser, offline), README.md (the same for a Git host),
+    tables/*.{md,csv,tex}, figures/*.{svg,png} and results.json. Each file is written whole or not at all. The same
+    arguments give the same bytes, whatever the order of `results`.
 
     Args:
-        results: of one base; one a task, target, setup, ratio and seed.
-        title: in plain text.
-        baseline: what the others are compared with: "mad-x", "bad-x@5:1".
+        results: of one base; one for each task, target, setup, ratio and seed.
+        title: plain text.
+        baseline: the system that the others are compared with: "mad-x", "bad-x@5:1".
         curves: rows of `curves.csv` by the names of the adapters.
-        note: paragraphs in plain text for the beginning.
+        note: plain text for the introduction; empty lines part paragraphs.
 
     Raises:
-        UsageError: nothing to report, or not in one report (see `result_tables`); a name in `curves` that is none.
+        UsageError: no results; results that do not fit one report (see `result_tables`); a wrong name in `curves`.
         StorageError: the file system refuses.
     """
     report = report_of(results, title=title, baseline=baseline, curves=curves, note=note)
@@ -145,7 +145,7 @@ def report_of(
     curves: Curves | None = None,
     note: str | None = None,
 ) -> StudyReport:
-    """The report of `write_report`, before it is written."""
+    """The report that `write_report` writes."""
     tables = result_tables(results, baseline)
     sections = (
         _published_section(tables),
@@ -162,7 +162,7 @@ def report_of(
 
 
 def to_html(report: StudyReport) -> str:
-    """One page that needs nothing else: no script, no font, no file and no network."""
+    """The report as one self-contained page: no scripts, fonts, other files or network."""
     environment = Environment(
         loader=PackageLoader("badx_hub.cards", ""),
         undefined=StrictUndefined,
@@ -208,7 +208,7 @@ def _files(report: StudyReport) -> Iterator[tuple[str, bytes]]:
 
 
 def _results_json(results: Sequence[Result]) -> str:
-    """A JSON array, a line a result."""
+    """A JSON array with one result per line."""
     lines = sorted(canonical_json(result.model_dump(mode="json")) for result in results)
     return "[\n" + ",\n".join(lines) + "\n]\n"
 

@@ -1,10 +1,10 @@
-"""Running steps: what an engine is, and the one that runs them here, one after the other.
+"""Running steps: the protocol of an executor, and the executor that runs them in this process, one after the other.
 
-The boundary for other engines: a plan is data (`badx_hub.grid.plan.Step`), and one step is done by a callable that
-needs nothing but the step. `StudyRunner.do` is such a callable. It finds what the step stands on by content, in a
-registry and a folder of results, and publishes what it made there by one rename; so steps may run in other processes
-and on other machines, at the same time, if these reach the same registry, and a step that ran twice did no harm. An
-engine decides when and where, and starts no step before those it needs have ended well.
+What other executors need to know: a plan is data (`badx_hub.grid.plan.Step`), and a step is done by a callable that
+takes the step alone, such as `StudyRunner.do`. The callable finds the adapters that the step needs by content, in a
+registry and a folder of results, and publishes there by one rename. So steps may run at the same time in other
+processes and on other machines that reach the same registry, and running a step twice does no harm. An executor decides
+when and where a step runs, and starts it after the steps it needs have succeeded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from badx_hub.errors import TrainingInterrupted
 from badx_hub.grid.plan import Step
 
 Work: TypeAlias = Callable[[Step], bool]
-"""Does a step and says whether it had been done before."""
+"""Does a step; returns whether it was done before."""
 
 
 class StepEnd(str, Enum):
@@ -36,7 +36,7 @@ _BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """How a step ended: in how many seconds, and why it failed or (`error` None) was skipped."""
+    """How a step ended. `reason` says why it failed or was skipped; `error` is None unless it failed."""
 
     step: Step
     end: StepEnd
@@ -46,7 +46,7 @@ class StepOutcome:
 
 
 class Watcher(Protocol):
-    """Told how a run goes."""
+    """Is told about the progress of a run."""
 
     def started(self, step: Step) -> None: ...
 
@@ -54,18 +54,18 @@ class Watcher(Protocol):
 
 
 class Executor(Protocol):
-    """An engine for steps."""
+    """Runs the steps of a plan."""
 
     def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
-        """`work` on each of `steps`, which stand in an order in which they can be done; one outcome a step.
+        """Call `work` on each of `steps`, which are in an order in which they can be done. One outcome per step.
 
-        A step that needs one that failed or was skipped is skipped; the others run on. What `steps` does not have is
-        taken for done. Ctrl-C ends the run: KeyboardInterrupt or TrainingInterrupted.
+        A step is skipped if a step it needs failed or was skipped; the other steps run. Needed steps that are not in
+        `steps` count as done. Ctrl-C ends the run: KeyboardInterrupt or TrainingInterrupted.
         """
 
 
 class Sequential:
-    """Runs steps in this process, in their order."""
+    """Runs steps in this process, in the given order."""
 
     def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
         """See `Executor.run`."""
@@ -88,7 +88,7 @@ def _attempt(step: Step, work: Work) -> StepOutcome:
         already = work(step)
     except TrainingInterrupted:
         raise
-    except Exception as error:  # of any kind: a night's run is not lost to one step, and the outcome tells of it
+    except Exception as error:  # of any kind: one step does not end a long run, and the outcome has the error
         reason = " ".join(str(error).split()) or type(error).__name__
         return StepOutcome(step, StepEnd.FAILED, time.perf_counter() - began, reason, error)
     return StepOutcome(step, StepEnd.ALREADY if already else StepEnd.RAN, time.perf_counter() - began)

@@ -1,8 +1,8 @@
-"""A study's steps and this machine: which are done, and doing one.
+"""The steps of a study on this machine: which of them are done, and doing one.
 
-Two names for a step: `Step.name` is its own within the study, and its key is what it is made from, a digest of
-recipe, data and the adapters under it. Whether it is done is asked of the key alone. So nothing runs twice, in this
-study or another; and what is changed has another key, and so has all that stands on it.
+A step has a name and a key. `Step.name` is unique in the study. The key is a digest of what the step is made from:
+recipe, data and the adapters it needs. The key alone decides whether a step is done. So nothing runs twice, in this
+study or in another one. A step that is changed gets another key, and so do all steps that need it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class StepState(str, Enum):
-    """How a step stands."""
+    """The state of a step."""
 
     DONE = "done"
     READY = "to do"
@@ -47,12 +47,15 @@ class StepState(str, Enum):
 
 @dataclass(frozen=True)
 class StepStatus:
-    """A step as it was found.
+    """A step and its state.
 
-    `key` is None where it cannot be known yet: the base or an adapter under it is not there. `reason` says what a
-    step waits for, or what is missing that no step makes; then `error` has it with what to do about it. `resumed`
-    counts the optimizer steps of a checkpoint that training would go on from. A step that is done has an `entry`, or a
-    `result` if it is an evaluation.
+    Attributes:
+        key: None if it is not known yet, because the base or an adapter that the step needs is missing.
+        reason: what the step waits for, or what is missing and not made by a step.
+        resumed: optimizer steps of the checkpoint that training would continue from.
+        entry: the adapter of a training step that is done.
+        result: of an evaluation that is done.
+        error: behind `reason`, with its remedies, if something is missing that no step makes.
     """
 
     step: Step
@@ -66,14 +69,14 @@ class StepStatus:
 
 
 def results_folder() -> Path:
-    """Where results lie unless the user says otherwise: by their keys, for all studies together."""
+    """The default folder of results, by their keys, for all studies together."""
     return home() / "results"
 
 
 class StudyRunner:
-    """The steps of one study, a registry for its adapters and a folder for its results.
+    """Does the steps of one study, with a registry for its adapters and a folder for its results.
 
-    It can be made anew, or unpickled, wherever registry and folder can be reached: what it remembers only saves time.
+    It can be created again, or unpickled, wherever registry and folder can be reached: its state only saves time.
     """
 
     def __init__(self, study: Study, registry: Registry, results: Path | None = None) -> None:
@@ -86,9 +89,9 @@ class StudyRunner:
         self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
 
     def status(self, step: Step) -> StepStatus:
-        """How a step stands; nothing is loaded, trained or downloaded but what the digest of a text on the Hub takes.
+        """The status of a step. Nothing is loaded or trained; only the digest of a text on the Hub may need a download.
 
-        Data that cannot be read blocks its step; StorageError and the like of a registry too.
+        A step is blocked if its data cannot be read or the registry raises an error.
         """
         if step.name not in self._statuses:
             try:
@@ -98,15 +101,15 @@ class StudyRunner:
         return self._statuses[step.name]
 
     def statuses(self) -> tuple[StepStatus, ...]:
-        """How every step stands now, in the order in which they can be done."""
+        """The current status of every step, in an order in which they can be done."""
         self._forget()
         return tuple(self.status(step) for step in self.steps)
 
     def pending(self, only: Sequence[str] = (), limit: int | None = None) -> tuple[Step, ...]:
-        """The steps that are not done, in an order in which they can be: at most the first `limit`.
+        """The steps that are not done, in an order in which they can be done; at most the first `limit`.
 
-        `only`: patterns of names as a shell has them, "pos/wo/*"; what such a step needs belongs to it. Raises
-        UsageError for a pattern that no step fits.
+        `only` has shell patterns of names such as "pos/wo/*"; the steps that these need are included. Raises UsageError
+        for a pattern that matches no step.
         """
         names = [step.name for step in self.steps]
         for pattern in only:
@@ -117,15 +120,15 @@ class StudyRunner:
         return tuple(step for step in with_needs(self.steps, wanted) if step.name not in done)[:limit]
 
     def curves(self) -> Mapping[str, Rows]:
-        """The learning curve of every adapter that is there, by its step's name: a row an evaluation."""
+        """The learning curve of every adapter that is trained, by the name of its step: one row per evaluation."""
         entries = {status.step.name: status.entry for status in self.statuses() if status.entry is not None}
         return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
 
     def do(self, step: Step, *, reporter: Reporter | None = None) -> bool:
         """Do a step unless it is done; True if it was done before.
 
-        Raises what training and evaluating raise, TrainingInterrupted among it, and NotFoundError for a step whose
-        needs are not done.
+        Raises what training and evaluating raise (TrainingInterrupted too), and NotFoundError if a step that it needs
+        is not done.
         """
         if self.status(step).state is StepState.DONE:
             return True
@@ -142,10 +145,10 @@ class StudyRunner:
             return False
         finally:
             self._forget()
-            gc.collect()  # A model refers to itself: without a collection the next one would be loaded beside it.
+            gc.collect()  # A model has reference cycles: the next one would be loaded while it is in memory.
 
     def base(self) -> Base | None:
-        """The study's base, if it is on this machine."""
+        """The base of the study, if it is on this machine."""
         if self._base is None:
             try:
                 self._base = resolve_base(self.study.base, offline=True)
@@ -159,7 +162,7 @@ class StudyRunner:
         return StepStatus(step, StepState.READY, reason=str(error), error=error)
 
     def entries(self) -> tuple[Entry, ...]:
-        """What the registry lists."""
+        """The entries of the registry."""
         if self._known is None:
             self._known = self.registry.list()
         return self._known
@@ -242,11 +245,11 @@ class StudyRunner:
         )
 
     def _registry_of(self, step: Step) -> Pinned:
-        """The registry with exactly the adapters of this study that a step needs."""
+        """The registry, in which the adapters that a step needs have only the version of this study."""
         return Pinned(self.registry, self._needed(step))
 
     def _needed(self, step: Step) -> tuple[Entry, ...]:
-        """The adapters that a step stands on. Raises NotFoundError if they are not all there."""
+        """The adapters that a step needs. Raises NotFoundError if one is missing."""
         found = [self.status(self._named[need]).entry for need in step.needs]
         if waits := self._waits(step):
             raise NotFoundError(f"{step.name} {waits.reason}.")
@@ -257,7 +260,7 @@ class StudyRunner:
         return StepStatus(step, StepState.WAITS, reason=f"waits for {', '.join(missing)}") if missing else None
 
     def _references(self, step: TrainTask | Evaluate, data: str, split: Split) -> tuple[DataReference, ...]:
-        """The files of a split. They are looked for once, found or not: on the Hub that takes its time."""
+        """The files of a split. They are looked up once, found or not, because that is slow on the Hub."""
         wanted = step.task, data, split
         if wanted not in self._files:
             chosen = task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
@@ -274,7 +277,7 @@ class StudyRunner:
         return self.results / f"{key}.json"
 
     def _forget(self) -> None:
-        """What was not done may be now, or may be possible."""
+        """Forget what may have changed: all that was not done."""
         self._statuses = {name: status for name, status in self._statuses.items() if status.state is StepState.DONE}
         self._known = self._base = None
         self._files = {}

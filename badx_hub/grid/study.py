@@ -1,4 +1,4 @@
-"""A study as data: what is trained, on what, and what is compared. Reads the study's own file and its recipe alone."""
+"""A study as data: what is trained, on what, and what is compared. Reads only the study file and its recipe."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
 
 @dataclass(frozen=True)
 class Variant:
-    """A setup, with the ratio of source to target batches where it is not 1:1: "bad-x@5:1"."""
+    """A setup, with the ratio of source to target batches if it is not 1:1: "bad-x@5:1"."""
 
     setup: Setup
     ratio: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Variant:
-        """Read "mad-x" or "bad-x@5:1". Raises UsageError, also for a ratio where the setup mixes no pair."""
+        """Read "mad-x" or "bad-x@5:1". Raises UsageError, also for the ratio of a setup that has none."""
         name, at, ratio = text.partition("@")
         setup = setup_named(name)
         if not at:
@@ -70,7 +70,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _once(given: Any, handler: Any) -> Any:
-    """A mapping whose keys are still all different when they are languages in one spelling."""
+    """Refuse a mapping in which a language occurs in two spellings."""
     found = handler(given)
     if len(found) < len(given):
         raise ValueError("a language is there twice, in two spellings")
@@ -78,7 +78,7 @@ def _once(given: Any, handler: Any) -> Any:
 
 
 def _beside(spec: str, info: ValidationInfo) -> str:
-    """A path from the study's folder; what is no path stays as it is."""
+    """A path, relative to the folder of the study; sources that are not paths stay as they are."""
     return spec if spec.startswith(_NO_PATHS) else str((_folder(info) / Path(spec).expanduser()).resolve())
 
 
@@ -90,7 +90,7 @@ def _base(spec: str, info: ValidationInfo) -> str:
 
 
 def _recipe(given: Any, info: ValidationInfo) -> Any:
-    """A preset, a file beside the study, or a recipe written out in the study, which may extend either."""
+    """A preset, a file beside the study, or a recipe in the study itself, which may extend one of these."""
     if isinstance(given, str):
         return load_recipe(_recipe_place(given, info))
     if not isinstance(given, Mapping):
@@ -139,7 +139,7 @@ class _Strict(BaseModel):
 
 
 class Block(_Strict):
-    """Every target with every task in every setup, once a seed; `seeds` None: those of the study."""
+    """Every target with every task in every setup, once for each seed; `seeds` None: the seeds of the study."""
 
     targets: Annotated[tuple[Language, ...], Field(min_length=1), AfterValidator(_distinct)]
     tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(_distinct)]
@@ -148,12 +148,17 @@ class Block(_Strict):
 
 
 class Study(_Strict):
-    """What a study file says.
+    """The contents of a study file.
 
-    `recipe` is a preset, a file or the recipe itself; its seeds do not count, those of the study do. `text` is
-    language -> source (default its Wikipedia), `train` task -> annotated data of the source language, `test`
-    task -> target -> annotated data, of which `split` is scored. `multilingual` is the mixture of setups that stand on
-    an adapter of all languages. `baseline` is what the others are compared with. `note` opens the report.
+    Attributes:
+        recipe: a preset, a file or the recipe itself. Its seeds are replaced by the seeds of the study.
+        baseline: the system that the others are compared with.
+        multilingual: the mixture of setups that use an adapter of all languages.
+        text: language -> source; default: its Wikipedia.
+        train: task -> annotated data of the source language.
+        test: task -> target -> annotated data.
+        split: the split of the test data that is scored.
+        note: the introduction of the report.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
@@ -183,11 +188,11 @@ class Study(_Strict):
         return pair(self.source, target, variant.ratio)
 
     def language_recipe(self, mixture: Mixture, seed: int) -> LanguageRecipe:
-        """How the language-side adapter of a mixture is trained."""
+        """The recipe of the language-side adapter of a mixture."""
         return self.recipe.language_side(len(mixture.languages)).model_copy(update={"seed": seed})
 
     def task_recipe(self, task: str, seed: int) -> TaskRecipe:
-        """How the task adapters of a task are trained."""
+        """The recipe of the task adapters of a task."""
         return self.recipe.tasks[task].model_copy(update={"seed": seed})
 
     def train_data(self, task: str) -> str:
@@ -196,7 +201,7 @@ class Study(_Strict):
 
     @property
     def texts(self) -> Mapping[str, str]:
-        """Language -> source of text: the study's before the recipe's."""
+        """Language -> source of text; sources of the study replace those of the recipe."""
         return {**self.recipe.text, **self.text}
 
     def _problems(self) -> Iterator[str]:
@@ -239,10 +244,10 @@ class Study(_Strict):
 
 
 def load_study(file: str | Path) -> Study:
-    """The study in a YAML file. Paths in it count from its folder; `hf:`, `demo:` and `ud:` sources are no paths.
+    """The study in a YAML file. Paths are relative to its folder; `hf:`, `demo:` and `ud:` sources are not paths.
 
-    Raises UsageError: unreadable, not YAML, unknown keys, impossible values or parts that do not fit together; every
-    problem is listed, those between parts once the parts are right.
+    Raises UsageError for a file that is unreadable or not YAML, and for unknown keys, impossible values or parts that
+    do not fit together. All problems are listed; those between parts only if each part is right by itself.
     """
     path = Path(file).expanduser()
     try:

@@ -15,13 +15,13 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def write_curves(folder: Path, rows: Rows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
-    """Write `curves.csv` (a row an evaluation) and `curves.png` (a line a metric, the kept step marked)."""
+    """Write `curves.csv` (a row per evaluation) and `curves.png` (a line per metric, the kept step marked)."""
     _write_csv(folder / "curves.csv", rows)
     _write_png(folder / "curves.png", rows, title, metrics, best_step)
 
 
 def read_curves(folder: Path) -> Rows:
-    """The rows of `curves.csv`: step, loss since the row before, metrics. Raises DataError for what is none."""
+    """The rows of `curves.csv`: step, loss since the previous row, metrics. Raises DataError if it cannot be read."""
     path = folder / "curves.csv"
     with storage_errors(path), path.open(encoding="utf-8", newline="") as file:
         try:
@@ -44,7 +44,7 @@ def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     steps = [row["step"] for row in rows]
-    # Lines differ by marker and dash as well as by colour: readable in grey and for the colour-blind.
+    # Lines differ by marker and dash as well as by colour: readable in grey and for colour-blind people.
     for metric, marker, dash in zip(metrics, cycle("osD^vPX*"), cycle(("-", "--", "-.", ":")), strict=False):
         axes.plot(steps, [row[metric] for row in rows], marker=marker, linestyle=dash, label=metric)
     axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: step {best_step}")

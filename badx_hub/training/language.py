@@ -31,7 +31,7 @@ from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
 _EVALUATED_BLOCKS = 32
-"""Blocks a forward pass in evaluation: fixed, since the held-out masks are drawn pass by pass."""
+"""Blocks in each forward pass of an evaluation. Fixed, because the held-out masks are drawn pass by pass."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class LanguageObjective:
 
     @property
     def selection(self) -> MetricKey:
-        """The target's perplexity (LA: its language's; MA: the mean of its targets')."""
+        """The perplexity of the target (LA: of its language; MA: the mean over its targets)."""
         return MetricKey.target_perplexity(self.mixture.targets)
 
     def prepare(self, step: int) -> None:
-        """Nothing: every step trains the same adapter."""
+        """Does nothing: every step trains the same adapter."""
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """`batch_size` blocks of the step's language, masked anew, in `parts` slices."""
+        """`batch_size` blocks of the step's language, newly masked, in `parts` slices."""
         language = language_at(self.mixture, step)
         first = draws_before(self.mixture, language, step) * self.recipe.batch_size
         rows = self.stores[language].train_batch(range(first, first + self.recipe.batch_size), self.recipe.seed)
@@ -124,7 +124,7 @@ def train_language_adapter(
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
 ) -> Trained:
-    """Train a BA, LA or MA on text and publish it in `registry`.
+    """Train a BA, LA or MA on text and publish it in `registry`. Each argument is one choice of the caller.
 
     Args:
         base: `demo`, a folder or a Hub id; default mBERT.
@@ -161,7 +161,7 @@ def planned(
     text: Mapping[str, str] | None = None,
     label: str | None = None,
 ) -> tuple[TrainingRun, Mapping[str, Source]]:
-    """The run that `train_language_adapter` would make of the same arguments, and its text; nothing is trained.
+    """The run that `train_language_adapter` would do with the same arguments, and its text. Nothing is trained.
 
     Raises what finding the base and opening the text raise.
     """
@@ -205,7 +205,7 @@ def _counts(objective: LanguageObjective) -> Mapping[str, Mapping[str, int]]:
 
 
 def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:
-    """The batch cut into slices of `rows` blocks; the masks are drawn before, so that they do not depend on it."""
+    """The batch in slices of `rows` blocks. The masks are drawn before, so they do not depend on the slices."""
     length = masked.input_ids.shape[1]
     slices = []
     for start in range(0, len(masked.input_ids), rows):

@@ -35,7 +35,7 @@ SourceCounts = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Trained:
-    """The adapter a training call ends with; `already` when the registry held this very run before."""
+    """The adapter that a training call returns; `already` if the registry had this run before."""
 
     entry: Entry
     already: bool
@@ -99,12 +99,12 @@ class TrainingRun:
         counts: Callable[[], SourceCounts],
         profiling: Profiling | None = None,
     ) -> Trained:
-        """Train from the last checkpoint on, publish, and drop the checkpoints; `force`: also if it was published."""
+        """Train from the last checkpoint, publish, and remove the checkpoints; `force`: even if it is published."""
         checkpoints = self.checkpoints
         outcome = train(objective, self.recipe, checkpoints, reporter, profiling=profiling)
         processes = PartialState()
         if processes.is_main_process:
-            # Another process may have finished the very same run meanwhile.
+            # Another process may have finished the same run in the meantime.
             if force or not self.published_in(registry):
                 self._publish(model, objective, outcome, registry, counts())
             checkpoints.clear()
@@ -151,11 +151,11 @@ class TrainingRun:
 
 
 def seed_label(seed: int) -> str | None:
-    """The label of a run whose user gave none: seed 1 is the default and needs no label."""
+    """The default label of a run: none for seed 1, which is the default seed."""
     return None if seed == 1 else f"seed{seed}"
 
 
 def _counted(source: SourceRef, counts: SourceCounts) -> SourceRef:
-    """`source` with what its reader counted, where it counted anything."""
+    """`source` with the counts of its reader, if it has any."""
     found = counts.get(source.language)
     return source.model_copy(update={"counts": dict(found)}) if found else source

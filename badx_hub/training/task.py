@@ -29,7 +29,7 @@ from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "dev")
-"""What training reads of the annotated data."""
+"""The splits of the annotated data that training reads."""
 
 
 class _TaskModel(nn.Module):
@@ -143,7 +143,7 @@ class TaskJob:
 
     @property
     def name_label(self) -> str | None:
-        """The label of its name and of the language-side adapters'."""
+        """The label in the name of the task adapter and of its language-side adapters."""
         return self.label or seed_label(self.recipe.seed)
 
 
@@ -204,7 +204,7 @@ def train_job(
 
 
 def planned(job: TaskJob, registry: Registry) -> TrainingRun:
-    """The run that `train_job` would make of the same arguments; nothing is loaded or trained.
+    """The run that `train_job` would do with the same arguments. Nothing is loaded or trained.
 
     Raises NotFoundError if a language adapter is not in `registry`, and what reading the data raises.
     """
@@ -255,7 +255,7 @@ def _prepared(job: TaskJob, registry: Registry) -> _Prepared:
 
 @lru_cache(maxsize=len(TRAINING_SPLITS))
 def _examples(task: Task, data: str, split: Split, _files: tuple[DataReference, ...]) -> tuple[Any, ...]:
-    """The examples of a split. Many runs in a row are about the same data: it is read again when its files change."""
+    """The examples of a split, kept because many runs in a row use the same data; read again if its files change."""
     return task.read(data, split)
 
 
