@@ -49,8 +49,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
     own = {ref.digest for ref in evaluation.entry.manifest.language_adapters}
     if evaluation.language_adapter is not None and evaluation.language_adapter.manifest.digest not in own:
         raise UsageError(
-            f"These scores are not those of {evaluation.entry.name} alone: it stood on another language's adapter "
-            "than its own.",
+            f"These scores are not of {evaluation.entry.name} alone: in the stack was the adapter of another language, "
+            "not its own.",
             remedies=(Advice("Leave {} out, or train the pair's own adapter.", (("record", None),)),),
         )
     target = next(registry.registries) if isinstance(registry, RegistryChain) else registry
@@ -64,7 +64,7 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
         manifest = prepare(building, draft)
         if manifest.digest != known.manifest.digest:
             raise IntegrityError(
-                f"The files of {known.name} changed meanwhile.", remedies=(VerifyAdapter(str(known.name)),)
+                f"The files of {known.name} changed in the meantime.", remedies=(VerifyAdapter(str(known.name)),)
             )
         return Recorded(target.publish(building), already=False)
 

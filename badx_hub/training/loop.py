@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,6 +27,7 @@ from badx_hub.recipes import TrainingRecipe
 from badx_hub.remedies import Advice, ResumeTraining
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
+from badx_hub.training.interrupts import first_interrupt
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
@@ -137,7 +136,7 @@ def train(
         TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
         TrainingDiverged: the loss is no longer a number.
     """
-    with torch.random.fork_rng(), _first_interrupt() as interrupted:
+    with torch.random.fork_rng(), first_interrupt() as interrupted:
         return _Run(objective, recipe, checkpoints, reporter, profiling or Unwatched()).finish(interrupted)
 
 
@@ -349,24 +348,3 @@ def dropout_seed(seed: int, step: int) -> int:
     """The seed of a step's random numbers: 63 bits of a hash, so that no two steps or seeds share one."""
     text = f"dropout/{seed}/{step}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
-
-
-@contextmanager
-def _first_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, so that no step is torn; the second one interrupts at once."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(_number: int, _frame: object) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -264,7 +264,7 @@ def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[
     mixture = job.mixture
     if setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual":
         raise UsageError(
-            f"The setup {setup.name} stands on the adapter of three languages or more, and {mixture} has "
+            f"The setup {setup.name} uses the adapter of three languages or more, and {mixture} has "
             f"{len(mixture.languages)}. Name them all, such as {'+'.join(mixture.languages)}+LANG."
         )
     entries, found = registry.list(), dict[Mixture, Entry]()
