@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from badx_hub.evaluation.results import Cost, Result
 
-STAKES = 1000
-"""Of the tallies of a made result, all examples together; scores are to be multiples of 1/STAKES."""
+DENOMINATOR = 1000
+"""Of the tallies of a made result, all examples together; scores are to be multiples of 1/DENOMINATOR."""
 
 MAIN = {"pos": "accuracy", "dp": "las", "nli": "accuracy"}
 COST = Cost(steps=1000, tokens=200_000, sentences=8000, seconds=360.0, trained=50_000, stored=30_000)
@@ -31,7 +31,7 @@ def made(
     """
     setup, at, ratio = name.partition("@")
     mixture = f"en-{target}{at}{ratio}"
-    hits = round(score * STAKES)
+    hits = round(score * DENOMINATOR)
     return Result(
         base=base,
         mixture=mixture,
@@ -45,6 +45,6 @@ def made(
         split=split,
         metric=MAIN[task],
         metrics={MAIN[task]: score, **(more or {})},
-        tallies=tuple((hits // 100 + (example < hits % 100), STAKES // 100) for example in range(100)),
+        tallies=tuple((hits // 100 + (example < hits % 100), DENOMINATOR // 100) for example in range(100)),
         cost=cost,
     )

@@ -175,7 +175,7 @@ def test_baselines_are_named_as_setups_are() -> None:
         baseline_named(runs, "mad-x")
 
 
-def test_contenders_are_named_by_setup_and_ratio() -> None:
+def test_systems_are_named_by_setup_and_ratio() -> None:
     names = [system_name("bad-x", Mixture.parse(text)) for text in ("en-wo", "en-wo@5:1", "en+bm+wo", "en:1,bm:2,wo:3")]
     assert names == ["bad-x", "bad-x@5:1", "bad-x", "bad-x@1:2:3"]
 

@@ -22,7 +22,7 @@ from badx_hub.evaluation.results import Result
 from tests.evaluation.made import made
 
 
-def boards(*results: Result, baseline: str = "mad-x") -> tuple[ResultTable, ...]:
+def tables_of(*results: Result, baseline: str = "mad-x") -> tuple[ResultTable, ...]:
     return result_tables(results, baseline, resamples=50)
 
 
@@ -61,7 +61,7 @@ def lines(figure: Figure, panel: int = 0) -> dict[str, list[tuple[float, float]]
 
 
 def test_ratios_run_from_target_heavy_to_source_heavy() -> None:
-    figure = ratio_figure(boards(*SWEEP))
+    figure = ratio_figure(tables_of(*SWEEP))
     assert figure is not None
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1:2", "1:1", "5:1"]
@@ -72,25 +72,25 @@ def test_ratios_run_from_target_heavy_to_source_heavy() -> None:
 
 
 def test_ratios_without_the_baseline_are_scores() -> None:
-    figure = ratio_figure(boards(*SWEEP[:3], baseline="ma"))
+    figure = ratio_figure(tables_of(*SWEEP[:3], baseline="ma"))
     assert figure is not None
     assert [value for _, value in lines(figure)["BAD-X, POS, accuracy"]] == pytest.approx([64, 66, 60])
 
 
 def test_one_ratio_is_no_figure() -> None:
-    assert ratio_figure(boards(made("bad-x", "wo", 0.6), made("mad-x", "wo", 0.6))) is None
-    assert ratio_figure(boards(made("bad-x", "wo", 0.6), made("bad-x@5:1", "fo", 0.6))) is None
+    assert ratio_figure(tables_of(made("bad-x", "wo", 0.6), made("mad-x", "wo", 0.6))) is None
+    assert ratio_figure(tables_of(made("bad-x", "wo", 0.6), made("bad-x@5:1", "fo", 0.6))) is None
 
 
 def test_a_map_of_gains_prints_the_number_of_every_cell() -> None:
-    (board,) = boards(
+    (found,) = tables_of(
         made("bad-x", "wo", 0.66),
         made("mad-x", "wo", 0.62),
         made("ma", "wo", 0.6),
         made("bad-x", "fo", 0.5),
         made("mad-x", "fo", 0.5),
     )
-    figure = gains_figure(board)
+    figure = gains_figure(found)
     assert figure is not None
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Faroese", "Wolof"]
@@ -99,8 +99,8 @@ def test_a_map_of_gains_prints_the_number_of_every_cell() -> None:
 
 
 def test_the_cells_of_a_single_language_have_a_size() -> None:
-    (board,) = boards(made("bad-x", "wo", 0.66), made("ma", "wo", 0.6), made("mad-x", "wo", 0.62))
-    figure = gains_figure(board)
+    (found,) = tables_of(made("bad-x", "wo", 0.66), made("ma", "wo", 0.6), made("mad-x", "wo", 0.62))
+    figure = gains_figure(found)
     assert figure is not None
     (mesh,) = figure.axes[0].collections
     corners = mesh.get_coordinates()  # type: ignore[attr-defined]
@@ -109,8 +109,8 @@ def test_the_cells_of_a_single_language_have_a_size() -> None:
 
 
 def test_a_map_of_one_cell_is_no_figure() -> None:
-    (board,) = boards(made("bad-x", "wo", 0.66), made("mad-x", "wo", 0.62))
-    assert gains_figure(board) is None
+    (found,) = tables_of(made("bad-x", "wo", 0.66), made("mad-x", "wo", 0.62))
+    assert gains_figure(found) is None
 
 
 def test_language_curves_have_a_panel_a_language_and_alike_lines_for_seeds() -> None:
@@ -141,8 +141,8 @@ def test_too_few_points_are_no_curves() -> None:
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
     drawn = {
-        "ratio": ratio_figure(boards(*SWEEP)),
-        "gains": gains_figure(boards(*SWEEP)[1]),
+        "ratio": ratio_figure(tables_of(*SWEEP)),
+        "gains": gains_figure(tables_of(*SWEEP)[1]),
         "language": language_curves(CURVES),
         "task": task_curves(CURVES, "pos", "accuracy", "en"),
     }

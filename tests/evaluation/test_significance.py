@@ -94,7 +94,7 @@ def test_p_is_that_of_all_swaps(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_p_of_a_ratio_is_that_of_all_swaps_too(seed: int) -> None:
-    """F1-like: what is at stake differs between the systems, gains and stakes are swapped together."""
+    """As in F1, the denominators of the systems differ; a numerator is swapped with its denominator."""
     rng = np.random.default_rng(seed)
     ours, theirs = ([(int(2 * min(a, b)), int(a + b)) for a, b in rng.integers(0, 6, (8, 2))] for _ in "ab")
     deltas = []
@@ -145,9 +145,9 @@ def test_the_interval_is_paired() -> None:
 
 
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.integers(0, 9), min_size=n, max_size=n), min_size=2)))
-def test_pooled_runs_have_the_mean_of_their_metrics(numerator: list[list[int]]) -> None:
-    """gains: a list a sentence, one number a run; the stakes of a sentence are the same in every run."""
-    runs = [[(one, 9 + index) for index, one in enumerate(column)] for column in zip(*numerator, strict=True)]
+def test_pooled_runs_have_the_mean_of_their_metrics(numerators: list[list[int]]) -> None:
+    """numerators: a list per sentence, one number per run; a sentence has the same denominator in every run."""
+    runs = [[(one, 9 + index) for index, one in enumerate(column)] for column in zip(*numerators, strict=True)]
     expected = sum(map(metric, runs)) / len(runs)
     for times in (1, 3):
         assert metric(pooled(runs, times=times)) == pytest.approx(expected)

@@ -38,8 +38,8 @@ SWEPT = (*RESULTS, made("bad-x@5:1", "wo", 0.640, more={"macro_f1": 0.50}))
 
 
 def table_of(results: Sequence[Result], baseline: str = "mad-x") -> ResultTable:
-    (board,) = result_tables(results, baseline, resamples=100)
-    return board
+    (found,) = result_tables(results, baseline, resamples=100)
+    return found
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -63,9 +63,9 @@ def test_scores_averages_and_gains_are_those_counted_by_hand() -> None:
 
 
 def test_every_metric_has_a_table_the_main_one_first() -> None:
-    board = table_of(RESULTS)
-    assert board.metrics == ("accuracy", "macro_f1")
-    table = score_table(board, "macro_f1")
+    found = table_of(RESULTS)
+    assert found.metrics == ("accuracy", "macro_f1")
+    table = score_table(found, "macro_f1")
     assert texts(table)[0] == ["BAD-X", "40.00", "60.00", "50.00", "-1.00", "+0.66 †"]
     assert any(note.startswith("† ") and "seqeval" in note for note in table.notes)
 
@@ -100,11 +100,11 @@ def test_several_seeds_give_a_mean_and_a_spread() -> None:
 
 
 def test_without_the_baseline_there_is_no_gain_and_the_table_says_so() -> None:
-    board = table_of(RESULTS, baseline="ta-only")
-    table = score_table(board, "accuracy")
+    found = table_of(RESULTS, baseline="ta-only")
+    table = score_table(found, "accuracy")
     assert table.header[-1] == "Average"
     assert any("TA only, has no results" in note for note in table.notes)
-    assert significance_table(board) is None
+    assert significance_table(found) is None
 
 
 def test_another_baseline_has_the_published_figures_for_it() -> None:
@@ -112,7 +112,7 @@ def test_another_baseline_has_the_published_figures_for_it() -> None:
     assert texts(table)[0][-2:] == ["+10.00", "+3.55"]
 
 
-def test_significance_has_a_row_for_each_language_and_rival() -> None:
+def test_significance_has_a_row_for_each_language_and_system() -> None:
     table = significance_table(table_of(SWEPT))
     assert table is not None
     assert [row[:3] for row in texts(table)] == [
@@ -161,8 +161,8 @@ def test_the_ratio_is_in_a_title_where_there_are_several() -> None:
 
 def test_rows_are_sorted_by_setup_then_from_target_heavy_to_source_heavy() -> None:
     names = ("ma", "bad-x@5:1", "full", "bad-x@10:1", "mad-x", "bad-x", "bad-x@1:5", "tlr")
-    board = table_of([made(name, "wo", 0.5) for name in names])
-    assert board.names == ("bad-x@1:5", "bad-x", "bad-x@5:1", "bad-x@10:1", "mad-x", "ma", "tlr", "full")
+    found = table_of([made(name, "wo", 0.5) for name in names])
+    assert found.names == ("bad-x@1:5", "bad-x", "bad-x@5:1", "bad-x@10:1", "mad-x", "ma", "tlr", "full")
 
 
 @settings(max_examples=10, deadline=None)
