@@ -25,7 +25,7 @@ from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import Registry, open_registry
 from badx_hub.stack import load_entries
 from badx_hub.training.language import train_language_adapter
-from badx_hub.training.loop import Row, Silent
+from badx_hub.training.loop import EvaluationRow, Silent
 from badx_hub.training.runs import seed_label
 from badx_hub.training.task import train_task_adapter
 
@@ -37,7 +37,7 @@ TEST = {"wo": "demo:ud/UD_Wolof-WTB"}
 class Log(Silent):
     """A line an evaluation on stderr."""
 
-    def evaluated(self, step: int, metrics: Row, best: bool) -> None:
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         print(f"  step {step}: {numbers}{'  *' if best else ''}", file=sys.stderr, flush=True)
 

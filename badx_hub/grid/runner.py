@@ -29,7 +29,7 @@ from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
-from badx_hub.training.curves import Rows, read_curves
+from badx_hub.training.curves import CurveRows, read_curves
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
@@ -119,7 +119,7 @@ class StudyRunner:
         done = {status.step.name for status in self.statuses() if status.state is StepState.DONE}
         return tuple(step for step in with_needs(self.steps, wanted) if step.name not in done)[:limit]
 
-    def curves(self) -> Mapping[str, Rows]:
+    def curves(self) -> Mapping[str, CurveRows]:
         """The learning curve of every adapter that is trained, by the name of its step: one row per evaluation."""
         entries = {status.step.name: status.entry for status in self.statuses() if status.entry is not None}
         return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}

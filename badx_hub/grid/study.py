@@ -126,7 +126,7 @@ def _known_task(name: str) -> str:
 
 Language = Annotated[str, AfterValidator(normalise)]
 SourceText = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
-Task = Annotated[str, AfterValidator(_known_task)]
+TaskName = Annotated[str, AfterValidator(_known_task)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Setups = Annotated[InstanceOf[Variant], BeforeValidator(_variant)]
@@ -142,7 +142,7 @@ class Block(_Strict):
     """Every target with every task in every setup, once for each seed; `seeds` None: the seeds of the study."""
 
     targets: Annotated[tuple[Language, ...], Field(min_length=1), AfterValidator(_distinct)]
-    tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(_distinct)]
+    tasks: Annotated[tuple[TaskName, ...], Field(min_length=1), AfterValidator(_distinct)]
     setups: Annotated[tuple[Setups, ...], Field(min_length=1), AfterValidator(_distinct)]
     seeds: Seeds | None = None
 
@@ -169,8 +169,8 @@ class Study(_Strict):
     baseline: Setups
     multilingual: Annotated[InstanceOf[Mixture], BeforeValidator(_mixture)] | None = None
     text: Annotated[dict[Language, SourceText], WrapValidator(_once)] = {}
-    train: dict[Task, SourceText] = {}
-    test: dict[Task, Annotated[dict[Language, SourceText], WrapValidator(_once)]]
+    train: dict[TaskName, SourceText] = {}
+    test: dict[TaskName, Annotated[dict[Language, SourceText], WrapValidator(_once)]]
     split: Split = "test"
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     note: str | None = None

@@ -11,16 +11,16 @@ from badx_hub.errors import DataError
 from badx_hub.metric_key import MetricKey, Unit
 from badx_hub.storage import storage_errors
 
-Rows = Sequence[Mapping[str, float]]
+CurveRows = Sequence[Mapping[str, float]]
 
 
-def write_curves(folder: Path, rows: Rows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
+def write_curves(folder: Path, rows: CurveRows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
     """Write `curves.csv` (a row per evaluation) and `curves.png` (a line per metric, the kept step marked)."""
     _write_csv(folder / "curves.csv", rows)
     _write_png(folder / "curves.png", rows, title, metrics, best_step)
 
 
-def read_curves(folder: Path) -> Rows:
+def read_curves(folder: Path) -> CurveRows:
     """The rows of `curves.csv`: step, loss since the previous row, metrics. Raises DataError if it cannot be read."""
     path = folder / "curves.csv"
     with storage_errors(path), path.open(encoding="utf-8", newline="") as file:
@@ -30,14 +30,14 @@ def read_curves(folder: Path) -> Rows:
             raise DataError(f"{path} is not a learning curve ({error}). Train the adapter again.") from error
 
 
-def _write_csv(path: Path, rows: Rows) -> None:
+def _write_csv(path: Path, rows: CurveRows) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _write_png(path: Path, rows: Rows, title: str, metrics: Sequence[str], best_step: int) -> None:
+def _write_png(path: Path, rows: CurveRows, title: str, metrics: Sequence[str], best_step: int) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import StrMethodFormatter
 

@@ -26,7 +26,7 @@ from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
-from badx_hub.training.loop import Batch, Reporter, Row, Silent
+from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
@@ -78,7 +78,7 @@ class LanguageObjective:
         masked = self._masked(rows, generator_for("mask", self.recipe.seed, step))
         return _slices(masked, -(-len(rows) // parts))
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> EvaluationRow:
         """Perplexity on the held-out masked tokens of every language of the mixture.
 
         The masks are the same at every step of every run, so that perplexities compare.

@@ -31,7 +31,7 @@ from badx_hub.training.interrupts import first_interrupt
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
-Row = Mapping[str, float]
+EvaluationRow = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Objective(Protocol):
     def prepare(self, step: int) -> None:
         """Make the module ready for the step's batch; called right before it is run."""
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> EvaluationRow:
         """The metrics of the weights as they are now, by name."""
 
 
@@ -83,7 +83,7 @@ class Reporter(Protocol):
 
     def stepped(self, step: int, loss: float, units: int) -> None: ...
 
-    def evaluated(self, step: int, metrics: Row, best: bool) -> None: ...
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None: ...
 
     def finished(self) -> None: ...
 
@@ -97,7 +97,7 @@ class Silent:
     def stepped(self, step: int, loss: float, units: int) -> None:
         """Ignored."""
 
-    def evaluated(self, step: int, metrics: Row, best: bool) -> None:
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
         """Ignored."""
 
     def finished(self) -> None:
@@ -113,8 +113,8 @@ class TrainingResult:
     """
 
     best_step: int
-    best: Row
-    history: tuple[Row, ...]
+    best: EvaluationRow
+    history: tuple[EvaluationRow, ...]
     units: int
     seconds: float
 
@@ -281,7 +281,7 @@ class _Run:
         )
         self.reporter.evaluated(state.step, metrics, better)
 
-    def _better(self, value: float, best: Row) -> bool:
+    def _better(self, value: float, best: EvaluationRow) -> bool:
         selection = self.objective.selection
         reference = best[str(selection)]
         return value > reference if selection.larger_is_better else value < reference

@@ -24,7 +24,7 @@ from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
 from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
-from badx_hub.training.loop import Batch, Reporter, Row, Silent
+from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
@@ -93,7 +93,7 @@ class TaskObjective:
         slices = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         return [self._batch(part) for part in slices]
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> EvaluationRow:
         """The task's metrics on the development data."""
         self._activate(0)
         predictions = predict_windows(

@@ -19,7 +19,7 @@ from badx_hub.metric_key import MetricKey
 from badx_hub.recipes import AdapterRecipe, TrainingRecipe
 from badx_hub.training import loop
 from badx_hub.training.checkpoints import CheckpointFolder
-from badx_hub.training.loop import Batch, Row, Silent, dropout_seed, train
+from badx_hub.training.loop import Batch, EvaluationRow, Silent, dropout_seed, train
 from tests.refusals import refused
 
 
@@ -83,7 +83,7 @@ class Regression:
             for a, b in zip(x.chunk(parts), y.chunk(parts), strict=True)
         ]
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> EvaluationRow:
         if self.script:
             return {"perplexity": self.script.pop(0)}
         batch = self.batches(10_000, 1)[0]
@@ -197,7 +197,7 @@ class Watched(Regression):
         self.made.append(step)
         return super().batches(step, parts)
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> EvaluationRow:
         self.evaluating = True
         time.sleep(0.01)
         self.evaluating = False
@@ -246,7 +246,7 @@ class CopyAt(Silent):
         self.objective, self.step = objective, step
         self.copied: dict[str, Tensor] = {}
 
-    def evaluated(self, step: int, metrics: Row, best: bool) -> None:
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
         if step == self.step:
             self.copied = self.objective.weights()
 
