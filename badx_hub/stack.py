@@ -113,6 +113,8 @@ def load_bilingual_stack(
 ) -> BilingualStack:
     """The stack that transfers `task` from `source` to `target`, ready to predict.
 
+    Many arguments: this is the one call that most programs make, and each is a word of its own.
+
     Args:
         source, target: languages, as codes or names ("wo", "wol", "Wolof").
         task: a task's name, such as "pos".

@@ -83,6 +83,11 @@ TaskOptionsOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="An option of the task (repeatable), such as decoding=greedy."),
 ]
+DataOption = Annotated[
+    str,
+    typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
+]
+SplitOption = Annotated[Split, typer.Option("--split", help="Which part of the data.")]
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Windows of 64 sub-words a pass.")
 ]

@@ -7,20 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _output, _stack
-from badx_hub.cli._options import (
-    BaseOption,
-    BatchSizeOption,
-    FormatOption,
-    OfflineOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    RequiredTaskOption,
-    Split,
-    TaskOptionsOption,
-    task_options,
-)
+from badx_hub.cli import _errors, _options, _output, _stack
 from badx_hub.cli._output import Format, Table
 
 if TYPE_CHECKING:
@@ -30,29 +17,26 @@ _NONE = "-"
 
 
 def compare(
-    pair: PairArgument,
-    task: RequiredTaskOption,
+    pair: _options.PairArgument,
+    task: _options.RequiredTaskOption,
     setups: Annotated[
         str,
         typer.Option("--setups", metavar="LIST", help="Setups, such as bad-x,bad-x@5:1,mad-x,tlr,ma,ta-only."),
     ],
-    data: Annotated[
-        str,
-        typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
-    ],
-    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = Split.TEST,
+    data: _options.DataOption,
+    split: _options.SplitOption = _options.Split.TEST,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Take the runs of seeds 1 to N.")] = 1,
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="SETUP", help="What to compare to. [default: the first of --setups]"),
     ] = None,
-    ratio: RatioOption = None,
-    base: BaseOption = None,
-    registry: RegistryOption = None,
-    offline: OfflineOption = False,
-    option: TaskOptionsOption = None,
-    batch_size: BatchSizeOption = 32,
-    format: FormatOption = Format.TABLE,
+    ratio: _options.RatioOption = None,
+    base: _options.BaseOption = None,
+    registry: _options.RegistryOption = None,
+    offline: _options.OfflineOption = False,
+    option: _options.TaskOptionsOption = None,
+    batch_size: _options.BatchSizeOption = 32,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Compare setups on annotated data of the target language.
 
@@ -63,7 +47,7 @@ def compare(
     from badx_hub.languages import Mixture
     from badx_hub.tasks import task_named
 
-    mixture, options = Mixture.parse(pair).with_ratio(ratio), task_options(option)
+    mixture, options = Mixture.parse(pair).with_ratio(ratio), _options.task_options(option)
     task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     from badx_hub.evaluation import compare as library
 

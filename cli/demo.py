@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.cli import _output
-from badx_hub.cli._options import FormatOption
+from badx_hub.cli import _options, _output
 from badx_hub.cli._output import Format, Table
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 _SCORES = ("accuracy", "macro F1")
 
 
-def demo(format: FormatOption = Format.TABLE) -> None:
+def demo(format: _options.FormatOption = Format.TABLE) -> None:
     """Train, share, load and use a pair in a few minutes, offline.
 
     Trains a bilingual adapter on English and Wolof text and a part-of-speech tagger on English alone, both on

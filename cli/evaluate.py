@@ -6,25 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _output, _stack
-from badx_hub.cli._options import (
-    BaseOption,
-    BatchSizeOption,
-    FallbackOption,
-    FormatOption,
-    LabelOption,
-    LockOption,
-    OfflineOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    RequiredTaskOption,
-    SetupName,
-    SetupOption,
-    Split,
-    TaskOptionsOption,
-    task_options,
-)
+from badx_hub.cli import _entries, _options, _output, _stack
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
@@ -37,30 +19,27 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    pair: PairArgument,
-    task: RequiredTaskOption,
-    data: Annotated[
-        str,
-        typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
-    ],
-    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = Split.TEST,
-    setup: SetupOption = SetupName.BAD_X,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    lock: LockOption = None,
-    fallback: FallbackOption = None,
-    offline: OfflineOption = False,
-    option: TaskOptionsOption = None,
+    pair: _options.PairArgument,
+    task: _options.RequiredTaskOption,
+    data: _options.DataOption,
+    split: _options.SplitOption = _options.Split.TEST,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    label: _options.LabelOption = None,
+    registry: _options.RegistryOption = None,
+    lock: _options.LockOption = None,
+    fallback: _options.FallbackOption = None,
+    offline: _options.OfflineOption = False,
+    option: _options.TaskOptionsOption = None,
     record: Annotated[
         bool, typer.Option("--record", help="Register a new version of the weights with these scores.")
     ] = False,
     language: Annotated[
         str | None, typer.Option("--language", metavar="LANG", help="Of the data, for --record. [default: the target]")
     ] = None,
-    batch_size: BatchSizeOption = 32,
-    format: FormatOption = Format.TABLE,
+    batch_size: _options.BatchSizeOption = 32,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Score a stack on annotated data of its target language.
 
@@ -70,7 +49,7 @@ def evaluate(
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     from badx_hub.tasks import task_named
 
-    options = task_options(option)
+    options = _options.task_options(option)
     task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     spoken = _recorded_language(language, asked, registry, fallback) if record else None
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)

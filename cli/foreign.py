@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _output
-from badx_hub.cli._options import FormatOption, LabelOption, RegistryOption
+from badx_hub.cli import _entries, _options, _output
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import UsageError
 
@@ -20,12 +19,12 @@ def import_adapter(
         str | None,
         typer.Option("--base", metavar="MODEL", help="The base it was trained in. [default: the one it names]"),
     ] = None,
-    label: LabelOption = None,
+    label: _options.LabelOption = None,
     licence: Annotated[
         str | None, typer.Option("--licence", metavar="ID", help="Its licence, such as apache-2.0.")
     ] = None,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Register a language adapter that others trained with plain adapters.
 
@@ -51,7 +50,7 @@ def import_adapter(
 
 def convert(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with pytorch_adapter.bin.")],
-    format: FormatOption = Format.TABLE,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Make safetensors of the pickles that older adapters were saved as.
 

@@ -7,37 +7,24 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _output, _stack
-from badx_hub.cli._options import (
-    BaseOption,
-    FallbackOption,
-    FormatOption,
-    LabelOption,
-    OfflineOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    RequiredTaskOption,
-    SetupName,
-    SetupOption,
-)
+from badx_hub.cli import _entries, _options, _output, _stack
 from badx_hub.cli._output import Format, Table
 
 
 def lock(
-    pair: PairArgument,
-    task: RequiredTaskOption,
+    pair: _options.PairArgument,
+    task: _options.RequiredTaskOption,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The lock file; other stacks in it stay.")
     ] = Path("badx.lock"),
-    setup: SetupOption = SetupName.BAD_X,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    fallback: FallbackOption = None,
-    offline: OfflineOption = False,
-    format: FormatOption = Format.TABLE,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    label: _options.LabelOption = None,
+    registry: _options.RegistryOption = None,
+    fallback: _options.FallbackOption = None,
+    offline: _options.OfflineOption = False,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Pin a stack: name, registry, version, commit and digests of its adapters and base.
 

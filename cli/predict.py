@@ -10,23 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _output, _stack
-from badx_hub.cli._options import (
-    BaseOption,
-    BatchSizeOption,
-    FallbackOption,
-    LabelOption,
-    LockOption,
-    OfflineOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    RequiredTaskOption,
-    SetupName,
-    SetupOption,
-    TaskOptionsOption,
-    task_options,
-)
+from badx_hub.cli import _entries, _options, _output, _stack
 from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,8 +30,8 @@ class Output(str, Enum):
 
 
 def predict(
-    pair: PairArgument,
-    task: RequiredTaskOption,
+    pair: _options.PairArgument,
+    task: _options.RequiredTaskOption,
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="A sentence. [default: stdin, one a line]")] = None,
     file: Annotated[
         Path | None,
@@ -56,16 +40,16 @@ def predict(
     output: Annotated[
         Output, typer.Option("--output", help="tsv: a word and its label a line; for nli, a pair and its label.")
     ] = Output.TSV,
-    setup: SetupOption = SetupName.BAD_X,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    lock: LockOption = None,
-    fallback: FallbackOption = None,
-    offline: OfflineOption = False,
-    option: TaskOptionsOption = None,
-    batch_size: BatchSizeOption = 32,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    label: _options.LabelOption = None,
+    registry: _options.RegistryOption = None,
+    lock: _options.LockOption = None,
+    fallback: _options.FallbackOption = None,
+    offline: _options.OfflineOption = False,
+    option: _options.TaskOptionsOption = None,
+    batch_size: _options.BatchSizeOption = 32,
 ) -> None:
     """Predict on sentences of the target language.
 
@@ -74,7 +58,7 @@ def predict(
     from badx_hub.tasks import task_named
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    options = task_options(option)
+    options = _options.task_options(option)
     chosen = task_named(task, options)
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     if output is Output.CONLLU and not chosen.writes_conllu:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _output
-from badx_hub.cli._options import FormatOption
+from badx_hub.cli import _options, _output
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import UsageError
 
@@ -19,7 +18,7 @@ _COLUMNS = ("recipe", "trains", "steps", "batch", "learning rate", "length", "ev
 
 def recipes(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset as YAML.")] = None,
-    format: FormatOption = Format.TABLE,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """List the recipes, or print one as YAML to start your own from."""
     from badx_hub.recipes import load_recipe, preset_names

@@ -7,23 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _hub, _output
+from badx_hub.cli import _entries, _errors, _hub, _options, _output
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._info import info_tables
-from badx_hub.cli._options import (
-    BaseOption,
-    FormatOption,
-    LabelOption,
-    NameArgument,
-    OfflineOption,
-    RatioOption,
-    RegistryOption,
-    RevisionOption,
-    SetupName,
-    SetupOption,
-    TaskOption,
-    VersionOption,
-)
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import ListAdapters
@@ -38,8 +24,8 @@ def list_adapters(
         str | None,
         typer.Argument(metavar="PAIR", help="Only adapters of this pair.", autocompletion=complete_name),
     ] = None,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """List the registered adapters.
 
@@ -65,17 +51,17 @@ def list_adapters(
 
 
 def info(
-    name: NameArgument,
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = SetupName.BAD_X,
-    label: LabelOption = None,
-    version: VersionOption = None,
-    registry: RegistryOption = None,
-    revision: RevisionOption = None,
-    offline: OfflineOption = False,
-    format: FormatOption = Format.TABLE,
+    name: _options.NameArgument,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    label: _options.LabelOption = None,
+    version: _options.VersionOption = None,
+    registry: _options.RegistryOption = None,
+    revision: _options.RevisionOption = None,
+    offline: _options.OfflineOption = False,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Show what an adapter is: training, data, scores and files.
 
@@ -103,8 +89,8 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="NAME", help="Names or pairs; default: everything.", autocompletion=complete_name),
     ] = None,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Hash every file again and compare with what was published.
 
@@ -135,18 +121,18 @@ def verify(
 
 
 def remove(
-    name: NameArgument,
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = SetupName.BAD_X,
-    label: LabelOption = None,
-    version: VersionOption = None,
+    name: _options.NameArgument,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    label: _options.LabelOption = None,
+    version: _options.VersionOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Remove it even from under a task adapter that stands on it.")
     ] = False,
-    registry: RegistryOption = None,
+    registry: _options.RegistryOption = None,
 ) -> None:
     """Remove an adapter: all its versions, or the one of --version."""
     from badx_hub.registry import open_registry
@@ -168,10 +154,10 @@ def remove(
 
 
 def options(
-    task: str | None, base: str | None, ratio: str | None, setup: SetupName, label: str | None
+    task: str | None, base: str | None, ratio: str | None, setup: _options.SetupName, label: str | None
 ) -> dict[str, str | None]:
     """The options as given, for `_entries.name_of`: the default setup counts as none."""
-    given = None if setup is SetupName.BAD_X else setup.value
+    given = None if setup is _options.SetupName.BAD_X else setup.value
     return {"task": task, "base": base, "ratio": ratio, "setup": given, "label": label}
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _hub, _output
-from badx_hub.cli._options import BaseOption, FormatOption, OfflineOption, RegistryOption, TaskOption
+from badx_hub.cli import _entries, _errors, _hub, _options, _output
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import NotFoundError
 
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
 def search(
     source: Annotated[str | None, typer.Option("--source", metavar="LANG", help="Trained from this language.")] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="LANG", help="For this language.")] = None,
-    task: TaskOption = None,
-    base: BaseOption = None,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
     org: Annotated[str | None, typer.Option("--org", metavar="ORG", help="Of this user or organisation.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="N", help="Results a page.")] = 20,
     page: Annotated[int, typer.Option("--page", min=1, metavar="N", help="Which page.")] = 1,
-    offline: OfflineOption = False,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    offline: _options.OfflineOption = False,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Find adapters on the Hub; "here" marks what is in your registry already.
 

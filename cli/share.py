@@ -7,20 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _output
-from badx_hub.cli._options import (
-    BaseOption,
-    FormatOption,
-    LabelOption,
-    NameArgument,
-    OfflineOption,
-    RatioOption,
-    RegistryOption,
-    RevisionOption,
-    SetupName,
-    SetupOption,
-    TaskOption,
-)
+from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._output import Format, Table
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
@@ -31,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def push(
-    name: NameArgument,
+    name: _options.NameArgument,
     to: Annotated[str, typer.Option("--to", metavar="ORG|DIR", help="ORG on the Hub, or the folder ./DIR.")],
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = SetupName.BAD_X,
-    label: LabelOption = None,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    label: _options.LabelOption = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    revision: RevisionOption = None,
+    revision: _options.RevisionOption = None,
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Give the commit this tag.")] = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
     message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Of the commit.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Publish an adapter on the Hub, or copy it to another registry.
 
@@ -85,15 +72,15 @@ def pull(
     origin: Annotated[
         str | None, typer.Option("--from", metavar="ORG|DIR", help="ORG on the Hub, the folder ./DIR, or demo.")
     ] = None,
-    task: TaskOption = None,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    setup: SetupOption = SetupName.BAD_X,
-    label: LabelOption = None,
-    revision: RevisionOption = None,
-    offline: OfflineOption = False,
-    registry: RegistryOption = None,
-    format: FormatOption = Format.TABLE,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    label: _options.LabelOption = None,
+    revision: _options.RevisionOption = None,
+    offline: _options.OfflineOption = False,
+    registry: _options.RegistryOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Copy an adapter from the Hub or another registry into yours.
 

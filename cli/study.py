@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _output
-from badx_hub.cli._options import FormatOption, RegistryOption
+from badx_hub.cli import _errors, _options, _output
 from badx_hub.cli._output import Format, Table
 from badx_hub.errors import BadxError, NotFoundError
 from badx_hub.metric_key import MetricKey
@@ -41,9 +40,9 @@ _NAMED = 3
 @app.command("plan", epilog="Example: badx-hub study plan studies/small.yaml")
 def plan(
     file: FileArgument,
-    registry: RegistryOption = None,
+    registry: _options.RegistryOption = None,
     results: ResultsOption = None,
-    format: FormatOption = Format.TABLE,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Show the steps as a tree, which of them are done, and how long the others take.
 
@@ -69,11 +68,11 @@ def plan(
 @app.command("run", epilog="Example: badx-hub study run studies/small.yaml --only 'pos/wo/*'")
 def run(
     file: FileArgument,
-    registry: RegistryOption = None,
+    registry: _options.RegistryOption = None,
     results: ResultsOption = None,
     only: OnlyOption = None,
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do so many steps at most.")] = None,
-    format: FormatOption = Format.TABLE,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Do the steps that are not done, each after those it needs.
 
@@ -109,9 +108,9 @@ def run(
 def report(
     file: FileArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
-    registry: RegistryOption = None,
+    registry: _options.RegistryOption = None,
     results: ResultsOption = None,
-    format: FormatOption = Format.TABLE,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Write tables, figures and an HTML page about the results there are."""
     from badx_hub.grid.report import write_report

@@ -9,93 +9,82 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _output
-from badx_hub.cli._options import (
-    FormatOption,
-    LabelOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    SetupName,
-    SetupOption,
-    TaskOptionsOption,
-    task_options,
-    text_option,
-)
+from badx_hub.cli import _entries, _errors, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
     from badx_hub.languages import Mixture
     from badx_hub.recipes import Recipe, TaskRecipe
-    from badx_hub.registry import Registry
+    from badx_hub.registry import AdapterQuery, Registry
     from badx_hub.training.loop import Reporter
     from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
 
 DEMO = "demo"
 
+TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")]
+BaseOption = Annotated[
+    str | None,
+    typer.Option("--base", metavar="MODEL", help="A Hub id, a folder or demo. [default: mBERT, or the pair's base]"),
+]
+TextOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="LANG=SOURCE",
+        help="Text of a language (repeatable): a .txt, .conllu, .jsonl or .parquet file, a folder "
+        "or hf:DATASET. [default: its Wikipedia]",
+    ),
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="SOURCE", help="Annotated data for --task: a folder or ud:TREEBANK.")
+]
+RecipeNameOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME|FILE", help="A preset or a YAML file. [default: paper; demo on base demo]"),
+]
+StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")]
+BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Blocks or sentences a step.")]
+LearningRateOption = Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="At its highest.")]
+MaxLengthOption = Annotated[int | None, typer.Option("--max-length", metavar="N", help="Tokens a block or sentence.")]
+EvalEveryOption = Annotated[int | None, typer.Option("--eval-every", metavar="N", help="Steps between evaluations.")]
+SaveEveryOption = Annotated[
+    int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
+]
+
 
 def train(
-    pair: PairArgument,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")
-    ] = None,
-    setup: SetupOption = SetupName.BAD_X,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--base", metavar="MODEL", help="A Hub id, a folder or demo. [default: mBERT, or the pair's base]"
-        ),
-    ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text",
-            metavar="LANG=SOURCE",
-            help="Text of a language (repeatable): a .txt, .conllu, .jsonl or .parquet file, a folder "
-            "or hf:DATASET. [default: its Wikipedia]",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="SOURCE", help="Annotated data for --task: a folder or ud:TREEBANK."),
-    ] = None,
-    ratio: RatioOption = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe", metavar="NAME|FILE", help="A preset or a YAML file. [default: paper; demo on base demo]"
-        ),
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", help="Blocks or sentences a step.")
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="At its highest.")] = None,
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", metavar="N", help="Tokens a block or sentence.")
-    ] = None,
-    eval_every: Annotated[
-        int | None, typer.Option("--eval-every", metavar="N", help="Steps between evaluations.")
-    ] = None,
-    save_every: Annotated[
-        int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]"),
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")] = None,
-    label: LabelOption = None,
-    option: TaskOptionsOption = None,
-    registry: RegistryOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")] = False,
-    profile: Annotated[
-        Path | None,
-        typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes."),
-    ] = None,
-    format: FormatOption = Format.TABLE,
+    pair: _options.PairArgument,
+    task: TaskOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    base: BaseOption = None,
+    text: TextOption = None,
+    data: DataOption = None,
+    ratio: _options.RatioOption = None,
+    recipe: RecipeNameOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchSizeOption = None,
+    learning_rate: LearningRateOption = None,
+    max_length: MaxLengthOption = None,
+    eval_every: EvalEveryOption = None,
+    save_every: SaveEveryOption = None,
+    precision: PrecisionOption = None,
+    seed: SeedOption = None,
+    label: _options.LabelOption = None,
+    option: _options.TaskOptionsOption = None,
+    registry: _options.RegistryOption = None,
+    force: ForceOption = False,
+    profile: ProfileOption = None,
+    format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Train an adapter and register it.
 
@@ -103,18 +92,13 @@ def train(
     adapter on top of it, from annotated data of the source language alone. A stopped run goes on with the
     same command.
     """
-    from badx_hub.recipes import load_recipe
     from badx_hub.registry import open_registry
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    mixture = asked.mixture
-    texts = _texts(text or [], mixture)
+    texts = _texts(text or [], asked.mixture)
     _check_flags(task, texts, data, option)
     found = open_registry(registry)
     found.require_writable()
-    language_adapters = asked.setup_definition.language_adapters(mixture) if task else ()
-    on_demo = base == DEMO or (base is None and language_adapters and _stands_on_demo(found, language_adapters[0]))
-    chosen = load_recipe(recipe or (DEMO if on_demo else "paper"))
     flags: dict[str, Any] = {
         "steps": steps,
         "batch_size": batch_size,
@@ -126,49 +110,41 @@ def train(
         "seed": seed,
     }
     profiling = _profiling(profile)
-    common: dict[str, Any] = {
-        "registry": found,
-        # A task adapter's base is that of the adapter under it, whatever the recipe would take.
-        "base": base if language_adapters else base or chosen.base,
-        "label": label,
-        "force": force,
-        "reporter": _reporter(format),
-        "profiling": profiling,
-    }
+    how = {"registry": found, "label": label, "force": force, "reporter": _reporter(format), "profiling": profiling}
     if task is None:
-        trained = _train_language(mixture, chosen, flags, texts, common)
+        trained = _train_language(asked, recipe, flags, texts, how)
     else:
-        flags["options"] = task_options(option)
-        trained = _train_task(mixture, task, chosen, flags, data, {**common, "setup": setup.value})
+        trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, data, how)
     _show(trained, format, profiling)
 
 
 def _train_language(
-    mixture: Mixture,
-    recipe: Recipe,
-    flags: Mapping[str, Any],
-    texts: Mapping[str, str],
-    common: Mapping[str, Any],
+    asked: AdapterQuery, preset: str | None, flags: Mapping[str, Any], texts: Mapping[str, str], how: Mapping[str, Any]
 ) -> Trained:
-    from badx_hub.recipes import override
+    from badx_hub.recipes import load_recipe, override
 
-    section = override(recipe.language_side(len(mixture.languages)), flags)
+    recipe = load_recipe(preset or (DEMO if asked.base == DEMO else "paper"))
+    section = override(recipe.language_side(len(asked.mixture.languages)), flags)
     _output.note(f"recipe: {recipe.name}, {section.steps:,} steps")
     from badx_hub.training.language import train_language_adapter
 
-    return train_language_adapter(mixture, section, text={**recipe.text, **texts}, **common)
+    text, base = {**recipe.text, **texts}, asked.base or recipe.base
+    return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
 
 
 def _train_task(
-    mixture: Mixture,
+    asked: AdapterQuery,
     task: str,
-    recipe: Recipe,
+    preset: str | None,
     flags: Mapping[str, Any],
     data: str | None,
-    common: Mapping[str, Any],
+    how: Mapping[str, Any],
 ) -> Trained:
-    from badx_hub.recipes import override
+    from badx_hub.recipes import load_recipe, override
 
+    on, base = asked.setup_definition.language_adapters(asked.mixture), asked.base
+    on_demo = base == DEMO or (base is None and on and _has_only_demo(how["registry"], on[0]))
+    recipe = load_recipe(preset or (DEMO if on_demo else "paper"))
     section = override(_task_section(recipe, task), flags)
     source = data or recipe.data.get(task)
     if source is None:
@@ -176,13 +152,15 @@ def _train_task(
     _output.note(f"recipe: {recipe.name}, {section.steps:,} steps on {source}")
     from badx_hub.training.task import train_task_adapter
 
-    return train_task_adapter(mixture, task, section, data=source, **common)
+    # A task adapter's base is that of the language adapter below it, whatever the recipe would take.
+    base = base if on else base or recipe.base
+    return train_task_adapter(asked.mixture, task, section, data=source, base=base, setup=asked.setup, **how)
 
 
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
     found: dict[str, str] = {}
     for option in options:
-        language, source = text_option(option)
+        language, source = _options.text_option(option)
         if language not in mixture.languages:
             raise UsageError(
                 f"--text {option} is about {language}, which is not in {mixture}. "
@@ -210,7 +188,7 @@ def _task_section(recipe: Recipe, task: str) -> TaskRecipe:
     return recipe.tasks[task]
 
 
-def _stands_on_demo(registry: Registry, mixture: Mixture) -> bool:
+def _has_only_demo(registry: Registry, mixture: Mixture) -> bool:
     """Whether the embedded base is the only one that has an adapter of this mixture."""
     entries = (entry for entry in registry.list() if entry.name.task is None)
     return {entry.manifest.base.name for entry in entries if entry.name.mixture == mixture} == {DEMO}

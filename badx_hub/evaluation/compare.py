@@ -135,7 +135,7 @@ def compare(
 ) -> Comparison:
     """Evaluate the runs that are in the registry, one after the other, and summarise them; missing runs are listed.
 
-    The arguments are those of `load_bilingual_stack` and `evaluate` together, so there are many.
+    Many arguments: those of `load_bilingual_stack` and of `evaluate` together.
 
     Args:
         runs: as `runs_of` makes them.

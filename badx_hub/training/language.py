@@ -124,7 +124,9 @@ def train_language_adapter(
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
 ) -> Trained:
-    """Train a BA, LA or MA on text and publish it in `registry`. Each argument is one choice of the caller.
+    """Train a BA, LA or MA on text and publish it in `registry`.
+
+    Many arguments: one call, without a class to import.
 
     Args:
         base: `demo`, a folder or a Hub id; default mBERT.

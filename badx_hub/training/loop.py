@@ -33,6 +33,10 @@ from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, P
 
 EvaluationRow = Mapping[str, float]
 
+_SMALLER_STEPS = Advice(
+    "Give a smaller {} or some warm-up (warmup_steps in a recipe file).", (("learning_rate", None),)
+)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -91,17 +95,13 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that tells nobody."""
 
-    def started(self, steps: int, done: int, unit: str) -> None:
-        """Ignored."""
+    def started(self, steps: int, done: int, unit: str) -> None: ...
 
-    def stepped(self, step: int, loss: float, units: int) -> None:
-        """Ignored."""
+    def stepped(self, step: int, loss: float, units: int) -> None: ...
 
-    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
-        """Ignored."""
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None: ...
 
-    def finished(self) -> None:
-        """Ignored."""
+    def finished(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -180,13 +180,25 @@ class _Run:
             with self.ahead, self.profiling:
                 while self.state.step < self.recipe.steps:
                     self._advance()
-                    self._save_if_due()
-                    if interrupted.is_set():
-                        raise self._stop()
+                    stopped = interrupted.is_set()
+                    if stopped or self._save_is_due():
+                        self._save()
+                    if stopped:
+                        raise TrainingInterrupted(
+                            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost.",
+                            remedies=(ResumeTraining(),),
+                        )
         finally:
             self.reporter.finished()
         self._load(self.state.best_weights)
-        return self._outcome()
+        best = self.state.history[self.state.best_row]
+        return TrainingResult(
+            best_step=int(best["step"]),
+            best={key: value for key, value in best.items() if key not in ("step", "loss")},
+            history=self.state.history,
+            units=self.state.units,
+            seconds=self.state.seconds,
+        )
 
     def _advance(self) -> None:
         began = time.perf_counter()
@@ -197,8 +209,7 @@ class _Run:
         self._read_losses(but=int(defer_loss_sync(self.device)))
         if done.step % self.recipe.eval_every == 0 or done.step == self.recipe.steps:
             self._evaluate()
-        spent = time.perf_counter() - began
-        self.state = replace(self.state, seconds=self.state.seconds + spent)
+        self.state = replace(self.state, seconds=self.state.seconds + time.perf_counter() - began)
 
     def _read_losses(self, *, but: int = 0) -> None:
         """Take note of the losses of all steps but the last `but`."""
@@ -207,13 +218,7 @@ class _Run:
             loss = float(done.loss) / done.labels
             if not math.isfinite(loss):
                 raise TrainingDiverged(
-                    f"The loss is {loss} after step {done.step}: training has diverged.",
-                    remedies=(
-                        Advice(
-                            "Give a smaller {} or some warm-up (warmup_steps in a recipe file).",
-                            (("learning_rate", None),),
-                        ),
-                    ),
+                    f"The loss is {loss} after step {done.step}: training has diverged.", remedies=(_SMALLER_STEPS,)
                 )
             self.reporter.stepped(done.step, loss, done.units)
             self.state = replace(self.state, losses=(*self.state.losses, loss))
@@ -224,7 +229,6 @@ class _Run:
         return [replace(part, inputs=pinned(part.inputs, self.device)) for part in slices]
 
     def _step(self, step: int) -> _Step:
-        """One optimizer step."""
         with phase(WAIT):
             batches = self.ahead.take()
         self.objective.prepare(step)
@@ -233,7 +237,11 @@ class _Run:
         self.module.train()
         loss = self._accumulate(batches, labels)
         with phase(UPDATE):
-            self._update(self.recipe.learning_rate_at(step))
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate_at(step)
+            self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.recipe.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
         return _Step(step + 1, AsyncScalar(loss), labels, sum(batch.units for batch in batches))
 
     def _accumulate(self, batches: Sequence[Batch], labels: int) -> Tensor:
@@ -254,13 +262,6 @@ class _Run:
         summed: Tensor = self.accelerator.reduce(total, "sum")
         return summed
 
-    def _update(self, learning_rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.accelerator.clip_grad_norm_(self.objective.parameters.values(), self.recipe.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
     def _evaluate(self) -> None:
         self._read_losses()
         self.profiling.finish()
@@ -268,8 +269,10 @@ class _Run:
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
-        state, value = self.state, metrics[str(self.objective.selection)]
-        better = not state.history or self._better(value, state.history[state.best_row])
+        state, selection = self.state, self.objective.selection
+        value = metrics[str(selection)]
+        best = state.history[state.best_row][str(selection)] if state.history else None
+        better = best is None or (value > best if selection.larger_is_better else value < best)
         row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
         history = (*state.history, row)
         self.state = replace(
@@ -281,31 +284,17 @@ class _Run:
         )
         self.reporter.evaluated(state.step, metrics, better)
 
-    def _better(self, value: float, best: EvaluationRow) -> bool:
-        selection = self.objective.selection
-        reference = best[str(selection)]
-        return value > reference if selection.larger_is_better else value < reference
-
-    def _save_if_due(self) -> None:
-        due = self.recipe.save_every and self.state.step % self.recipe.save_every == 0
-        if due and self.state.step < self.recipe.steps:
-            self._save()
+    def _save_is_due(self) -> bool:
+        every, step = self.recipe.save_every, self.state.step
+        return every > 0 and step % every == 0 and step < self.recipe.steps
 
     def _save(self) -> None:
         self._read_losses()
         if self.accelerator.is_main_process:
             self.checkpoints.save(replace(self.state, weights=self._weights(), optimizer=self._moments()))
 
-    def _stop(self) -> TrainingInterrupted:
-        self._save()
-        return TrainingInterrupted(
-            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost.",
-            remedies=(ResumeTraining(),),
-        )
-
     def _weights(self) -> dict[str, Tensor]:
-        parameters = self.objective.parameters
-        return {name: parameters[name].detach().cpu().clone() for name in self.names}
+        return {name: weight.detach().cpu().clone() for name, weight in self.objective.parameters.items()}
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
@@ -332,16 +321,6 @@ class _Run:
             moments.setdefault(self.names.index(name), {})[field] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         return replace(state, weights={}, optimizer={})
-
-    def _outcome(self) -> TrainingResult:
-        best = self.state.history[self.state.best_row]
-        return TrainingResult(
-            best_step=int(best["step"]),
-            best={key: value for key, value in best.items() if key not in ("step", "loss")},
-            history=self.state.history,
-            units=self.state.units,
-            seconds=self.state.seconds,
-        )
 
 
 def dropout_seed(seed: int, step: int) -> int:

@@ -163,7 +163,7 @@ def train_task_adapter(
 ) -> Trained:
     """Train a task adapter and its head on source annotations and publish it in `registry`.
 
-    Its many arguments are the fields of a `TaskJob`, then those of `train_job`: one call, without a class to import.
+    Many arguments: the fields of a `TaskJob`, then those of `train_job`, in one call without a class to import.
 
     Args:
         mixture, task, recipe, data, base, setup, label: as in `TaskJob`.

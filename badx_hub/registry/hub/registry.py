@@ -33,6 +33,8 @@ _RELATED = 3
 class HubRegistry:
     """The adapters of `owner` (a user or an organisation) on a Hub; with None all of the Hub, to search and read.
 
+    Many arguments: where, as whom, and how; each has a default.
+
     Args:
         endpoint, token: default HF_ENDPOINT and what huggingface_hub has stored. Another endpoint is for reading:
             the client cannot read the answer to a commit from it.
