@@ -6,9 +6,9 @@ folder. Unknown keys are ignored, as a later minor version may add some. A newer
 
 from __future__ import annotations
 
+import errno
 import json
 import re
-import stat
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cached_property
@@ -32,12 +32,12 @@ from typing_extensions import Self
 
 from badx_hub.adapter_files import MANIFEST_FILE, check_file_names, needed_files, weights_digest
 from badx_hub.deprecated import keeps_old_attributes, module_getattr
-from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterKind, AdapterName
+from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
-from badx_hub.storage import storage_errors
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -287,12 +287,12 @@ class Manifest(ManifestDraft):
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """The manifest of an adapter's folder.
+    def read(cls, folder: Path, *, below: Path | None = None) -> Manifest:
+        """The manifest of an adapter's folder; `below` as in `read_manifest_text`.
 
-        Raises NotFoundError (no badx.json), DataError (malformed), IntegrityError (newer schema).
+        Raises NotFoundError (no badx.json), DataError (malformed), IntegrityError (newer schema, no plain file).
         """
-        return cls.from_json(read_manifest_text(folder), str(folder / MANIFEST_FILE))
+        return cls.from_json(read_manifest_text(folder, below=below), str(folder / MANIFEST_FILE))
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Manifest:
@@ -307,19 +307,22 @@ class Manifest(ManifestDraft):
             ) from error
 
 
-def read_manifest_text(folder: Path) -> str:
-    """The text of `folder`/badx.json, at most 4 MiB. Raises NotFoundError, DataError, StorageError."""
+def read_manifest_text(folder: Path, *, below: Path | None = None) -> str:
+    """The text of `folder`/badx.json, a plain file of at most 4 MiB.
+
+    `below`: the registry's root, if it is in one; nothing between the two may be a link.
+
+    Raises NotFoundError (there is none), IrregularFile (link, pipe, too large), DataError (not UTF-8), StorageError.
+    """
     path = folder / MANIFEST_FILE
-    with storage_errors(path):
-        try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_MANIFEST_BYTES:
-                raise DataError(f"{path} is not a manifest: a regular file of at most 4 MiB was expected.")
-            return path.read_bytes().decode("utf-8")
-        except FileNotFoundError as error:
-            raise NotFoundError(f"{folder} holds no adapter: {MANIFEST_FILE} is missing.") from error
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8 (byte {error.start}). Get the adapter anew.") from error
+    try:
+        return read_plain(path, limit=MAX_MANIFEST_BYTES, below=below).decode("utf-8")
+    except StorageError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise
+        raise NotFoundError(f"{folder} holds no adapter: {MANIFEST_FILE} is missing.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}). Get the adapter anew.") from error
 
 
 def _refuse_newer_schema(text: str, where: str) -> None:

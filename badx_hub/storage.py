@@ -6,11 +6,15 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,9 @@ STAGING = ".staging"
 _CHUNK = 1 << 20
 _ABANDONED_AFTER = 24 * 3600.0
 _TIMESTAMP_GRAIN_NS = 2_000_000_000  # the coarsest file timestamps in use (FAT): 2 seconds
+_ANYTHING = re.compile(r".*", re.DOTALL)
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
+_SCRATCH = re.compile(r"badx-[a-z0-9_]{8}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -117,12 +124,38 @@ def atomic_folder(final: Path) -> Iterator[Path]:
                 staging.rmdir()
 
 
+def discard_folder(folder: Path) -> bool:
+    """Hide a folder by one rename, then delete it; false if there is none. A link is deleted, not what it leads to.
+
+    A process that is killed on the way leaves the folder whole or hidden in ``.staging``, where later ones sweep it.
+    """
+    with storage_errors(folder):
+        folder = folder.absolute()
+        if folder.is_symlink():
+            folder.unlink()
+            return True
+        staging = folder.parent / STAGING
+        _sweep_abandoned(staging)
+        while folder.is_dir():
+            trash = _new_folder_in(staging)
+            try:
+                with suppress(FileNotFoundError):  # another process was faster
+                    folder.rename(trash / folder.name)
+                    return True
+            finally:
+                shutil.rmtree(trash, ignore_errors=True)
+                with suppress(OSError):  # another writer still stages here
+                    staging.rmdir()
+    return False
+
+
 def atomic_write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old content or the new, never a part. Makes missing folders."""
     with storage_errors(path):
         path = path.absolute()
         temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
         _make_folder(path.parent)
+        _sweep_temporaries(path.parent)
         try:
             with temporary.open("xb") as stream:
                 stream.write(data)
@@ -132,6 +165,20 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder in the system's folder for temporary files, removed at the end of the block.
+
+    Those of killed processes are removed first. Raises StorageError where it cannot be made.
+    """
+    parent = Path(tempfile.gettempdir())
+    sweep(parent, _SCRATCH)
+    with storage_errors(parent):
+        folder = tempfile.TemporaryDirectory(prefix="badx-")
+    with folder as name:
+        yield Path(name)
 
 
 def atomic_write_text(path: Path, text: str) -> None:
@@ -200,6 +247,8 @@ def _new_folder_in(staging: Path) -> Path:
         _make_folder(staging.parent)
         with suppress(FileExistsError):
             staging.mkdir()
+        if staging.is_symlink():  # In a shared folder it may lead to other people's files.
+            raise StorageError(f"{staging} is a link.", remedies=(Advice("Delete it."), RunAgain()))
         temporary = staging / uuid.uuid4().hex
         with suppress(FileNotFoundError):  # another writer has just removed the empty staging folder
             temporary.mkdir()
@@ -208,11 +257,41 @@ def _new_folder_in(staging: Path) -> Path:
 
 def _sweep_abandoned(staging: Path) -> None:
     """Remove what killed processes left behind: nothing in it was written to for a day."""
-    with suppress(FileNotFoundError):  # another writer's folder may vanish at any step
-        for folder in staging.iterdir():
-            newest = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-            if newest < time.time() - _ABANDONED_AFTER:
-                shutil.rmtree(folder, ignore_errors=True)
+    if not staging.is_symlink():
+        sweep(staging, _ANYTHING)
+
+
+def sweep(parent: Path, pattern: re.Pattern[str]) -> None:
+    """Remove what killed processes left in `parent`: files and folders with names of this pattern, our user's own.
+
+    Nothing in them was written to for a day. Links are never followed. What cannot be looked at or removed stays.
+    """
+    with suppress(OSError):
+        for path in parent.iterdir():
+            if pattern.fullmatch(path.name):
+                with suppress(OSError):  # another process may take it away at any step
+                    _remove_if_abandoned(path)
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    status = path.lstat()
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        return
+    is_folder = stat.S_ISDIR(status.st_mode)
+    inside = path.rglob("*") if is_folder else ()
+    newest = max(status.st_mtime, *(one.lstat().st_mtime for one in inside), 0.0)
+    if newest >= time.time() - _ABANDONED_AFTER:
+        return
+    if is_folder:
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()
+
+
+@lru_cache(maxsize=256)
+def _sweep_temporaries(folder: Path) -> None:
+    """Once a process: a folder may hold many files."""
+    sweep(folder, _TEMPORARY)
 
 
 def _rename_unless_taken(temporary: Path, final: Path) -> None:

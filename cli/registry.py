@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from badx_hub.names import AdapterName
     from badx_hub.registry import Entry, Problem, Registry, VerificationReport
 
+_FAULTS_SHOWN = 20
+
 
 def list_adapters(
     pair: Annotated[
@@ -207,7 +209,9 @@ def _version(registry: Registry, name: AdapterName, version: str | None) -> str 
 
 
 def _checked(report: VerificationReport) -> dict[str, Any]:
-    faults = [f"{fault.name} is {fault.state}" for fault in report.faults]
+    faults = [f"{fault.name} is {fault.state}" for fault in report.faults[:_FAULTS_SHOWN]]
+    if more := report.faults[_FAULTS_SHOWN:]:
+        faults.append(f"{len(more):,} more files are not as they should be")
     faults += [f"{ref.name} ({ref.digest[:12]}), on which it stands, is not here" for ref in report.missing]
     return {
         "name": report.entry.manifest.name,

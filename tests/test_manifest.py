@@ -13,6 +13,7 @@ from badx_hub.adapter_files import WEIGHT_FILES, is_allowed_file, needed_files, 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.manifest import MAX_MANIFEST_BYTES, BaseRef, Manifest, ManifestDraft, Training
 from badx_hub.names import AdapterName
+from badx_hub.plain_files import IrregularFile
 from badx_hub.storage import digest_of
 
 FILES = {name: f"{index}" * 64 for index, name in enumerate(WEIGHT_FILES)}
@@ -341,11 +342,11 @@ def test_read_from_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="UTF-8"):
         Manifest.read(tmp_path)
     path.write_bytes(b" " * (MAX_MANIFEST_BYTES + 1))
-    with pytest.raises(DataError, match="4 MiB"):
+    with pytest.raises(IrregularFile, match="4,194,305 bytes"):
         Manifest.read(tmp_path)
     path.unlink()
     path.mkdir()
-    with pytest.raises(DataError, match="regular file"):
+    with pytest.raises(IrregularFile, match="is a folder"):
         Manifest.read(tmp_path)
 
 

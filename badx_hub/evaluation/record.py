@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,11 +13,14 @@ from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
 from badx_hub.manifest import EvaluationRef, Manifest, ManifestDraft, utc_now
 from badx_hub.metric_key import MetricKey
+from badx_hub.plain_files import copy_plain
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import newest
+from badx_hub.registry.sizes import size_limit
 from badx_hub.remedies import Advice, VerifyAdapter
+from badx_hub.storage import scratch_folder
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -58,8 +59,8 @@ def record(evaluation: Evaluation, registry: Registry, *, language: str) -> Reco
     draft = _with_scores(known.manifest, evaluation, normalise(language))
     if (draft.metrics, draft.evaluations) == (known.manifest.metrics, known.manifest.evaluations):
         return Recorded(known, already=True)
-    with tempfile.TemporaryDirectory(prefix="badx-") as folder:
-        building = Path(folder) / "adapter"
+    with scratch_folder() as folder:
+        building = folder / "adapter"
         _copy_files(registry.fetch(known), building, known.manifest)
         manifest = prepare(building, draft)
         if manifest.digest != known.manifest.digest:
@@ -109,4 +110,4 @@ def _copy_files(source: Path, target: Path, manifest: Manifest) -> None:
     target.mkdir()
     for name in manifest.files:
         if name != CARD_FILE:
-            shutil.copyfile(source / name, target / name)
+            copy_plain(source / name, target / name, limit=size_limit(manifest, name))

@@ -9,7 +9,9 @@ from pathlib import Path
 from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, is_allowed_file, needed_files
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.manifest import Manifest, ManifestDraft, read_manifest_text
+from badx_hub.plain_files import IrregularFile, is_plain, sha256_plain
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
+from badx_hub.registry.sizes import size_limit
 from badx_hub.storage import atomic_write_text, sha256_file
 
 
@@ -40,6 +42,8 @@ def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
 def check_names(folder: Path, manifest: Manifest) -> None:
     """Raises IntegrityError if the folder lacks a file of the manifest or has another one; a pickle is told apart."""
     for path in sorted(folder.iterdir()):
+        if (path.name in manifest.files or path.name == MANIFEST_FILE) and not is_plain(path):
+            raise IntegrityError(f"{path} is no plain file. Take it out and get the adapter again.")
         if path.name in manifest.files or path.name == MANIFEST_FILE:
             continue
         if path.suffix.lower() in PICKLE_SUFFIXES:
@@ -49,17 +53,22 @@ def check_names(folder: Path, manifest: Manifest) -> None:
             )
         reason = "is not in badx.json" if is_allowed_file(path.name) else "is no file an adapter may have"
         raise IntegrityError(f"{path} {reason}. Take it out or prepare the folder again.")
-    if missing := [name for name in manifest.files if not (folder / name).is_file()]:
+    if missing := [name for name in manifest.files if not is_plain(folder / name)]:
         raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter anew.")
+    if CARD_FILE in manifest.files and _state(folder / CARD_FILE, manifest, None) == "irregular":
+        raise IntegrityError(
+            f"{folder / CARD_FILE} is too large, or another name of a file elsewhere. Write a card in its place."
+        )
 
 
 def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
     """Raises IntegrityError if a file is not what the manifest says, or if weights are not safetensors.
 
-    README.md may have been edited. `shown` is the folder that errors name.
+    README.md may have been edited. `shown` is the folder that errors name. IrregularFile is an IntegrityError.
     """
     for name, digest in manifest.files.items():
-        if name != CARD_FILE and sha256_file(folder / name) != digest:
+        found = sha256_plain(folder / name, limit=size_limit(manifest, name))
+        if name != CARD_FILE and found != digest:
             raise IntegrityError(
                 f"{shown / name} is not the file that badx.json describes (its sha256 differs). "
                 "Prepare the folder again or get the adapter anew."
@@ -81,34 +90,45 @@ def _check_safetensors(folder: Path, manifest: Manifest) -> None:
                 ) from error
 
 
-def _state(path: Path, digest: str) -> FileState:
-    if not path.is_file():
-        return "missing"
-    try:
-        found = sha256_file(path)
-    except StorageError as error:
-        if error.errno == errno.ENOENT:  # Another process has removed it since.
-            return "missing"
-        raise
-    if found == digest:
-        return "ok"
-    return "edited" if path.name == CARD_FILE else "changed"
+def check_folder(folder: Path, entry: Entry, *, below: Path | None = None) -> tuple[FileCheck, ...]:
+    """The state of badx.json, of every file it names and of every other file there.
 
-
-def check_folder(folder: Path, entry: Entry) -> tuple[FileCheck, ...]:
-    """The state of badx.json, of every file it names and of every other file there."""
-    try:
-        text = read_manifest_text(folder)
-        unchanged = version_of(text, entry.manifest.created) == entry.version
-        checks = [FileCheck(MANIFEST_FILE, "ok" if unchanged else "changed")]
-    except NotFoundError:
-        checks = [FileCheck(MANIFEST_FILE, "missing")]
-    except DataError:
-        checks = [FileCheck(MANIFEST_FILE, "changed")]
-    for name, digest in sorted(entry.manifest.files.items()):
-        checks.append(FileCheck(name, _state(folder / name, digest)))
+    `below`: the registry's root, if it is in one; nothing between the two may be a link.
+    """
+    checks = [FileCheck(MANIFEST_FILE, _manifest_state(folder, entry, below))]
+    for name in sorted(entry.manifest.files):
+        checks.append(FileCheck(name, _state(folder / name, entry.manifest, below)))
     known = {MANIFEST_FILE, *entry.manifest.files}
     with suppress(FileNotFoundError):
-        extra = sorted(path.name for path in folder.iterdir() if path.name not in known)
-        checks += [FileCheck(name, "extra") for name in extra]
+        extra = sorted(path for path in folder.iterdir() if path.name not in known)
+        checks += [FileCheck(path.name, "extra") for path in extra]
     return tuple(checks)
+
+
+def _manifest_state(folder: Path, entry: Entry, below: Path | None) -> FileState:
+    try:
+        text = read_manifest_text(folder, below=below)
+    except NotFoundError:
+        return "missing"
+    except IrregularFile:
+        return "irregular"
+    except DataError:
+        return "changed"
+    return "ok" if version_of(text, entry.manifest.created) == entry.version else "changed"
+
+
+def _state(path: Path, manifest: Manifest, below: Path | None) -> FileState:
+    try:
+        found = sha256_plain(path, below=below, limit=size_limit(manifest, path.name))
+    except IrregularFile:
+        return "irregular"
+    except StorageError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return "missing"
+        raise
+    if found == manifest.files[path.name]:
+        return "ok"
+    if path.name != CARD_FILE:
+        return "changed"
+    # People edit cards. But another name of a file elsewhere may be a card that nobody wrote as one.
+    return "irregular" if path.lstat().st_nlink > 1 else "edited"

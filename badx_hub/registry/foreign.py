@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
-import shutil
 import struct
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,10 +21,11 @@ from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
+from badx_hub.plain_files import copy_plain, open_plain
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights
-from badx_hub.storage import atomic_write_bytes, sha256_file, storage_errors
+from badx_hub.storage import atomic_write_bytes, scratch_folder, sha256_file, storage_errors
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,7 @@ SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.b
 """The pickles that `adapters` writes by default, and the files to put in their place."""
 
 _LIMITS = {ADAPTER_CONFIG_FILE: 2**20, ADAPTER_WEIGHTS_FILE: 2**30}
+_MAX_PICKLE = 2**31
 _NEEDS = re.compile(r"GLOBAL ([\w.]+)")
 # What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
 _UNREADABLE = (
@@ -94,8 +95,7 @@ def import_adapter(
         IntegrityError: there are only pickles, another base, or weights that do not fit.
     """
     tag = normalise(language)
-    with tempfile.TemporaryDirectory(prefix="badx-") as temporary:
-        folder = Path(temporary)
+    with scratch_folder() as folder:
         origin = _take(place, folder)
         config = _config(folder / ADAPTER_CONFIG_FILE, place)
         found = resolve_base(_base_named(base, config, place))
@@ -118,10 +118,10 @@ def convert(folder: Path) -> Converted:
     """
     if not folder.is_dir():
         raise NotFoundError(f"There is no folder {folder}. Give the one that holds {next(iter(SAFE_NAMES))}.")
-    pickles = {pickled: safe for pickled, safe in SAFE_NAMES.items() if (folder / pickled).is_file()}
+    pickles = {pickled: safe for pickled, safe in SAFE_NAMES.items() if os.path.lexists(folder / pickled)}
     if not pickles:
         raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(SAFE_NAMES)} is there.")
-    already = tuple(safe for safe in pickles.values() if (folder / safe).exists())
+    already = tuple(safe for safe in pickles.values() if os.path.lexists(folder / safe))
     tensors = {safe: _tensors(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
     for safe, content in tensors.items():
         _write(folder / safe, content)
@@ -133,10 +133,10 @@ def _take(place: str, target: Path) -> str:
     source = Path(place).expanduser()
     if source.is_dir():
         for name in _LIMITS:
-            if not (source / name).is_file():
+            if not os.path.lexists(source / name):
                 raise _missing(name, {path.name for path in source.iterdir()}, place)
-            with storage_errors(source / name):
-                shutil.copyfile(source / name, target / name)
+            with storage_errors(target):
+                copy_plain(source / name, target / name, limit=_LIMITS[name])
         return source.resolve().name
     found = HubRef.parse(place, bare=True)
     if found is None or found.name is None:
@@ -249,9 +249,9 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        with storage_errors(path), warnings.catch_warnings():
+        with open_plain(path, limit=_MAX_PICKLE) as stream, storage_errors(path), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # It is about protocols; what cannot be read is refused below.
-            value = torch.load(path, map_location="cpu", weights_only=True)
+            value = torch.load(stream, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         needs = _NEEDS.search(str(error))
         reason = f"it needs {needs[1]}" if needs else f"{type(error).__name__}"

@@ -9,22 +9,21 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
+from badx_hub.plain_files import IrregularFile, copy_plain, refuse_linked_folder
 from badx_hub.registry.folders import check_content, check_folder, check_names
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
 from badx_hub.registry.query import AdapterQuery
+from badx_hub.registry.sizes import size_limit
 from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter
-from badx_hub.storage import STAGING, atomic_folder, storage_errors
+from badx_hub.storage import atomic_folder, discard_folder, storage_errors
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 
@@ -66,6 +65,7 @@ class LocalRegistry:
         be trusted: an older version is never taken in its place.
         """
         name = AdapterName.parse(name) if isinstance(name, str) else name
+        refuse_linked_folder(self.root / name.repo_name, self.root)
         versions = self._versions(name)
         if not versions:
             raise self._no_such(name)
@@ -101,12 +101,13 @@ class LocalRegistry:
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
         check_names(folder, manifest)
         final = self.root / manifest.adapter_name.repo_name / version_of(text, manifest.created)
+        refuse_linked_folder(final.parent, self.root)
         if (present := self._already(final)) is not None:
             return present
         with atomic_folder(final) as staged:
             (staged / MANIFEST_FILE).write_bytes(text.encode())
             for name in manifest.files:
-                _copy_file(folder / name, staged / name)
+                copy_plain(folder / name, staged / name, limit=size_limit(manifest, name))
             check_content(staged, manifest, folder)
         return Entry(manifest, final.name, str(final))
 
@@ -120,12 +121,13 @@ class LocalRegistry:
         if isinstance(entry, Entry) and not force:
             self._refuse_if_in_use(entry)
         folder = self._folder(entry) if isinstance(entry, Entry) else self._inside(Path(entry.location))
-        with storage_errors(folder):
-            _discard(folder)
+        if not discard_folder(folder):
+            raise NotFoundError(f"{folder} has been removed already.", remedies=(ListAdapters(),))
 
     def fetch(self, entry: Entry) -> Path:
-        """The entry's own folder. Raises NotFoundError if it was removed."""
+        """The entry's own folder. Raises NotFoundError if it was removed, IrregularFile if it became a link."""
         folder = self._folder(entry)
+        refuse_linked_folder(folder, self.root)
         if not folder.is_dir():
             raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}.", remedies=(ListAdapters(),))
         return folder
@@ -134,23 +136,27 @@ class LocalRegistry:
         """Re-hashes every file, badx.json included. Raises NotFoundError if the entry was removed."""
         folder = self.fetch(entry)
         missing = tuple(ref for ref in entry.manifest.language_adapters if not self._has(ref))
-        checks = check_folder(folder, entry)
+        checks = check_folder(folder, entry, below=self.root)
         self.fetch(entry)  # If it was removed meanwhile, there is no report, not one of missing files.
         return VerificationReport(entry, checks, missing)
 
     def _scan(self) -> Iterator[Entry | Problem]:
         for repo in _folders(self.root):
+            if repo.is_symlink():
+                if _name_of(repo) is not None:
+                    yield Problem(_name_of(repo), "", str(repo), _linked(repo))
+                continue
             for folder in _folders(repo):
                 if not _VERSION.fullmatch(folder.name):
                     continue
                 try:
                     yield self._read(folder)
                 except BadxError as error:
-                    if folder.is_dir():  # Otherwise another process has just removed it.
+                    if os.path.lexists(folder):  # Otherwise another process has just removed it.
                         yield Problem(_name_of(repo), folder.name, str(folder), error)
 
     def _read(self, folder: Path) -> Entry:
-        text = read_manifest_text(folder)
+        text = read_manifest_text(folder, below=self.root)
         manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
         place = (manifest.adapter_name.repo_name, version_of(text, manifest.created))
         if place != (folder.parent.name, folder.name):
@@ -161,7 +167,8 @@ class LocalRegistry:
         return Entry(manifest, folder.name, str(folder))
 
     def _versions(self, name: AdapterName) -> tuple[str, ...]:
-        folders = _folders(self.root / name.repo_name)
+        repo = self.root / name.repo_name
+        folders = [] if repo.is_symlink() else _folders(repo)
         return tuple(sorted(folder.name for folder in folders if _VERSION.fullmatch(folder.name)))
 
     def _folder(self, entry: Entry) -> Path:
@@ -170,14 +177,14 @@ class LocalRegistry:
         return self.root / entry.name.repo_name / entry.version
 
     def _inside(self, folder: Path) -> Path:
-        if folder.parent.parent != self.root or not _VERSION.fullmatch(folder.name):
-            raise UsageError(f"{folder} is not a version in the registry {self.root}.")
+        if folder.parent.parent != self.root or not _VERSION.fullmatch(folder.name) or folder.parent.is_symlink():
+            raise UsageError(f"{folder} is not a version in the registry {self.root}. Delete it by hand.")
         return folder
 
     def _already(self, folder: Path) -> Entry | None:
         try:
             entry = self._read(folder)
-            fault = next(iter(VerificationReport(entry, check_folder(folder, entry)).faults), None)
+            fault = next(iter(VerificationReport(entry, check_folder(folder, entry, below=self.root)).faults), None)
         except NotFoundError:
             entry, fault = None, FileCheck(MANIFEST_FILE, "missing")
         if not folder.is_dir():  # It was never there, or was removed during the check.
@@ -193,9 +200,15 @@ class LocalRegistry:
         named = AdapterName.parse(language_adapter.name)
         near = (self.root / named.repo_name / version for version in self._versions(named))
         # Looking under the name first saves a scan of the whole registry; the digest decides.
-        return any(_digest(folder) == language_adapter.digest for folder in near) or bool(
+        return any(self._digest(folder) == language_adapter.digest for folder in near) or bool(
             self.by_digest(language_adapter.digest)
         )
+
+    def _digest(self, folder: Path) -> str | None:
+        try:
+            return Manifest.read(folder, below=self.root).digest
+        except (DataError, IntegrityError, NotFoundError):
+            return None
 
     def _no_such(self, name: AdapterName) -> NotFoundError:
         if not (known := [str(other) for repo in _folders(self.root) if (other := _name_of(repo))]):
@@ -226,27 +239,19 @@ class LocalRegistry:
 
 
 def _folders(parent: Path) -> list[Path]:
+    """The folders in `parent`, and links, which are told of and not followed."""
     with storage_errors(parent):
         try:
             with os.scandir(parent) as found:
-                return [parent / entry.name for entry in found if entry.is_dir()]
+                return [
+                    parent / entry.name for entry in found if entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
 
-def _discard(folder: Path) -> None:
-    """Hide the folder by one rename, then delete it. Later publishes clear what a killed process leaves."""
-    staging = folder.parent / STAGING
-    trash = staging / uuid.uuid4().hex
-    while folder.is_dir():
-        staging.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # Another writer may remove the empty staging folder.
-            folder.rename(trash)
-            shutil.rmtree(trash, ignore_errors=True)
-            with suppress(OSError):
-                staging.rmdir()
-            return
-    raise NotFoundError(f"{folder} has been removed already.", remedies=(ListAdapters(),))
+def _linked(repo: Path) -> IrregularFile:
+    return IrregularFile(f"{repo} is a link.", remedies=(Advice("Delete it; nothing is read through links."),))
 
 
 def _name_of(repo: Path) -> AdapterName | None:
@@ -254,16 +259,3 @@ def _name_of(repo: Path) -> AdapterName | None:
         return AdapterName.from_repo_name(repo.name)
     except UsageError:
         return None
-
-
-def _digest(folder: Path) -> str | None:
-    try:
-        return Manifest.read(folder).digest
-    except (DataError, IntegrityError, NotFoundError):
-        return None
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    # Not copyfile: on a full disk that blames the source.
-    with source.open("rb") as reading, target.open("xb") as writing:
-        shutil.copyfileobj(reading, writing)

@@ -17,7 +17,9 @@ from badx_hub.registry.query import AdapterQuery, is_base
 
 # "edited" is a README.md that somebody has changed. It is text for people and nothing is loaded from it, so no registry
 # refuses an adapter because of it. Its digest in badx.json is that of the card that was published with the weights.
-FileState = Literal["ok", "missing", "changed", "extra", "edited"]
+# "irregular" is a link, a pipe, a folder or anything else but a plain file, and a file larger than it can be; it is
+# never opened.
+FileState = Literal["ok", "missing", "changed", "extra", "edited", "irregular"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class VerificationReport:
 
     @property
     def faults(self) -> tuple[FileCheck, ...]:
-        """The files that are missing, changed or extra."""
+        """The files that are missing, changed, irregular or extra."""
         return tuple(check for check in self.files if check.state not in ("ok", "edited"))
 
 

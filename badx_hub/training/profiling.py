@@ -6,7 +6,6 @@ What runs is watched from outside: weights, losses and random numbers are those 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,7 +17,7 @@ import torch
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from badx_hub.storage import atomic_write_bytes, atomic_write_text, storage_errors
+from badx_hub.storage import atomic_write_bytes, atomic_write_text, scratch_folder, storage_errors
 
 WARM_UP, STEPS = 3, 5
 """Steps that run before the watched ones (caches fill, memory is asked for), and the watched ones."""
@@ -245,7 +244,7 @@ def _operations(done: profile) -> tuple[Operation, ...]:
 
 
 def _trace(done: profile) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="badx-") as folder:
-        path = Path(folder, TRACE)
+    with scratch_folder() as folder:
+        path = folder / TRACE
         done.export_chrome_trace(str(path))
         return path.read_bytes()

@@ -3,48 +3,14 @@
 A block is the number of the finding, the kind, the commands, and the names of the artefacts on which just these do not
 hold. An artefact on which one of them holds fails the tests, so that whoever mends it takes it out. The findings:
 
-1. files of a registry are opened through links, and are of any size and type; 2. weights that the adapter does not
-have are taken; 3. a base brings code; 6. checkpoints, caches, and a base's tokenizer and configuration have no digest;
-7. memory and time have no bound; 9. configurations and weights are used unchecked; 10. control characters are printed;
-11. errors of other libraries, and messages without end.
+2. weights that the adapter does not have are taken; 3. a base brings code; 6. checkpoints, caches, and a base's
+tokenizer and configuration have no digest; 7. memory and time have no bound; 9. configurations and weights are used
+unchecked; 10. control characters are printed; 11. errors of other libraries, and messages without end.
 """
 
 from __future__ import annotations
 
 _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
-    (1, "folders", "list info verify pull push load", "whole-link-version whole-link-repo"),
-    (1, "folders", "list verify pull push load", "badx.json-link-outside badx.json-link-twin badx.json-link-relative"),
-    (
-        1,
-        "folders",
-        "load",
-        """
-    README.md-link-beside badx.json-link-beside adapter.safetensors-link-beside adapter_config.json-link-beside
-    model_head.safetensors-link-beside head_config.json-link-beside
-""",
-    ),
-    (1, "folders", "pull push load", "README.md-hard-link"),
-    (
-        1,
-        "folders",
-        "verify",
-        """
-    README.md-sparse adapter.safetensors-sparse adapter_config.json-sparse whole-many-files
-""",
-    ),
-    (
-        1,
-        "folders",
-        "verify pull push load",
-        """
-    README.md-link-outside README.md-link-twin README.md-link-relative adapter.safetensors-link-outside
-    adapter.safetensors-link-twin adapter.safetensors-link-relative adapter_config.json-link-outside
-    adapter_config.json-link-twin adapter_config.json-link-relative model_head.safetensors-link-outside
-    model_head.safetensors-link-twin model_head.safetensors-link-relative head_config.json-link-outside
-    head_config.json-link-twin head_config.json-link-relative
-""",
-    ),
-    (1, "imports", "import", "adapter_config.json-link adapter.safetensors-link"),
     (
         2,
         "headers",
@@ -155,7 +121,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
         """
     reduction_factor-tiny reduction_factor-small reduction_factor-of-layers phm-rank invertible architecture-prefix
     architecture-prompt whole-lora-huge whole-lora-huger whole-lora-all-matrices whole-prefix-huge whole-prefix-wide
-    whole-prompt-huge adapter_config.json-sparse adapter.safetensors-sparse
+    whole-prompt-huge
 """,
     ),
     (

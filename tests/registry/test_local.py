@@ -101,7 +101,7 @@ def test_changed_missing_and_fake_files_are_refused(registry: LocalRegistry, mak
         registry.publish(missing)
     (piped / "README.md").unlink()
     os.mkfifo(piped / "README.md")
-    with pytest.raises(IntegrityError, match=r"lacks README\.md"):
+    with pytest.raises(IntegrityError, match=r"README\.md is no plain file"):
         registry.publish(piped)
     assert registry.list() == ()
 
@@ -391,7 +391,7 @@ def test_ctrl_c_in_the_middle_of_a_publish_leaves_nothing(
         copied.append(Path(target.name))
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("badx_hub.registry.local.shutil.copyfileobj", interrupted)
+        patch.setattr("badx_hub.plain_files.shutil.copyfileobj", interrupted)
         registry.publish(folder)
     assert copied
     assert not copied[0].exists()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, WEIGHT_FILES
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES
 from badx_hub.errors import HubError, IntegrityError
 from badx_hub.hub.client import ListedFile
 from badx_hub.hub.ref import HubRef
@@ -19,32 +18,12 @@ from badx_hub.registry.cards import render_card
 from badx_hub.registry.folders import check_content
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
+from badx_hub.registry.sizes import size_limit
 from badx_hub.remedies import SearchHub
-from badx_hub.storage import sha256_file
+from badx_hub.storage import scratch_folder, sha256_file
 
-MIB = 2**20
-MAX_README = MIB
-MAX_TEXT = 4 * MIB
-MAX_PICTURE = 16 * MIB
-MAX_WEIGHTS = 2**31
 # Nobody's notes: files that a loader could take for this adapter's weights, or run.
 _WEIGHT_LIKE = (*PICKLE_SUFFIXES, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".npz", ".joblib", ".py")
-
-
-def size_limit(manifest: Manifest, name: str) -> int:
-    """The most bytes that this file of this adapter can have: generous for every real one, never a disk full."""
-    if name == CARD_FILE:
-        return MAX_README
-    if name.endswith(".json"):
-        return MAX_TEXT
-    if name not in WEIGHT_FILES:
-        return MAX_PICTURE
-    base = manifest.base
-    square = (base.hidden_size + 1) ** 2
-    # float32; in each layer two bottlenecks no wider than twice the hidden size; invertible parts; or a biaffine
-    # head, one square a label.
-    numbers = square * (8 * base.num_layers + 8 + len(manifest.labels or ()))
-    return min(MAX_WEIGHTS, max(16 * MIB, 4 * numbers))
 
 
 def check_size(name: str, size: int, limit: int, repo: str) -> None:
@@ -111,9 +90,9 @@ def _state(reader: HubReader, place: HubRef, manifest: Manifest, listed: ListedF
     if listed.size > limit:
         return "changed"
     # Servers list the newest sha256 at every commit, or none: the bytes themselves decide.
-    with TemporaryDirectory(prefix="badx-") as folder:
-        reader.client.download(place, name, Path(folder) / "file", limit=limit)
-        return "ok" if sha256_file(Path(folder) / "file") == digest else "changed"
+    with scratch_folder() as folder:
+        reader.client.download(place, name, folder / "file", limit=limit)
+        return "ok" if sha256_file(folder / "file") == digest else "changed"
 
 
 def _listed(reader: HubReader, place: HubRef) -> Mapping[str, ListedFile] | None:

@@ -8,6 +8,7 @@ is done anew on top. What others published stays in the history.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,14 +24,15 @@ from badx_hub.hub.errors import FAILURES, cause_of, hub_error, status_of
 from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
 from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
+from badx_hub.plain_files import read_plain
 from badx_hub.registry.cards import render_card
 from badx_hub.registry.folders import check_content, check_names
-from badx_hub.registry.hub.files import MAX_README, foreign_weights
+from badx_hub.registry.hub.files import foreign_weights
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
+from badx_hub.registry.sizes import MAX_README
 from badx_hub.remedies import Advice, Notice, PullAdapter
-from badx_hub.storage import sha256_file
 
 _ONCE_MORE = frozenset({409, 412})
 
@@ -201,8 +203,10 @@ class Publisher:
     ) -> str:
         ours = render_card(prepared.manifest, location=repo, published=published)
         local = prepared.folder / CARD_FILE
-        if theirs is None and local.is_file() and sha256_file(local) != prepared.manifest.files.get(CARD_FILE):
-            theirs = local.read_bytes()[:MAX_README].decode("utf-8", "replace")
+        if theirs is None and local.is_file():
+            content = read_plain(local, limit=MAX_README)
+            if hashlib.sha256(content).hexdigest() != prepared.manifest.files.get(CARD_FILE):
+                theirs = content.decode("utf-8", "replace")
         return sealed(ours) if theirs is None else merged(theirs, ours)
 
     def _commit(self, prepared: Prepared, plan: PushPlan) -> str:
