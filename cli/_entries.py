@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.cli._output import Table
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.metric_key import MetricKey
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -94,7 +94,7 @@ def row(entry: Entry) -> tuple[str, ...]:
 
 def table(entries: tuple[Entry, ...]) -> Table:
     """One row an entry."""
-    return Table(COLUMNS, tuple(row(entry) for entry in entries), folding=("name", "metric"))
+    return Table.of(COLUMNS, (row(entry) for entry in entries), folding=("name", "metric"))
 
 
 def headline(entry: Entry) -> str:

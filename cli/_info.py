@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.cli._output import Table
 from badx_hub.metric_key import MetricKey
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry
@@ -37,11 +37,11 @@ def info_tables(entry: Entry) -> list[Table]:
         "location": entry.location,
     }
     return [
-        Table(("field", "value"), tuple((k, v) for k, v in facts.items() if v), folding=("value",)),
-        Table(("recipe", "value"), tuple(_flat(manifest.recipe)), folding=("value",)),
-        Table(
+        Table.of(("field", "value"), ((k, v) for k, v in facts.items() if v), folding=("value",)),
+        Table.of(("recipe", "value"), _flat(manifest.recipe), folding=("value",)),
+        Table.of(
             ("language", "data", "digest", "counts"),
-            tuple(
+            (
                 (
                     source.language,
                     source.name,
@@ -52,9 +52,9 @@ def info_tables(entry: Entry) -> list[Table]:
             ),
             folding=("data", "counts"),
         ),
-        Table(
+        Table.of(
             ("split", "metric", "score"),
-            tuple(
+            (
                 (split, metric, MetricKey.parse(metric).shown(value))
                 for split, scores in manifest.metrics.items()
                 for metric, value in scores.items()

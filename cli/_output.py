@@ -9,12 +9,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from io import TextIOWrapper
 from typing import Any
 
 from badx_hub.errors import StorageError
+from badx_hub.table import Table
 
 _BETWEEN = "   "
 _RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
@@ -27,17 +27,6 @@ class Format(str, Enum):
     TABLE = "table"
     JSON = "json"
     QUIET = "quiet"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text. Columns in `folding` give way where the table is too wide; nothing is ever cut off."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[str, ...] = ()
-    folding: tuple[str, ...] = ()
-    title: str | None = None
 
 
 def show(format: Format, *, tables: Iterable[Table], document: object, quiet: Iterable[str]) -> None:
@@ -190,17 +179,17 @@ def _fitting(table: Table, width: int) -> list[str] | None:
     """
     from rich.cells import cell_len
 
-    columns = [list(map(printable, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    texts = (table.header, *([cell.text for cell in row] for row in table.rows))
+    columns = [list(map(printable, column)) for column in zip(*texts, strict=True)]
     if any("\n" in cell for column in columns for cell in column):
         return None
     widths = [max(map(cell_len, column)) for column in columns]
     total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
     if total > width:
         return None
-    right = [name in table.numbers for name in table.columns]
     aligned = [
         [_aligned(cell, wide - cell_len(cell), to_the_right) for cell in column]
-        for column, wide, to_the_right in zip(columns, widths, right, strict=True)
+        for column, wide, to_the_right in zip(columns, widths, table.numbers, strict=True)
     ]
     head, *rows = (_BETWEEN.join(cells) for cells in zip(*aligned, strict=True))
     return [head, _RULE * total, *rows]
@@ -219,13 +208,13 @@ def _rich(table: Table) -> object:
     from rich.text import Text
 
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in table.columns:
+    for column, number in zip(table.header, table.numbers, strict=True):
         drawn.add_column(
             Text(printable(column)),
-            justify="right" if column in table.numbers else "left",
+            justify="right" if number else "left",
             no_wrap=column not in table.folding,
             overflow="fold",
         )
     for row in table.rows:
-        drawn.add_row(*(Text(printable(cell)) for cell in row))
+        drawn.add_row(*(Text(printable(cell.text)) for cell in row))
     return drawn

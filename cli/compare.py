@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from badx_hub.cli import _errors, _options, _output, _stack
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemRun, SystemSummary
@@ -94,9 +95,9 @@ def _tables(found: Comparison) -> list[Table]:
     others = [metric for metric in first.metrics if metric != first.metric]
     return [
         _scores(found, first.metric, title),
-        Table(
+        Table.of(
             ("setup", *others),
-            tuple((one.name, *(_with_spread(one.averages[key]) for key in others)) for one in found.compared)
+            ((one.name, *(_with_spread(one.averages[key]) for key in others)) for one in found.compared)
             if others
             else (),
             numbers=tuple(others),
@@ -112,7 +113,7 @@ def _scores(found: Comparison, metric: str, title: str) -> Table:
     for one in found.compared:
         row = (one.name, str(len(one.results)), _percent(one.score.mean), _percent(one.score.spread))
         rows.append((*row, *_difference(one)) if against else row)
-    return Table(columns, tuple(rows), numbers=columns[1:], title=title)
+    return Table.of(columns, rows, numbers=columns[1:], title=title)
 
 
 def _difference(one: SystemSummary) -> tuple[str, str, str]:
@@ -134,7 +135,7 @@ def _costs(compared: Iterable[SystemSummary]) -> Table:
     title = "weights trained and stored, and the training that took, of one seed"
     if unknown:
         title += " (*: and that of adapters that were imported or are gone)"
-    return Table(columns, tuple(rows), numbers=columns[1:], title=title)
+    return Table.of(columns, rows, numbers=columns[1:], title=title)
 
 
 def _percent(value: float | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.cli import _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.demo.run import DemoReport, Row
@@ -37,15 +38,15 @@ def _tables(report: DemoReport) -> list[Table]:
     columns = ("stack", "adapter training", "tagger training", *_SCORES)
     sentences = tuple((" ".join(f"{word}/{tag}" for word, tag in sentence),) for sentence in report.predictions)
     return [
-        Table(
+        Table.of(
             columns,
-            tuple(_row(row) for row in report.rows),
+            (_row(row) for row in report.rows),
             numbers=_SCORES,
             folding=columns[:3],
             title=f"POS on Wolof, zero-shot, measured just now (all in all {report.seconds:.0f} s)",
         ),
-        Table(("predictions of the shipped stack",), sentences, folding=("predictions of the shipped stack",)),
-        Table(
+        Table.of(("predictions of the shipped stack",), sentences, folding=("predictions of the shipped stack",)),
+        Table.of(
             ("registry", "folder (curves.png and curves.csv beside each adapter)"),
             tuple((name, str(folder)) for name, folder in report.folders),
             folding=("folder (curves.png and curves.csv beside each adapter)",),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from badx_hub.cli import _entries, _options, _output, _stack
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.cli._options import Fallback
@@ -116,8 +117,8 @@ def _tables(done: Evaluation) -> list[Table]:
     )
     columns = ("label", "precision", "recall", "F1", "support")
     return [
-        Table(("metric", "score"), metrics, numbers=("score",), title=title),
-        Table(columns, labels, numbers=columns[1:]),
+        Table.of(("metric", "score"), metrics, numbers=("score",), title=title),
+        Table.of(columns, labels, numbers=columns[1:]),
         *_confusion(done),
     ]
 
@@ -129,4 +130,4 @@ def _confusion(done: Evaluation) -> list[Table]:
     rows = tuple(
         (label, *(f"{count:,}" for count in counts)) for label, counts in zip(found.labels, found.counts, strict=True)
     )
-    return [Table(("gold \\ predicted", *found.labels), rows, numbers=found.labels)]
+    return [Table.of(("gold \\ predicted", *found.labels), rows, numbers=found.labels)]

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from badx_hub.cli import _entries, _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
+from badx_hub.table import Table
 
 
 def import_adapter(
@@ -62,7 +63,7 @@ def convert(
     states = [*((name, "written") for name in done.written), *((name, "already there") for name in done.already)]
     _output.show(
         format,
-        tables=[Table(("file", "state"), tuple(states), title=str(folder))],
+        tables=[Table.of(("file", "state"), states, title=str(folder))],
         document=[{"file": name, "written": state == "written"} for name, state in states],
         quiet=[str(folder / name) for name, _ in states],
     )

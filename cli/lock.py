@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from badx_hub.cli import _entries, _options, _output, _stack
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
+from badx_hub.table import Table
 
 
 def lock(
@@ -40,7 +41,7 @@ def lock(
     _output.show(
         format,
         tables=[
-            Table(
+            Table.of(
                 ("name", "version", "digest"),
                 (*rows, (stack.base.name, "", stack.base.digest[:12])),
                 folding=("name",),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from badx_hub.cli import _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.recipes import Recipe
@@ -33,7 +34,7 @@ def recipes(
     documents = [recipe.model_dump(mode="json") for recipe in loaded]
     _output.show(
         format,
-        tables=[Table(_COLUMNS, tuple(row for recipe in loaded for row in _rows(recipe)), numbers=_COLUMNS[2:])],
+        tables=[Table.of(_COLUMNS, (row for recipe in loaded for row in _rows(recipe)), numbers=_COLUMNS[2:])],
         document=documents if name is None else documents[0],
         quiet=[recipe.name for recipe in loaded],
     )

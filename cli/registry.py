@@ -10,9 +10,10 @@ import typer
 from badx_hub.cli import _entries, _errors, _hub, _options, _output
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._info import info_tables
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import ListAdapters
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
@@ -109,7 +110,7 @@ def verify(
     rows = tuple((check["name"] or check["location"], check["short"], check["state"]) for check in checked)
     _output.show(
         format,
-        tables=[Table(("name", "version", "state"), rows, folding=("name", "state"))],
+        tables=[Table.of(("name", "version", "state"), rows, folding=("name", "state"))],
         document=[{k: v for k, v in check.items() if k not in ("short", "state")} for check in checked],
         quiet=dict.fromkeys(check["name"] or check["location"] for check in wrong),
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from badx_hub.cli import _entries, _errors, _hub, _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import NotFoundError
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry
@@ -63,7 +64,7 @@ def _show(entries: tuple[Entry, ...], own: Registry, format: Format) -> None:
     )
     _output.show(
         format,
-        tables=[Table(("repository", "metric", "created", "here"), rows, folding=("repository", "metric"))],
+        tables=[Table.of(("repository", "metric", "created", "here"), rows, folding=("repository", "metric"))],
         document=[_document(entry, mark) for entry, mark in zip(entries, here, strict=True)],
         quiet=[_repo(entry) for entry in entries],
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from badx_hub.cli import _entries, _hub, _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
@@ -111,9 +112,9 @@ def _transfer(entry: Entry, source: Registry, destination: Registry, format: For
     _output.show(
         format,
         tables=[
-            Table(
+            Table.of(
                 ("name", "version", "state"),
-                tuple((str(one.name), short(one.version), state) for state, one in states),
+                ((str(one.name), short(one.version), state) for state, one in states),
                 folding=("name",),
                 title=f"{source.location} -> {destination.location}",
             )
@@ -145,7 +146,7 @@ def _show_plans(plans: list[PushPlan], format: Format) -> None:
         _output.note(_summary(plan))
     _output.show(
         format,
-        tables=[Table(("repository", "file", "bytes"), tuple(rows), numbers=("bytes",), folding=("repository",))],
+        tables=[Table.of(("repository", "file", "bytes"), rows, numbers=("bytes",), folding=("repository",))],
         document=[_plan_document(plan) for plan in plans],
         quiet=[plan.repo for plan in plans if not plan.already],
     )

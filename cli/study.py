@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from badx_hub.cli import _errors, _options, _output
-from badx_hub.cli._output import Format, Table
+from badx_hub.cli._output import Format
 from badx_hub.errors import BadxError, NotFoundError
 from badx_hub.metric_key import MetricKey
+from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.grid.estimates import StepEstimate
@@ -134,7 +135,7 @@ def report(
     )
     _output.show(
         format,
-        tables=[Table(("file",), tuple((str(path),) for path in written), folding=("file",))],
+        tables=[Table.of(("file",), ((str(path),) for path in written), folding=("file",))],
         document={"files": [str(path) for path in written], "results": len(scores), "missing": missing},
         quiet=[str(path) for path in written],
     )
@@ -187,9 +188,9 @@ def _tree(runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[s
         rows.append(
             (f"{mark}{step.name}", status.state.value, _progress(status, estimate), left, _remark(status, above))
         )
-    return Table(
+    return Table.of(
         ("step", "state", "steps", "time left", "remark"),
-        tuple(rows),
+        rows,
         numbers=("steps", "time left"),
         folding=("remark",),
         title=f"study {runner.study.name} on {runner.study.base}",
@@ -232,7 +233,7 @@ def _totals(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | 
         left = " + ".join(part for part in (known, unknown) if part)
         rows.append((total["kind"], str(total["steps"]), str(total["done"]), str(total["to_do"]), left))
     columns = ("in all", "steps", "done", "to do", "time left")
-    return Table(columns, tuple(rows), numbers=columns[1:])
+    return Table.of(columns, rows, numbers=columns[1:])
 
 
 def _sums(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> list[dict[str, Any]]:
@@ -294,7 +295,7 @@ def _tell_reasons(statuses: Sequence[StepStatus]) -> None:
 
 def _ends(outcomes: Sequence[StepOutcome]) -> Table:
     rows = tuple((outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes)
-    return Table(("step", "end", "time"), rows, numbers=("time",))
+    return Table.of(("step", "end", "time"), rows, numbers=("time",))
 
 
 def _ended(outcome: StepOutcome) -> dict[str, Any]:

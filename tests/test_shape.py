@@ -1,8 +1,9 @@
-"""The shape of the product code: its files, functions and signatures are short."""
+"""The shape of the product code: its files, functions and signatures are short, and a class has a name of its own."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +90,12 @@ NINE = ", ".join("abcdefghi")
 )
 def test_what_is_too_long_is_found(path: str, source: str, count: int) -> None:
     assert len(list(faults(path, source))) == count
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    found = defaultdict(list)
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

@@ -1,9 +1,9 @@
-"""Tables of a report: their cells, and the same table as Markdown, CSV and LaTeX. Pure."""
+"""The tables of a report, from its results. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
 from badx_hub.evaluation.compare import Average
@@ -11,48 +11,13 @@ from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAV
 from badx_hub.evaluation.result_table import ResultTable, parts_of, task_title, titles
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
-from badx_hub.registry.cards import as_markdown
 from badx_hub.setups import setup_named
+from badx_hub.table import Cell, Table
 
 POINTS = 100
 """Scores are fractions; tables and figures are in points."""
 
-_LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
-        **{"±": r"$\pm$", "†": r"\dag{}", "<": r"\textless{}", ">": r"\textgreater{}"},
-    }
-)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The text for people, the value and its spread over seeds for CSV. `best`: the highest of its column."""
-
-    text: str
-    value: float | str | None = None
-    spread: float | None = None
-    best: bool = False
-
-    @property
-    def number(self) -> bool:
-        """Whether it is a number, or the dash in place of a missing one."""
-        return not isinstance(self.value, str)
-
-
 MISSING = Cell("-")
-
-
-@dataclass(frozen=True)
-class Table:
-    """`name` is the stem of its files; no title in `header` occurs twice; the first cell of a row is its heading."""
-
-    name: str
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 def score_table(results: ResultTable, metric: str) -> Table:
@@ -73,7 +38,7 @@ def score_table(results: ResultTable, metric: str) -> Table:
         name=f"{results.task}-{metric}",
         title=f"{task_title(results.task)}: {MetricKey.parse(metric).title}, in points",
         header=tuple(header),
-        rows=_rows([_word(called[name]) for name in results.names], *columns),
+        rows=_rows([Cell.of_text(called[name]) for name in results.names], *columns),
         notes=_score_notes(results, shared, found),
     )
 
@@ -93,7 +58,7 @@ def cost_table(results: ResultTable) -> Table:
         name=f"{results.task}-cost",
         title=f"{task_title(results.task)}: cost of a run, on average over targets",
         header=("Setup", "Steps", "Tokens", "Sentences", "Seconds", "Trained weights", "Stored weights"),
-        rows=_rows([_word(called[name]) for name in results.names], *columns),
+        rows=_rows([Cell.of_text(called[name]) for name in results.names], *columns),
         notes=tuple(notes),
     )
 
@@ -104,8 +69,8 @@ def significance_table(results: ResultTable) -> Table | None:
     baseline = called[results.baseline]
     rows = [
         (
-            _word(_language(target)),
-            _word(called[name]),
+            Cell.of_text(_language(target)),
+            Cell.of_text(called[name]),
             _signed(difference.delta),
             _signed(difference.low),
             _signed(difference.high),
@@ -149,7 +114,12 @@ def published_table(tables: Iterable[ResultTable]) -> Table | None:
 def data_table(tables: Iterable[ResultTable]) -> Table:
     """The files that each task was evaluated on."""
     rows = {
-        (_word(task_title(results.task)), _word(_language(target)), _word(name), _word(digest[:12]))
+        (
+            Cell.of_text(task_title(results.task)),
+            Cell.of_text(_language(target)),
+            Cell.of_text(name),
+            Cell.of_text(digest[:12]),
+        )
         for results in tables
         for target in results.targets
         for one in results.compared[target].values()
@@ -162,47 +132,6 @@ def data_table(tables: Iterable[ResultTable]) -> Table:
         header=("Task", "Language", "File", "SHA-256, first 12 digits"),
         rows=tuple(sorted(rows, key=lambda row: tuple(cell.text for cell in row))),
     )
-
-
-def to_markdown(table: Table) -> str:
-    """A pipe table with its notes below. The best cells are bold; all text is escaped."""
-    lines = ["| " + " | ".join(as_markdown(text) for text in table.header) + " |"]
-    lines.append("|" + "|".join("---:" if cell.number else "---" for cell in table.rows[0]) + "|")
-    for row in table.rows:
-        texts = (f"**{as_markdown(cell.text)}**" if cell.best else as_markdown(cell.text) for cell in row)
-        lines.append("| " + " | ".join(texts) + " |")
-    return "\n".join([*lines, *(f"\n{as_markdown(note)}" for note in table.notes)]) + "\n"
-
-
-def to_csv(table: Table) -> str:
-    """Plain numbers, empty if missing; the spread over seeds has its own column."""
-    from pandas import DataFrame
-
-    data: dict[str, Sequence[float | str | None]] = {}
-    for index, title in enumerate(table.header):
-        cells = [row[index] for row in table.rows]
-        data[title] = [cell.value for cell in cells]
-        if any(cell.spread is not None for cell in cells):
-            data[f"{title} (standard deviation)"] = [cell.spread for cell in cells]
-    return str(DataFrame(data, dtype=object).to_csv(index=False, lineterminator="\n"))
-
-
-def to_latex(table: Table) -> str:
-    r"""A `table` with `booktabs` rules, its caption and the label `tab:NAME`; the notes are comments above it."""
-    from pandas import DataFrame
-
-    rows = [
-        [rf"\textbf{{{_latex(cell.text)}}}" if cell.best else _latex(cell.text) for cell in row] for row in table.rows
-    ]
-    frame = DataFrame(rows, columns=[_latex(title) for title in table.header], dtype=object)
-    text = frame.to_latex(
-        index=False,
-        escape=False,
-        column_format="".join("r" if cell.number else "l" for cell in table.rows[0]),
-        caption=_latex(table.title),
-        label=f"tab:{table.name}",
-    )
-    return "".join(f"% {' '.join(note.split())}\n" for note in table.notes) + str(text)
 
 
 def _rows(*columns: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
@@ -231,12 +160,12 @@ def _beside(figure: Published, results: ResultTable) -> tuple[Cell, ...]:
     targets = [target for target in there if figure.target in (None, target)]
     ours = _difference(results, figure, targets) if figure.metric in results.metrics else None
     return (
-        _word(f"{task_title(figure.task)}, {MetricKey.parse(figure.metric).title}"),
-        _word(f"{setup_named(setup).title} {ratio} over {setup_named(figure.baseline).title}"),
+        Cell.of_text(f"{task_title(figure.task)}, {MetricKey.parse(figure.metric).title}"),
+        Cell.of_text(f"{setup_named(setup).title} {ratio} over {setup_named(figure.baseline).title}"),
         _published(figure),
         MISSING if ours is None else _signed(ours),
-        _word(_language(figure.target) if figure.target else "average"),
-        _word(", ".join(targets) if ours is not None else "-"),
+        Cell.of_text(_language(figure.target) if figure.target else "average"),
+        Cell.of_text(", ".join(targets) if ours is not None else "-"),
     )
 
 
@@ -280,17 +209,9 @@ def _count(value: float) -> Cell:
     return Cell(f"{value:,.0f}", round(value))
 
 
-def _word(text: str) -> Cell:
-    return Cell(text, text)
-
-
 def _language(tag: str) -> str:
     return f"{name_of(tag)} ({tag})"
 
 
 def _points(fraction: float) -> float:
     return round(POINTS * fraction, 4)
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)

@@ -24,21 +24,12 @@ from badx_hub.evaluation.plots import (
 from badx_hub.evaluation.published import ADDRESS, CITATION
 from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
 from badx_hub.evaluation.results import Result
-from badx_hub.evaluation.tables import (
-    Table,
-    cost_table,
-    data_table,
-    published_table,
-    score_table,
-    significance_table,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from badx_hub.evaluation.tables import cost_table, data_table, published_table, score_table, significance_table
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown
 from badx_hub.storage import atomic_write_bytes, canonical_json
+from badx_hub.table import Table, to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

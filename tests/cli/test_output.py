@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from badx_hub.cli import _output
+from badx_hub.table import Table
 
 
 @pytest.mark.parametrize("records", [[], [{"words": ["Nanga", "d\u00e9f"]}], [{"a": 1}, {"b": [1, 2]}]])
@@ -27,15 +28,15 @@ _CELLS = st.text(max_size=12)
 
 
 @st.composite
-def _tables(draw: st.DrawFn) -> _output.Table:
+def _tables(draw: st.DrawFn) -> Table:
     columns = tuple(f"{draw(_CELLS)}{number}" for number in range(draw(st.integers(1, 4))))
     rows = draw(st.lists(st.tuples(*(_CELLS for _ in columns)), min_size=1, max_size=4))
     numbers, folding = (tuple(draw(st.sets(st.sampled_from(columns)))) for _ in range(2))
-    return _output.Table(columns, tuple(rows), numbers, folding)
+    return Table.of(columns, rows, numbers=numbers, folding=folding)
 
 
 @given(_tables(), st.integers(20, 90))
-def test_a_table_that_fits_looks_as_rich_draws_it(table: _output.Table, width: int) -> None:
+def test_a_table_that_fits_looks_as_rich_draws_it(table: Table, width: int) -> None:
     drawn = StringIO()
     Console(file=drawn, width=width, highlight=False, markup=False, emoji=False).print(_output._rich(table))
     lines = _output._fitting(table, width)
@@ -43,7 +44,7 @@ def test_a_table_that_fits_looks_as_rich_draws_it(table: _output.Table, width: i
 
 
 def test_what_does_not_fit_is_left_to_rich() -> None:
-    table = _output.Table(("name",), (("mbert/en-wo",),), folding=("name",))
+    table = Table.of(("name",), (("mbert/en-wo",),), folding=("name",))
     assert _output._fitting(table, 11) is not None
     assert _output._fitting(table, 10) is None
-    assert _output._fitting(_output.Table(("name",), (("two\nlines",),)), 80) is None
+    assert _output._fitting(Table.of(("name",), (("two\nlines",),)), 80) is None

@@ -13,18 +13,8 @@ from badx_hub.errors import UsageError
 from badx_hub.evaluation.published import PUBLISHED
 from badx_hub.evaluation.result_table import ResultTable, result_tables, titles
 from badx_hub.evaluation.results import Result
-from badx_hub.evaluation.tables import (
-    Cell,
-    Table,
-    cost_table,
-    data_table,
-    published_table,
-    score_table,
-    significance_table,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from badx_hub.evaluation.tables import cost_table, data_table, published_table, score_table, significance_table
+from badx_hub.table import Cell, Table, to_csv, to_latex, to_markdown
 from tests.evaluation.made import COST, made
 
 # Accuracy: BAD-X (0.70 + 0.50) / 2, MAD-X (0.66 + 0.51) / 2, BAD-X 5:1 on Wolof alone.
