@@ -39,7 +39,12 @@ _SHOWN = 200
 def read_json(content: str | bytes, name: str, *, limit: int = MIB) -> Any:
     """The value of a JSON document; `name` stands for it in errors. Raises DataError."""
     text = _text(content, name, limit, "JSON")
-    return _parsed(lambda: json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number), name)
+    return _parsed(
+        lambda: json.loads(
+            text, parse_int=_integer, parse_float=_float, parse_constant=_no_number, object_pairs_hook=_once
+        ),
+        name,
+    )
 
 
 def read_toml(content: str | bytes, name: str, *, limit: int = MIB) -> dict[str, Any]:
@@ -129,6 +134,14 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError("a number is infinite or no number")
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table whose keys are all different: of two values for one key, every reader chooses its own."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key is there twice")
+    return table
 
 
 def _no_number(text: str) -> NoReturn:

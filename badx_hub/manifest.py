@@ -302,7 +302,7 @@ class Manifest(ManifestDraft):
         except ValidationError as error:
             _refuse_newer_schema(text, where)
             raise DataError(
-                f"{where} is not a valid badx.json: {_first_problem(error)}.",
+                f"{where} is not a valid badx.json: {first_problem(error)}.",
                 remedies=(RemoveAdapter("NAME", renew=True),),
             ) from error
 
@@ -338,7 +338,8 @@ def _refuse_newer_schema(text: str, where: str) -> None:
         )
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first thing that a schema refused, as one short line."""
     problems = error.errors(include_url=False, include_input=False)
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"])

@@ -13,6 +13,7 @@ from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.base import Base, base_of
+from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.full import load_model
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
@@ -180,7 +181,8 @@ def load_entries(
     found = base_of(last.base, base, offline=offline)
     trained_with = last.recipe.get("options")
     task = task_named(str(last.task), {**(trained_with if isinstance(trained_with, dict) else {}), **(options or {})})
-    model = _model(found, entries, folders, dtype or torch.float32)
+    head = ExpectedHead(task.head_type, last.labels or ())
+    model = _model(found, entries, folders, head, dtype or torch.float32)
     task.patch_head(model, entries[-1].name.module_name)
     return BilingualStack(
         model=model.to(device or default_device()),
@@ -196,13 +198,15 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _model(base: Base, entries: Sequence[Entry], folders: Sequence[Path], dtype: torch.dtype) -> Any:
+def _model(
+    base: Base, entries: Sequence[Entry], folders: Sequence[Path], head: ExpectedHead, dtype: torch.dtype
+) -> Any:
     model = load_encoder(base, dtype=dtype)
     for entry, folder in zip(entries, folders, strict=True):
         if entry.name.kind == "model":
-            load_model(model, entry.name, folder)
+            load_model(model, entry.name, folder, head)
         else:
-            load_adapter(model, entry.name, folder)
+            load_adapter(model, entry.name, folder, head if entry.name.task else None)
     activate(model, [entry.name for entry in entries if entry.name.kind != "model"])
     model.active_head = entries[-1].name.module_name
     return model.to(dtype).eval()

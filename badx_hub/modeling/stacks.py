@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from adapters import SeqBnConfig
+from adapters import BnConfig, SeqBnConfig
 from adapters.composition import Stack
 from adapters.configuration import ADAPTER_CONFIG_MAP
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from badx_hub.data.rows import first_line
-from badx_hub.errors import IntegrityError, StorageError
+from badx_hub.adapter_files import ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
+from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
+from badx_hub.modeling import configs
 from badx_hub.modeling.base import RIGHT_BASE
+from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
-from badx_hub.remedies import Advice, VerifyAdapter
+from badx_hub.remedies import VerifyAdapter
+from badx_hub.storage import cached_sha256
+from badx_hub.tensor_files import check_finite, differences, read_header
 
 _LANGUAGE_ADAPTER = AdapterRecipe()
 TYPES = {
@@ -29,6 +36,15 @@ TYPES = {
     "task": AdapterRecipe(reduction_factor=16.0),
 }
 """The adapter types of badx_hub, with the paper's sizes."""
+
+# What `adapters` called the places of adapters before its version 1.
+_LEGACY_PLACES = {
+    "attention_text_task_adapters": "adapters",
+    "attention_text_lang_adapters": "adapters",
+    "layer_text_task_adapters": "adapters",
+    "layer_text_lang_adapters": "adapters",
+    "invertible_lang_adapters": "invertible_adapters",
+}
 
 
 def register_types() -> None:
@@ -82,46 +98,84 @@ def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
         raise StorageError(f"{name} could not be written: {error}. Free some space and try again.") from error
 
 
-def load_adapter(model: Any, name: AdapterName, folder: Path) -> None:
-    """Load an adapter (with its head, if the folder has one) under its name inside the model, frozen.
+def load_adapter(model: Any, name: AdapterName, folder: Path, head: ExpectedHead | None = None) -> None:
+    """Load an adapter, and its head if one is expected, under its name inside the model, frozen.
+
+    Nothing but these weights changes: the files hold exactly what the configuration asks for, or nothing is loaded.
 
     Raises:
-        IntegrityError: weights that the adapter needs are missing from the file, or do not fit.
+        DataError: the configuration is none that is loaded here, or the head is not the one that is expected.
+        IntegrityError: weights are missing, unknown, of another shape or type, or no finite numbers.
     """
-    report: dict[str, Any] = {}
-    with_head = (folder / "head_config.json").is_file()
     try:
-        model.load_adapter(
-            str(folder),
-            load_as=name.module_name,
-            with_head=with_head,
-            use_safetensors=True,
-            loading_info=report,
-        )
-    except (OSError, RuntimeError) as error:
-        raise IntegrityError(
-            f"{name} could not be loaded into this base: {first_line(error)}.",
-            remedies=(VerifyAdapter(str(name)), RIGHT_BASE),
-        ) from error
-    missing = [*report.get("missing_keys", ()), *_absent(model, name, folder, with_head)]
-    if missing:
-        raise IntegrityError(
-            f"{name} lacks {len(missing)} of its weights ({missing[0]}, ...).",
-            remedies=(Advice("Pull it again, or train it again with {}.", (("force", True),)),),
-        )
-    for parameter in own_parameters(model, name).values():
-        parameter.requires_grad_(False)
+        insert_adapter(model, name, folder)
+        if head is not None:
+            load_head(model, name, folder, head)
+    except BadxError as error:
+        raise told_of(error, name) from error
 
 
-def _absent(model: nn.Module, name: AdapterName, folder: Path, with_head: bool) -> list[str]:
-    """Weights that the model has under `name` and the files do not: they would stay random."""
-    files = ["adapter.safetensors", *(["model_head.safetensors"] if with_head else [])]
-    stored = sum(_stored(folder / file) for file in files)
-    own = own_parameters(model, name)
-    return list(own)[stored:] if stored < len(own) else []
+def insert_adapter(model: Any, name: AdapterName, folder: Path) -> None:
+    """`load_adapter` without a head, for a folder that is in no registry; errors speak of its files alone."""
+    config = configs.adapter_config(folder, layers=model.config.num_hidden_layers)
+    # On the device "meta", modules have shapes and take no memory.
+    with torch.device("meta"):
+        model.add_adapter(name.module_name, config=BnConfig(**config.settings))
+    _fill(model, name, folder / ADAPTER_WEIGHTS_FILE, partial(_in_model, model, config.name, name.module_name))
 
 
-def _stored(file: Path) -> int:
-    """The number of weights in a file, from its header."""
-    with safe_open(file, framework="pt") as weights:
-        return len(weights.keys())
+def load_head(model: Any, name: AdapterName, folder: Path, expected: ExpectedHead) -> None:
+    """Load the head in `folder` under the adapter's name, frozen and active. Raises as `insert_adapter`."""
+    config = configs.head_config(folder, expected)
+    path = folder / HEAD_WEIGHTS_FILE
+    _refuse_too_large(path, expected, model.config.hidden_size)
+    with torch.device("meta"):
+        model.add_prediction_head_from_config(name.module_name, dict(config.settings))
+    mine = f"heads.{name.module_name}."
+    _fill(model, name, path, lambda key: mine + key.removeprefix(f"heads.{config.name}."), of_head=True)
+
+
+def _refuse_too_large(path: Path, expected: ExpectedHead, hidden: int) -> None:
+    """Before a head is made: the file holds what its labels need. A parser has a matrix for each."""
+    numbers = len(expected.labels) * (hidden**2 if expected.head_type == "dependency_parsing" else hidden)
+    if sum(math.prod(tensor.shape) for tensor in read_header(path).values()) < numbers:
+        raise IntegrityError(f"{path.name} has fewer weights than {len(expected.labels)} labels need.")
+
+
+def _in_model(model: Any, old: str, new: str, key: str) -> str:
+    """The name in the model of a weight that a file calls `key`, where the adapter has the name `old`.
+
+    Files made from an encoder alone have no prefix, and old ones have other names for the same places.
+    """
+    for legacy, place in _LEGACY_PLACES.items():
+        key = key.replace(legacy, place)
+    key = key.replace(f"adapters.{old}.", f"adapters.{new}.")
+    prefix = f"{model.base_model_prefix}."
+    return key if key.startswith(prefix) else prefix + key
+
+
+def _fill(model: Any, name: AdapterName, path: Path, rename: Callable[[str], str], *, of_head: bool = False) -> None:
+    """Give the modules that were just made their weights from a file that has exactly these, as float32."""
+    own = {key: one for key, one in own_parameters(model, name).items() if key.startswith("heads.") == of_head}
+    stored = read_header(path)
+    names = {rename(key): key for key in stored}
+    if len(names) != len(stored):
+        raise IntegrityError(f"{path.name} does not fit: two weights are for the same place.")
+    renamed = {key: stored[there] for key, there in names.items()}
+    if fault := differences({key: tuple(one.shape) for key, one in own.items()}, renamed):
+        raise IntegrityError(f"{path.name} does not fit: {fault}.")
+    check_finite(path, digest=cached_sha256(path))
+    with safe_open(path, framework="pt") as weights:
+        for key in own:
+            module, _, attribute = key.rpartition(".")
+            values = weights.get_tensor(names[key]).to(torch.float32, copy=True)
+            setattr(model.get_submodule(module), attribute, nn.Parameter(values, requires_grad=False))
+
+
+def told_of(error: BadxError, name: AdapterName) -> BadxError:
+    """An error about a file of an adapter, with the adapter's name and what to do."""
+    if isinstance(error, StorageError) and error.errno != errno.ENOENT:
+        return error
+    kind = DataError if isinstance(error, DataError) else IntegrityError
+    fact = f"{name} could not be loaded into this base: {error.fact}"
+    return kind(fact, remedies=(VerifyAdapter(str(name)), RIGHT_BASE))

@@ -13,6 +13,7 @@ from badx_hub.plain_files import IrregularFile, is_plain, sha256_plain
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.registry.sizes import size_limit
 from badx_hub.storage import atomic_write_text, sha256_file
+from badx_hub.tensor_files import check_finite, check_floats
 
 
 def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
@@ -62,9 +63,10 @@ def check_names(folder: Path, manifest: Manifest) -> None:
 
 
 def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
-    """Raises IntegrityError if a file is not what the manifest says, or if weights are not safetensors.
+    """Raises IntegrityError if a file is not what the manifest says.
 
-    README.md may have been edited. `shown` is the folder that errors name. IrregularFile is an IntegrityError.
+    Weights have to be safetensors with finite numbers. README.md may have been edited. `shown` is the folder that
+    errors name. IrregularFile is an IntegrityError.
     """
     for name, digest in manifest.files.items():
         found = sha256_plain(folder / name, limit=size_limit(manifest, name))
@@ -73,21 +75,15 @@ def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
                 f"{shown / name} is not the file that badx.json describes (its sha256 differs). "
                 "Prepare the folder again or get the adapter anew."
             )
-    _check_safetensors(folder, manifest)
+    _check_weights(folder, manifest)
 
 
-def _check_safetensors(folder: Path, manifest: Manifest) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    for name in manifest.files:
+def _check_weights(folder: Path, manifest: Manifest) -> None:
+    """Raises IntegrityError if weights are not safetensors, no floats, or not finite."""
+    for name, digest in manifest.files.items():
         if name.endswith(".safetensors"):
-            try:
-                with safe_open(folder / name, framework="np"):
-                    pass
-            except SafetensorError as error:
-                raise IntegrityError(
-                    f"{name} is not in the safetensors format ({error}). Save it with `use_safetensors=True`."
-                ) from error
+            check_floats(folder / name)
+            check_finite(folder / name, digest=digest)
 
 
 def check_folder(folder: Path, entry: Entry, *, below: Path | None = None) -> tuple[FileCheck, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
-from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
+from badx_hub.documents import read_json
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
@@ -177,10 +177,11 @@ def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoun
 
 
 def _config(path: Path, place: str) -> Mapping[str, Any]:
+    """Who made it, in which base. Its settings are checked when it is loaded."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{ADAPTER_CONFIG_FILE} of {place} is not JSON ({error}). Get the adapter anew.") from error
+        config = read_json(path.read_bytes(), f"{ADAPTER_CONFIG_FILE} of {place}")
+    except DataError as error:
+        raise DataError(f"{error.fact} Get the adapter anew.") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise DataError(
             f"{ADAPTER_CONFIG_FILE} of {place} is not one of `adapters`: there is no `config` with its settings."
@@ -213,16 +214,14 @@ def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
 
 def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> None:
     from badx_hub.modeling.models import load_encoder
-    from badx_hub.modeling.stacks import load_adapter
+    from badx_hub.modeling.stacks import insert_adapter
 
     try:
-        load_adapter(load_encoder(base), name, folder)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, BadxError):
-            raise
-        raise DataError(
-            f"{place} could not be loaded ({error!r}): its settings are not those of an adapter."
-        ) from error
+        insert_adapter(load_encoder(base), name, folder)
+    except (DataError, IntegrityError) as error:
+        kind = DataError if isinstance(error, DataError) else IntegrityError
+        fact = f"{place} could not be loaded into {base.ref.name}: {error.fact}"
+        raise kind(fact, remedies=(_RIGHT_BASE,)) from error
 
 
 def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str, licence: str | None) -> ManifestDraft:

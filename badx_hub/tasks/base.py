@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from badx_hub.modeling.configs import HeadType
+
 
 class Window(Protocol):
     """One model input: a whole example, or a part of a long one."""
@@ -40,6 +42,10 @@ class Task(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def head_type(self) -> HeadType:
+        """What `adapters` calls the kind of head that `add_head` adds."""
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from badx_hub.modeling.configs import HeadType
+
 
 @dataclass(frozen=True)
 class DpTask:
@@ -50,6 +52,7 @@ class DpTask:
     subtypes: bool = False
 
     name: ClassVar[str] = "dp"
+    head_type: ClassVar[HeadType] = "dependency_parsing"
     metrics: ClassVar[tuple[str, ...]] = ("las", "uas")
     selection_metric: ClassVar[str] = "las"
     reads_conllu: ClassVar[bool] = True

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from badx_hub.modeling.configs import HeadType
+
 
 @dataclass(frozen=True)
 class PairWindow:
@@ -57,6 +59,7 @@ class NliTask:
     pooling: Literal["cls", "mean"] = "cls"
 
     name: ClassVar[str] = "nli"
+    head_type: ClassVar[HeadType] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     selection_metric: ClassVar[str] = "accuracy"
     reads_conllu: ClassVar[bool] = False

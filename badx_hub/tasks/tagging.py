@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from badx_hub.modeling.configs import HeadType
+
 ExampleT = TypeVar("ExampleT")
 
 
@@ -113,6 +115,7 @@ class WordTask(ABC, Generic[ExampleT]):
     A prediction is one label for each word, from its first sub-word, by a linear layer: a stock head of `adapters`.
     """
 
+    head_type: ClassVar[HeadType] = "tagging"
     reads_conllu: ClassVar[bool] = True
 
     @abstractmethod

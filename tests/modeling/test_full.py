@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from badx_hub.adapter_files import ENCODER_FILE
 from badx_hub.errors import IntegrityError
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.full import load_model, save_model
 from badx_hub.modeling.models import load_encoder
 from badx_hub.modeling.stacks import add_adapter
@@ -52,7 +53,7 @@ def saved(tiny_base: Path, tmp_path: Path) -> Path:
 
 def loaded(base: Path, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     model = load_encoder(resolve_base(str(base)), dtype=dtype)
-    load_model(model, NAME, folder)
+    load_model(model, NAME, folder, ExpectedHead("tagging", LABELS))
     return model.eval()
 
 

@@ -17,6 +17,7 @@ from transformers import BertConfig, XLMRobertaConfig
 from badx_hub.errors import IntegrityError
 from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.heads import ParsingHead, ParsingOutput, adopt_parsing_head, pooled, relation_scores
 from badx_hub.modeling.models import load_encoder
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
@@ -236,7 +237,7 @@ def test_a_saved_head_comes_back_and_is_ours_once_adopted(tiny_base: Path, tmp_p
     ours = in_a_stack(tiny_base)
     save_adapter(ours, NAME, tmp_path / "saved")
     again = load_encoder(resolve_base(str(tiny_base)))
-    load_adapter(again, NAME, tmp_path / "saved")
+    load_adapter(again, NAME, tmp_path / "saved", ExpectedHead("dependency_parsing", LABELS))
     adopt_parsing_head(again, NAME.module_name)
     activate(again, [NAME])
     again.active_head = NAME.module_name

@@ -22,6 +22,7 @@ from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, ManifestDraft, SourceRef, Training
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
@@ -270,7 +271,7 @@ def test_a_saved_head_and_its_labels_come_back(learned: Learned, tmp_path: Path,
     config = json.loads((folder / "head_config.json").read_text(encoding="utf-8"))
     assert config["config"]["label2id"] == {label: index for index, label in enumerate(learned.labels)}
     again = load_encoder(resolve_base(str(tiny_base)))
-    load_adapter(again, learned.name, folder)
+    load_adapter(again, learned.name, folder, ExpectedHead(learned.task.head_type, learned.labels))
     learned.task.patch_head(again, learned.name.module_name)
     activated(again, learned.name)
     loaded = Learned(learned.task, learned.case, learned.name, manifest.labels, again, learned.tokenizer)
