@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from badx_hub.cli._output import note
+from badx_hub.cli._output import Format, note
 from badx_hub.metric_key import MetricKey
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ _HEARTBEAT_SECONDS = 60.0
 def reporter() -> Reporter:
     """The reporter that suits stderr."""
     return Bar() if sys.stderr.isatty() else Lines()
+
+
+def reporter_for(format: Format) -> Reporter | None:
+    """The reporter of a command that prints its result in this format; quiet, it has none."""
+    return None if format is Format.QUIET else reporter()
 
 
 class Pace:
@@ -49,7 +54,6 @@ class Lines:
     """A line an evaluation, and one a minute in between."""
 
     def started(self, steps: int, done: int, unit: str) -> None:
-        """Say where training begins."""
         self._steps, self._unit, self._pace = steps, unit, Pace(steps, done)
         self._spoken = time.monotonic()
         self._state = ""
@@ -57,19 +61,16 @@ class Lines:
             note(f"going on after step {done:,} of {steps:,}")
 
     def stepped(self, step: int, loss: float, units: int) -> None:
-        """Remember the figures; speak if it was quiet for long."""
         self._pace.stepped(step, units)
         self._state = f"step {step:,}/{self._steps:,}  loss {loss:.3f}  {self._pace.text(self._unit)}"
         if time.monotonic() - self._spoken > _HEARTBEAT_SECONDS:
             self._say(self._state)
 
     def evaluated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
-        """Say the metrics, and whether they are the best so far."""
         self._say(self._state)
         self._say(evaluation_line(step, metrics, best))
 
-    def finished(self) -> None:
-        """Nothing is left open."""
+    def finished(self) -> None: ...
 
     def _say(self, line: str) -> None:
         note(line)
@@ -92,23 +93,19 @@ class Bar:
         )
 
     def started(self, steps: int, done: int, unit: str) -> None:
-        """Draw the bar at the step where training begins."""
         self._unit, self._pace = unit, Pace(steps, done)
         self._task = self._progress.add_task("", total=steps, completed=done, figures="")
         self._progress.start()
 
     def stepped(self, step: int, loss: float, units: int) -> None:
-        """Move the bar."""
         self._pace.stepped(step, units)
         figures = f"loss {loss:.3f}  {self._pace.text(self._unit)}"
         self._progress.update(self._task, completed=step, figures=figures)
 
     def evaluated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
-        """Print the metrics above the bar, marked if they are the best so far."""
         self._progress.console.print(evaluation_line(step, metrics, best), markup=False, style="bold" if best else "")
 
     def finished(self) -> None:
-        """Leave the bar as it is and give the terminal back."""
         self._progress.stop()
 
 

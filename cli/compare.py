@@ -12,7 +12,7 @@ from badx_hub.cli._output import Format
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemRun, SystemSummary
+    from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemSummary
 
 _NONE = "-"
 
@@ -63,18 +63,11 @@ def compare(
         offline=offline,
         options=options,
         batch_size=batch_size,
-        before=_announce,
+        before=lambda run: _output.note(f"evaluating {run.name}, seed {run.seed}"),
     )
-    _tell_missing(
-        found,
-        library.baseline_named(runs, baseline),
-        [_errors.training(call) for call in library.calls_of(found.missing)],
-    )
+    commands = [_errors.training(call) for call in library.calls_of(found.missing)]
+    _tell_missing(found, library.baseline_named(runs, baseline), commands)
     _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
-
-
-def _announce(run: SystemRun) -> None:
-    _output.note(f"evaluating {run.name}, seed {run.seed}")
 
 
 def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> None:

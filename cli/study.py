@@ -80,6 +80,7 @@ def run(
     A stopped run goes on with the same command. A step that fails stops only what is built on it; the exit code is
     then 1.
     """
+    from badx_hub.cli._progress import reporter_for
     from badx_hub.grid.run import Sequential, StepEnd
 
     runner = _runner(file, registry, results)
@@ -87,12 +88,13 @@ def run(
     steps = runner.pending(only or (), limit)
 
     def work(step: Step) -> bool:
-        return runner.do(step, reporter=_reporter(format))
+        return runner.do(step, reporter=reporter_for(format))
 
     outcomes = Sequential().run(steps, work, _Lines(len(steps)))
+    rows = [(outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes]
     _output.show(
         format,
-        tables=[_ends(outcomes)],
+        tables=[Table.of(("step", "end", "time"), rows, numbers=("time",))],
         document=[_ended(outcome) for outcome in outcomes],
         quiet=[outcome.step.name for outcome in outcomes if outcome.end is StepEnd.RAN],
     )
@@ -126,12 +128,7 @@ def report(
         _output.warning(f"{len(missing)} of {len(missing) + len(scores)} results are not there: {_some(missing)}.")
     study = runner.study
     written = write_report(
-        out,
-        scores,
-        title=study.name,
-        baseline=str(study.baseline),
-        curves=runner.curves(),
-        note=study.note,
+        out, scores, title=study.name, baseline=str(study.baseline), curves=runner.curves(), note=study.note
     )
     _output.show(
         format,
@@ -148,11 +145,9 @@ class _Lines:
         self.steps, self.number = steps, 0
 
     def started(self, step: Step) -> None:
-        """Say which step begins."""
         _output.note(f"[{self.number + 1}/{self.steps}] {step.kind.value} {step.name}")
 
     def ended(self, outcome: StepOutcome) -> None:
-        """Say how it ended."""
         self.number += 1
         reason = f": {_reason(outcome)}" if outcome.reason else ""
         took = f" in {_duration(outcome.seconds)}" if outcome.seconds else ""
@@ -169,14 +164,6 @@ def _runner(file: Path, registry: str | None, results: Path | None) -> StudyRunn
     from badx_hub.grid.runner import StudyRunner
 
     return StudyRunner(study, opened, results)
-
-
-def _reporter(format: Format) -> Any:
-    if format is Format.QUIET:
-        return None
-    from badx_hub.cli._progress import reporter
-
-    return reporter()
 
 
 def _tree(runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:
@@ -291,11 +278,6 @@ def _tell_reasons(statuses: Sequence[StepStatus]) -> None:
             told.setdefault(_reason(status), []).append(status.step.name)
     for reason, names in told.items():
         _output.warning(f"{_some(names)}: {reason}")
-
-
-def _ends(outcomes: Sequence[StepOutcome]) -> Table:
-    rows = tuple((outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes)
-    return Table.of(("step", "end", "time"), rows, numbers=("time",))
 
 
 def _ended(outcome: StepOutcome) -> dict[str, Any]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from badx_hub.languages import Mixture
     from badx_hub.recipes import Recipe, TaskRecipe
     from badx_hub.registry import AdapterQuery, Registry
-    from badx_hub.training.loop import Reporter
     from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
 
@@ -92,6 +91,7 @@ def train(
     adapter on top of it, from annotated data of the source language alone. A stopped run goes on with the
     same command.
     """
+    from badx_hub.cli._progress import reporter_for
     from badx_hub.registry import open_registry
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
@@ -110,7 +110,7 @@ def train(
         "seed": seed,
     }
     profiling = _profiling(profile)
-    how = {"registry": found, "label": label, "force": force, "reporter": _reporter(format), "profiling": profiling}
+    how = {"registry": found, "label": label, "force": force, "reporter": reporter_for(format), "profiling": profiling}
     if task is None:
         trained = _train_language(asked, recipe, flags, texts, how)
     else:
@@ -194,14 +194,6 @@ def _has_only_demo(registry: Registry, mixture: Mixture) -> bool:
     return {entry.manifest.base.name for entry in entries if entry.name.mixture == mixture} == {DEMO}
 
 
-def _reporter(format: Format) -> Reporter | None:
-    if format is Format.QUIET:
-        return None
-    from badx_hub.cli._progress import reporter
-
-    return reporter()
-
-
 def _profiling(folder: Path | None) -> Profiling | None:
     if folder is None:
         return None
@@ -223,12 +215,8 @@ def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None
         quiet=[str(entry.name)],
     )
     _output.note(f"registered in {entry.location}")
-    if profiling is not None:
-        _output.note(_told(profiling))
-
-
-def _told(profiling: Profiling) -> str:
-    if not profiling.written:
-        return "no profile: no step was trained"
-    table, trace = profiling.files
-    return f"profile: {table}, and {trace} for ui.perfetto.dev"
+    if profiling is not None and profiling.written:
+        table, trace = profiling.files
+        _output.note(f"profile: {table}, and {trace} for ui.perfetto.dev")
+    elif profiling is not None:
+        _output.note("no profile: no step was trained")

@@ -24,7 +24,6 @@ class Pinned:
 
     @property
     def location(self) -> str:
-        """The location of the registry."""
         return self.registry.location
 
     def list(self) -> tuple[Entry, ...]:
@@ -59,23 +58,18 @@ class Pinned:
         return self.registry.by_digest(digest, near)
 
     def require_writable(self) -> None:
-        """As the registry does."""
         self.registry.require_writable()
 
     def publish(self, folder: Path) -> Entry:
-        """As the registry does."""
         return self.registry.publish(folder)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
-        """As the registry does."""
         self.registry.remove(entry, force=force)
 
     def fetch(self, entry: Entry) -> Path:
-        """As the registry does."""
         return self.registry.fetch(entry)
 
     def verify(self, entry: Entry) -> VerificationReport:
-        """As the registry does."""
         return self.registry.verify(entry)
 
     def _visible(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import torch
 from torch.autograd.profiler_util import FunctionEventAvg
@@ -134,9 +133,7 @@ class Profiling:
     def __enter__(self) -> Profiling:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._profile is not None:
             self._profile.stop()
             self._profile = None
@@ -154,7 +151,8 @@ class Profiling:
     def step(self) -> Iterator[None]:
         """Around each step, without the evaluation behind it."""
         if not self.written and not self._waiting and self._profile is None:
-            self._profile = profile(activities=_activities())
+            on_gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+            self._profile = profile(activities=[ProfilerActivity.CPU, *on_gpu])
             self._profile.start()
         self._waiting = max(0, self._waiting - 1)
         with record_function(STEP):
@@ -186,21 +184,15 @@ class Unwatched:
     def __enter__(self) -> Unwatched:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left open."""
+    def __exit__(self, *_: object) -> None: ...
 
-    def begin(self, left: int) -> None:
-        """Ignored."""
+    def begin(self, left: int) -> None: ...
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """The step alone."""
         yield
 
-    def finish(self) -> None:
-        """Ignored."""
+    def finish(self) -> None: ...
 
 
 def _block(title: str, seconds: Mapping[str, float], watched: Watched) -> list[str]:
@@ -217,10 +209,6 @@ def _block(title: str, seconds: Mapping[str, float], watched: Watched) -> list[s
 def _line(name: str, seconds: float, watched: Watched) -> str:
     share = 100 * seconds / watched.seconds
     return f"  {name[:49]:50}{share:>6.1f} %{1e3 * seconds / watched.steps:>12,.2f}"
-
-
-def _activities() -> Sequence[ProfilerActivity]:
-    return [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
 
 
 def _where() -> str:
