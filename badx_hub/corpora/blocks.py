@@ -6,8 +6,8 @@ matter which process wrote it, how far that process got, or whether two of them 
 
 from __future__ import annotations
 
-import json
-import shutil
+import hashlib
+import os
 from dataclasses import asdict
 from functools import lru_cache
 from io import BytesIO
@@ -19,15 +19,18 @@ from numpy.typing import NDArray
 
 from badx_hub.corpora.packing import COUNTS, HELD_OUT_FRACTION, Ids, Packer, PackingRules, Span
 from badx_hub.corpora.sources import Source
-from badx_hub.errors import DataError, UsageError
+from badx_hub.documents import MIB, read_json
+from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
+from badx_hub.plain_files import read_plain, refuse_linked_folder, sha256_plain
 from badx_hub.remedies import Advice
-from badx_hub.storage import atomic_folder, canonical_json, digest_of, home
+from badx_hub.storage import atomic_folder, canonical_json, digest_of, discard_folder, home
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SHARD_TOKENS = 2**20
 _FORMAT = 1
+_FACTS = "span.json"
 _ARRAYS = ("train", "held", "train_rest", "held_rest", "seen")
 
 
@@ -177,18 +180,14 @@ class BlockStore:
     def _load_span(self, number: int) -> Span | None:
         """The span from the cache; a damaged one is removed, since making it again gives the same bytes."""
         folder = self._span_folder(number)
+        if not os.path.lexists(folder):
+            return None
         try:
-            span = Span(**json.loads((folder / "span.json").read_bytes()))
-            arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
-            if arrays[0].shape == (span.blocks, self.length):
-                return span
-        except FileNotFoundError:
-            if not folder.exists():
-                return None
-        except (OSError, EOFError, ValueError, TypeError):
-            pass
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+            refuse_linked_folder(folder, self._folder)
+            return _read_span(folder)
+        except (BadxError, TypeError, KeyError, AttributeError):
+            discard_folder(folder)
+            return None
 
     def _make_span(self, number: int) -> Span:
         # Not kept while it works: an error or Ctrl-C leaves it in an unknown state.
@@ -197,9 +196,12 @@ class BlockStore:
             packer = self._packer_at(number)
         span, arrays = packer.next_span()
         with atomic_folder(self._span_folder(number)) as folder:
+            digests = {}
             for name, array in arrays.items():
-                (folder / f"{name}.npy").write_bytes(_npy(array))
-            (folder / "span.json").write_text(canonical_json(asdict(span)), encoding="utf-8")
+                content = _npy(array)
+                (folder / f"{name}.npy").write_bytes(content)
+                digests[name] = hashlib.sha256(content).hexdigest()
+            (folder / _FACTS).write_text(canonical_json({**asdict(span), "digests": digests}), encoding="utf-8")
         self._packer = packer
         return span
 
@@ -216,6 +218,16 @@ class BlockStore:
         # Indexing a plain view of the map is several times faster than indexing np.memmap.
         blocks: Ids = np.load(self._span_folder(shard) / f"{part}.npy", mmap_mode="r").view(np.ndarray)
         return blocks
+
+
+def _read_span(folder: Path) -> Span:
+    """The facts of a span whose files are as they were written, which is checked once a process, at its first use."""
+    facts = read_json(read_plain(folder / _FACTS, limit=MIB), _FACTS)
+    digests = facts.pop("digests")
+    for name in _ARRAYS:
+        if sha256_plain(folder / f"{name}.npy") != digests[name]:
+            raise IntegrityError(f"{name}.npy is not as it was written.")
+    return Span(**facts)
 
 
 def _npy(array: NDArray[Any]) -> memoryview:

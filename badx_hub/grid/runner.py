@@ -29,7 +29,7 @@ from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
-from badx_hub.training.curves import CurveRows, read_curves
+from badx_hub.training.curves import CSV, CurveRows, read_curves
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
@@ -122,7 +122,10 @@ class StudyRunner:
     def curves(self) -> Mapping[str, CurveRows]:
         """The learning curve of every adapter that is trained, by the name of its step: one row per evaluation."""
         entries = {status.step.name: status.entry for status in self.statuses() if status.entry is not None}
-        return {name: read_curves(self.registry.fetch(entry)) for name, entry in entries.items()}
+        return {
+            name: read_curves(self.registry.fetch(entry), entry.manifest.files.get(CSV, ""))
+            for name, entry in entries.items()
+        }
 
     def do(self, step: Step, *, reporter: Reporter | None = None) -> bool:
         """Do a step unless it is done; True if it was done before.

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-from badx_hub.errors import DataError
+from badx_hub.errors import DataError, IntegrityError
 from badx_hub.metric_key import MetricKey, Unit
-from badx_hub.storage import storage_errors
+from badx_hub.plain_files import read_plain
 
 CurveRows = Sequence[Mapping[str, float]]
+CSV = "curves.csv"
+_MAX_BYTES = 2**24
 
 
 def write_curves(folder: Path, rows: CurveRows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
     """Write `curves.csv` (a row per evaluation) and `curves.png` (a line per metric, the kept step marked)."""
-    _write_csv(folder / "curves.csv", rows)
+    _write_csv(folder / CSV, rows)
     _write_png(folder / "curves.png", rows, title, metrics, best_step)
 
 
-def read_curves(folder: Path) -> CurveRows:
-    """The rows of `curves.csv`: step, loss since the previous row, metrics. Raises DataError if it cannot be read."""
-    path = folder / "curves.csv"
-    with storage_errors(path), path.open(encoding="utf-8", newline="") as file:
-        try:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{path} is not a learning curve ({error}). Train the adapter again.") from error
+def read_curves(folder: Path, digest: str) -> CurveRows:
+    """The rows of `curves.csv`: step, loss since the previous row, metrics.
+
+    Raises IntegrityError if its sha256 is not `digest`, and DataError for what is no learning curve.
+    """
+    path = folder / CSV
+    content = read_plain(path, limit=_MAX_BYTES)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise IntegrityError(f"{path} is not the file that was published. Remove the adapter and train it again.")
+    try:
+        rows = csv.DictReader(content.decode("utf-8").splitlines())
+        return [{key: float(value) for key, value in row.items()} for row in rows]
+    except (TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} is not a learning curve ({error}). Train the adapter again.") from error
 
 
 def _write_csv(path: Path, rows: CurveRows) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        # The last row was measured just now; those of a checkpoint may come in another order.
+        writer = csv.DictWriter(file, fieldnames=list(rows[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

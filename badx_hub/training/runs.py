@@ -80,7 +80,7 @@ class TrainingRun:
 
     @property
     def checkpoints(self) -> CheckpointFolder:
-        """Where the run keeps its newest checkpoint, until it is published."""
+        """Where the run keeps its newest checkpoints, until it is published."""
         return CheckpointFolder(home() / "runs" / self.key[:32])
 
     def published_in(self, registry: Registry) -> Entry | None:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,83 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from badx_hub.errors import IntegrityError, TrainingDiverged, TrainingInterrupted
-from badx_hub.metric_key import MetricKey
-from badx_hub.recipes import AdapterRecipe, TrainingRecipe
+from badx_hub.errors import TrainingDiverged, TrainingInterrupted
 from badx_hub.training import loop
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Batch, EvaluationRow, Silent, dropout_seed, train
 from tests.refusals import refused
-
-
-def recipe(**changes: float) -> TrainingRecipe:
-    numbers = {
-        "steps": 12,
-        "batch_size": 8,
-        "learning_rate": 0.05,
-        "weight_decay": 0.01,
-        "warmup_steps": 2,
-        "clip_norm": 1.0,
-        "eval_every": 4,
-        "save_every": 3,
-        "micro_batches": 1,
-        "seed": 1,
-    }
-    return TrainingRecipe(**{**numbers, **changes}, adapter=AdapterRecipe())
-
-
-class Toy(nn.Module):
-    """Squared error, with dropout, so that the random state matters."""
-
-    def __init__(self, dropout: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 1)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return ((self.linear(self.dropout(x)).squeeze(-1) - y) ** 2).sum()
-
-
-class Regression:
-    """An objective whose evaluation can be scripted."""
-
-    unit = "rows"
-    selection = MetricKey("perplexity")
-
-    def __init__(self, *, dropout: float = 0.5, script: Sequence[float] = ()) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(7)
-            self.module = Toy(dropout)
-        self.parameters: Mapping[str, nn.Parameter] = dict(self.module.named_parameters())
-        self.script = list(script)
-        self.interrupt_at: int | None = None
-        self.killed_at: int | None = None
-        self.prepared: list[int] = []
-
-    def prepare(self, step: int) -> None:
-        self.prepared.append(step)
-
-    def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        if step == self.interrupt_at:
-            os.kill(os.getpid(), signal.SIGINT)
-        if step == self.killed_at:
-            raise RuntimeError("killed")
-        generator = torch.Generator().manual_seed(step)
-        x = torch.randn(8, 4, generator=generator)
-        y = x @ torch.tensor([1.0, -2.0, 0.5, 0.0])
-        return [
-            Batch({"x": a, "y": b}, labels=len(a), units=len(a))
-            for a, b in zip(x.chunk(parts), y.chunk(parts), strict=True)
-        ]
-
-    def evaluate(self) -> EvaluationRow:
-        if self.script:
-            return {"perplexity": self.script.pop(0)}
-        batch = self.batches(10_000, 1)[0]
-        return {"perplexity": float(self.module(**batch.inputs)) / batch.labels}
-
-    def weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.parameters.items()}
+from tests.training.regression import Regression, recipe
 
 
 def test_training_lowers_the_error_and_counts_units(tmp_path: Path) -> None:
@@ -290,21 +218,6 @@ def test_the_users_interrupt_handler_comes_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
     assert signal.getsignal(signal.SIGINT) is before
-
-
-@pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
-def test_a_damaged_checkpoint_says_what_to_delete(tmp_path: Path, name: str) -> None:
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
-    damaged = tmp_path / "step-000000009" / name
-    damaged.write_bytes(damaged.read_bytes()[:50])
-    with pytest.raises(IntegrityError, match="Delete"):
-        train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
-
-
-def test_one_whole_checkpoint_at_any_moment(tmp_path: Path) -> None:
-    train(Regression(), recipe(), CheckpointFolder(tmp_path), Silent())
-    assert [path.name for path in sorted(tmp_path.glob("step-*"))] == ["step-000000009"]
-    assert not list(tmp_path.rglob("*.pt")) and not list(tmp_path.rglob("*.bin"))
 
 
 @given(st.integers(1, 500), st.data())

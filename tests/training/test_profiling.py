@@ -24,7 +24,7 @@ from badx_hub.training.profiling import (
     kinds,
     table,
 )
-from tests.training.test_loop import Regression, recipe
+from tests.training.regression import Regression, recipe
 
 
 def profiled(folder: Path, numbers: TrainingRecipe, objective: Regression | None = None) -> Profiling:
