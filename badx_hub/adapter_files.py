@@ -10,6 +10,9 @@ from badx_hub.names import AdapterKind
 from badx_hub.storage import digest_of
 
 MANIFEST_FILE = "badx.json"
+SIGNATURE_FILE = "badx.json.sig"
+"""Who vouches for badx.json (`badx_hub.signing`); beside it, and not in it."""
+
 CARD_FILE = "README.md"
 CURVES_FILE = "curves.png"
 

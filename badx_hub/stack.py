@@ -20,6 +20,7 @@ from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
+from badx_hub.registry.folders import signed_by
 from badx_hub.registry.lock import resolved
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
@@ -111,6 +112,7 @@ def load_bilingual_stack(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     options: Mapping[str, Any] | None = None,
+    require_signature: str | Path | None = None,
 ) -> BilingualStack:
     """The stack that transfers `task` from `source` to `target`, ready to predict.
 
@@ -133,6 +135,7 @@ def load_bilingual_stack(
         device: default the GPU where there is one, else the CPU.
         dtype: default float32.
         options: of the task, in place of those it was trained with, such as `{"decoding": "greedy"}` for dp.
+        require_signature: a file of allowed signers (`badx_hub.signing`), one of whom has to have signed each adapter.
 
     Raises:
         UsageError: an unknown language, task or option, or several bases to choose from.
@@ -142,6 +145,9 @@ def load_bilingual_stack(
     """
     query = AdapterQuery(pair(source, target, ratio), task, base=base, setup=setup, label=label)
     chain, resolution = resolved(query, registry, lock=lock, fallback=fallback, offline=offline)
+    if require_signature is not None:
+        for entry in resolution.entries:
+            signed_by(chain.fetch(entry), Path(require_signature).expanduser(), str(entry.name))
     return load_entries(
         resolution.entries,
         chain,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from badx_hub.cli import _entries, _errors, _hub, _options, _output
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._info import info_tables
 from badx_hub.cli._output import Format
-from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.remedies import ListAdapters
 from badx_hub.table import Table
 
@@ -92,6 +93,10 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="NAME", help="Names or pairs; default: everything.", autocompletion=complete_name),
     ] = None,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="FILE", help="Each has to be signed by one of these allowed signers."),
+    ] = None,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
@@ -105,7 +110,9 @@ def verify(
     found = open_registry(registry)
     entries, problems = _named(found, names or [])
     reports = [found.verify(entry) for entry in entries]
-    checked = [_checked(report) for report in reports] + [_unreadable(problem) for problem in problems]
+    checked = [_with_signer(_checked(report), found, report.entry, signed_by) for report in reports] + [
+        _unreadable(problem) for problem in problems
+    ]
     wrong = [check for check in checked if not check["ok"]]
     rows = tuple((check["name"] or check["location"], check["short"], check["state"]) for check in checked)
     _output.show(
@@ -225,6 +232,20 @@ def _checked(report: VerificationReport) -> dict[str, Any]:
         "short": short(report.entry.version),
         "state": "; ".join(faults) or "ok",
     }
+
+
+def _with_signer(checked: dict[str, Any], registry: Registry, entry: Entry, allowed: Path | None) -> dict[str, Any]:
+    """With who signed the version, where that is asked; not signed by anybody who is allowed is a fault."""
+    from badx_hub.registry.folders import signed_by
+
+    if allowed is None:
+        return checked
+    try:
+        signer = signed_by(registry.fetch(entry), allowed.expanduser(), str(entry.name))
+        return checked | {"signer": signer, "state": f"{checked['state']}, signed by {signer}"}
+    except IntegrityError as error:
+        reason = "; ".join(filter(None, (checked["reason"], _errors.message(error))))
+        return checked | {"signer": None, "ok": False, "reason": reason, "state": reason}
 
 
 def _unreadable(problem: Problem) -> dict[str, Any]:

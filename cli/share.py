@@ -31,6 +31,9 @@ def push(
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Give the commit this tag.")] = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
     message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Of the commit.")] = None,
+    sign: Annotated[
+        Path | None, typer.Option("--sign", metavar="KEY", help="Sign what is published with this SSH key.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -50,7 +53,7 @@ def push(
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
     if not isinstance(where, HubRef):
-        _transfer(entry, source, open_registry(where), format)
+        _transfer(entry, source, open_registry(where), format, sign)
         return
     from badx_hub.registry.hub import PushOptions
 
@@ -61,7 +64,7 @@ def push(
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
-    done = _transfer(entry, source, hub, format)
+    done = _transfer(entry, source, hub, format, sign)
     if tag:
         hub.tag(_itself(done, entry), tag)
 
@@ -102,10 +105,12 @@ def pull(
     _transfer(source.get(named), source, destination, format)
 
 
-def _transfer(entry: Entry, source: Registry, destination: Registry, format: Format) -> Transferred:
+def _transfer(
+    entry: Entry, source: Registry, destination: Registry, format: Format, sign: Path | None = None
+) -> Transferred:
     from badx_hub.registry import copy
 
-    done = copy(entry, source, destination)
+    done = copy(entry, source, destination, sign_with=sign and sign.expanduser())
     states = [("already there", one) for one in done.already] + [("copied", one) for one in done.copied]
     if not done.copied:
         _output.note(f"Nothing to do: {entry.name} is in {destination.location} already.")

@@ -6,13 +6,21 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, is_allowed_file, needed_files
+from badx_hub.adapter_files import (
+    CARD_FILE,
+    MANIFEST_FILE,
+    PICKLE_SUFFIXES,
+    SIGNATURE_FILE,
+    is_allowed_file,
+    needed_files,
+)
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.manifest import Manifest, ManifestDraft, read_manifest_text
-from badx_hub.plain_files import IrregularFile, is_plain, sha256_plain
+from badx_hub.plain_files import IrregularFile, is_plain, read_plain, sha256_plain
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.registry.sizes import size_limit
-from badx_hub.storage import atomic_write_text, sha256_file
+from badx_hub.signing import MAX_SIGNATURE_BYTES, signer_of
+from badx_hub.storage import atomic_write_bytes, atomic_write_text, sha256_file
 from badx_hub.tensor_files import check_finite, check_floats
 
 
@@ -23,7 +31,8 @@ def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
     """
     from badx_hub.registry.cards import render_card  # Templates are slow to import, and reading needs none.
 
-    names = sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST_FILE, CARD_FILE))
+    ours = (MANIFEST_FILE, CARD_FILE)
+    names = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     for name in names:
         if not is_allowed_file(name):
             raise IntegrityError(
@@ -43,9 +52,9 @@ def prepare(folder: Path, draft: ManifestDraft) -> Manifest:
 def check_names(folder: Path, manifest: Manifest) -> None:
     """Raises IntegrityError if the folder lacks a file of the manifest or has another one; a pickle is told apart."""
     for path in sorted(folder.iterdir()):
-        if (path.name in manifest.files or path.name == MANIFEST_FILE) and not is_plain(path):
-            raise IntegrityError(f"{path} is no plain file. Take it out and get the adapter again.")
-        if path.name in manifest.files or path.name == MANIFEST_FILE:
+        if path.name in manifest.files or path.name in (MANIFEST_FILE, SIGNATURE_FILE):
+            if not is_plain(path):
+                raise IntegrityError(f"{path} is no plain file. Take it out and get the adapter again.")
             continue
         if path.suffix.lower() in PICKLE_SUFFIXES:
             raise IntegrityError(
@@ -97,8 +106,40 @@ def check_folder(folder: Path, entry: Entry, *, below: Path | None = None) -> tu
     known = {MANIFEST_FILE, *entry.manifest.files}
     with suppress(FileNotFoundError):
         extra = sorted(path for path in folder.iterdir() if path.name not in known)
-        checks += [FileCheck(path.name, "extra") for path in extra]
+        checks += [FileCheck(path.name, _state_beside(path)) for path in extra]
     return tuple(checks)
+
+
+def _state_beside(path: Path) -> FileState:
+    """Of what badx.json does not name: a signature may be there."""
+    if path.name != SIGNATURE_FILE:
+        return "extra"
+    return "ok" if is_plain(path) else "irregular"
+
+
+def copy_signature(source: Path, target: Path) -> None:
+    """The signature beside badx.json in `source`, if it has one, into `target`. Raises IrregularFile, StorageError."""
+    if (content := signature_in(source)) is not None:
+        atomic_write_bytes(target / SIGNATURE_FILE, content)
+
+
+def signature_in(folder: Path) -> bytes | None:
+    """The signature in the folder of a version; None where it has none. Raises IrregularFile."""
+    path = folder / SIGNATURE_FILE
+    if not path.is_symlink() and not path.exists():
+        return None
+    return read_plain(path, limit=MAX_SIGNATURE_BYTES)
+
+
+def signed_by(folder: Path, allowed: Path, name: str) -> str:
+    """Who, of the file of allowed signers, signed the version in `folder`.
+
+    Raises IntegrityError (no signature, or not one of theirs), NotFoundError (no such file, no `ssh-keygen`).
+    """
+    signature = signature_in(folder)
+    if signature is None:
+        raise IntegrityError(f"{name} is not signed. Ask its publisher to sign it, or do without that demand.")
+    return signer_of(read_manifest_text(folder).encode(), signature, allowed, name)
 
 
 def _manifest_state(folder: Path, entry: Entry, below: Path | None) -> FileState:

@@ -13,17 +13,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from badx_hub.adapter_files import MANIFEST_FILE
+from badx_hub.adapter_files import MANIFEST_FILE, SIGNATURE_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
 from badx_hub.plain_files import IrregularFile, copy_plain, refuse_linked_folder
-from badx_hub.registry.folders import check_content, check_folder, check_names
+from badx_hub.registry.folders import check_content, check_folder, check_names, copy_signature
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
 from badx_hub.registry.query import AdapterQuery
 from badx_hub.registry.sizes import size_limit
 from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter
-from badx_hub.storage import atomic_folder, discard_folder, storage_errors
+from badx_hub.signing import sign
+from badx_hub.storage import atomic_folder, atomic_write_bytes, discard_folder, storage_errors
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 
@@ -103,13 +104,24 @@ class LocalRegistry:
         final = self.root / manifest.adapter_name.repo_name / version_of(text, manifest.created)
         refuse_linked_folder(final.parent, self.root)
         if (present := self._already(final)) is not None:
+            copy_signature(folder, final)
             return present
         with atomic_folder(final) as staged:
             (staged / MANIFEST_FILE).write_bytes(text.encode())
             for name in manifest.files:
                 copy_plain(folder / name, staged / name, limit=size_limit(manifest, name))
+            copy_signature(folder, staged)
             check_content(staged, manifest, folder)
         return Entry(manifest, final.name, str(final))
+
+    def sign(self, entry: Entry, key: Path) -> None:
+        """Puts a signature of the entry's badx.json beside it (`badx_hub.signing`), in place of one that is there.
+
+        Raises UsageError (read-only, a key that cannot be used), NotFoundError (no key, no such version).
+        """
+        self._refuse_if_read_only()
+        folder = self.fetch(entry)
+        atomic_write_bytes(folder / SIGNATURE_FILE, sign(read_manifest_text(folder).encode(), key))
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Removes one version, or one folder that cannot be read.

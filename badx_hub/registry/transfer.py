@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from badx_hub.errors import IntegrityError, NotFoundError
+from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef
+from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest
 from badx_hub.remedies import Advice, PullAdapter, VerifyAdapter
 
@@ -18,11 +21,14 @@ class Transferred:
     already: tuple[Entry, ...]
 
 
-def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
+def copy(entry: Entry, source: Registry, destination: Registry, *, sign_with: Path | None = None) -> Transferred:
     """Copies `entry` from `source` to `destination`, after the language adapters that it was trained on.
 
     What the destination has already is re-hashed and stays as it is. A copy that is interrupted leaves only whole
     entries, and the same call goes on from there.
+
+    `sign_with` is the file of an SSH key (`badx_hub.signing`): all of them are signed with it in `source` first, and
+    what the destination has already gets its signature.
 
     Raises:
         NotFoundError: a language adapter is in neither registry; nothing is copied.
@@ -32,6 +38,8 @@ def copy(entry: Entry, source: Registry, destination: Registry) -> Transferred:
     language_adapters = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.language_adapters}
     lacking = [language_adapter_of(entry, ref, source) for ref, there in language_adapters.items() if not there]
     already = [_sound(newest(there), destination) for there in language_adapters.values() if there]
+    if sign_with is not None:
+        _sign((*_in(source, entry), entry), source, destination, sign_with)
     copied = [_publish(one, source, destination) for one in lacking]
     same = _same_version(entry, destination)
     if same is not None:
@@ -50,6 +58,21 @@ def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry)
             remedies=(PullAdapter(ref.name),),
         )
     return newest(found)
+
+
+def _in(source: Registry, entry: Entry) -> tuple[Entry, ...]:
+    """The language adapters of `entry` that `source` has."""
+    found = [source.by_digest(ref.digest, ref.name) for ref in entry.manifest.language_adapters]
+    return tuple(newest(entries) for entries in found if entries)
+
+
+def _sign(entries: Iterable[Entry], source: Registry, destination: Registry, key: Path) -> None:
+    if not isinstance(source, LocalRegistry):
+        raise UsageError(f"Only adapters in a registry of your own can be signed, not those in {source.location}.")
+    for entry in entries:
+        source.sign(entry, key)
+        if _same_version(entry, destination) is not None:
+            destination.publish(source.fetch(entry))
 
 
 def _same_version(entry: Entry, registry: Registry) -> Entry | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, PICKLE_SUFFIXES, SIGNATURE_FILE
 from badx_hub.errors import HubError, IntegrityError
 from badx_hub.hub.client import ListedFile
 from badx_hub.hub.ref import HubRef
@@ -20,6 +20,7 @@ from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.protocol import Entry, FileCheck, FileState, version_of
 from badx_hub.registry.sizes import size_limit
 from badx_hub.remedies import SearchHub
+from badx_hub.signing import MAX_SIGNATURE_BYTES
 from badx_hub.storage import scratch_folder, sha256_file
 
 # Nobody's notes: files that a loader could take for this adapter's weights, or run.
@@ -55,6 +56,8 @@ def download_into(reader: HubReader, place: HubRef, entry: Entry, folder: Path) 
         else:
             reader.client.download(place, name, folder / name, limit=size_limit(entry.manifest, name))
     (folder / MANIFEST_FILE).write_bytes(manifest_text(reader, place, entry).encode())
+    if listed is not None and SIGNATURE_FILE in listed:
+        reader.client.download(place, SIGNATURE_FILE, folder / SIGNATURE_FILE, limit=MAX_SIGNATURE_BYTES)
     check_content(folder, entry.manifest, Path(place.repo))
 
 

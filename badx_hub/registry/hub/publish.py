@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE
+from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.client import Upload
 from badx_hub.hub.errors import FAILURES, cause_of, hub_error, status_of
@@ -26,7 +26,7 @@ from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.plain_files import read_plain
 from badx_hub.registry.cards import render_card
-from badx_hub.registry.folders import check_content, check_names
+from badx_hub.registry.folders import check_content, check_names, signature_in
 from badx_hub.registry.hub.files import foreign_weights
 from badx_hub.registry.hub.reader import HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
@@ -152,7 +152,8 @@ class Publisher:
         already = None
         if there is not None:
             if there.version == prepared.version:
-                already = None if self.faults(there) else there
+                unsigned = SIGNATURE_FILE not in names and signature_in(prepared.folder) is not None
+                already = None if unsigned or self.faults(there) else there
             elif self.revision == MAIN:  # on a branch people may keep what they like
                 _refuse_newer(repo, there, manifest)
         theirs = self._readme(at_head) if CARD_FILE in names else None
@@ -280,7 +281,8 @@ class _Mixed(BadxError):  # noqa: N818 - never seen outside
 
 def _uploads(prepared: Prepared, card: str) -> tuple[Upload, ...]:
     """badx.json as it is, the weights, and the card; README.md comes from the card alone."""
-    names = sorted({MANIFEST_FILE, *prepared.manifest.files} - {CARD_FILE})
+    signature = {SIGNATURE_FILE} if signature_in(prepared.folder) is not None else set()
+    names = sorted({MANIFEST_FILE, *prepared.manifest.files} - {CARD_FILE} | signature)
     paths = [prepared.folder / name for name in names]
     content = card.encode()
     files = [Upload(path.name, path.stat().st_size, path) for path in paths]
@@ -296,7 +298,9 @@ def _refuse_foreign(repo: str, names: list[str], there: Manifest | None) -> None
                 Advice("Take them out there, or publish elsewhere ({}, {}).", (("to", "ORG"), ("label", "NAME"))),
             ),
         )
-    if there is None and (other := sorted(set(names) - {CARD_FILE, ".gitattributes", ".gitignore", "LICENSE"})):
+    if there is None and (
+        other := sorted(set(names) - {CARD_FILE, SIGNATURE_FILE, ".gitattributes", ".gitignore", "LICENSE"})
+    ):
         raise IntegrityError(
             f"{repo} holds something else ({', '.join(other[:3])}) and no {MANIFEST_FILE}.",
             remedies=(Advice("Publish elsewhere ({}, or train with another {}).", (("to", "ORG"), ("label", None))),),
