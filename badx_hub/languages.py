@@ -1,4 +1,4 @@
-"""Languages as BCP-47 tags, and mixtures of languages: what a language-side adapter is trained on."""
+"""Languages as BCP-47 tags, and mixtures of languages: what a language adapter is trained on."""
 
 from __future__ import annotations
 

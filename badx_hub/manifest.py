@@ -180,7 +180,7 @@ class ManifestDraft(_Frozen):
         setup = SETUPS.get(name.setup or "")
         if name.task is None or (setup is not None and setup.training is None):
             if self.language_adapters:
-                raise ValueError(f"{self.name!r} stands on the base alone and has no parent")
+                raise ValueError(f"{self.name!r} is trained on the base alone and has no parent")
             return self
         self._check_which(setup)
         for language_adapter in self.language_adapters:
@@ -189,7 +189,7 @@ class ManifestDraft(_Frozen):
                 raise ValueError(f"{language_adapter.name!r} cannot be the parent of {self.name!r}")
             if name.setup is None and one.mixture != name.mixture:
                 raise ValueError(
-                    f"{self.name!r} stands on an adapter of its own mixture, not {language_adapter.name!r}"
+                    f"{self.name!r} is trained on an adapter of its own mixture, not {language_adapter.name!r}"
                 )
         if setup is not None and setup.training is LanguageAdapterRole.EACH:
             self._check_cycle()
@@ -203,9 +203,9 @@ class ManifestDraft(_Frozen):
             if not self.cycle:
                 raise ValueError(f"{self.name!r} names the adapters that it was trained on in turn (cycle)")
         elif self.cycle and (setup is not None or self.adapter_name.setup is None):
-            raise ValueError(f"{self.name!r} stands on one adapter (parent) and has no cycle")
+            raise ValueError(f"{self.name!r} is trained on one adapter (parent) and has no cycle")
         elif not self.language_adapters:
-            raise ValueError("a task adapter names the adapter it stands on (parent)")
+            raise ValueError("a task adapter names the adapter it was trained on (parent)")
 
     def _check_cycle(self) -> None:
         """One LA a step, in the order of the mixture, and always the same LA for a language."""
@@ -322,7 +322,7 @@ def read_manifest_text(folder: Path, *, below: Path | None = None) -> str:
             raise
         raise NotFoundError(f"{folder} holds no adapter: {MANIFEST_FILE} is missing.") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}). Get the adapter anew.") from error
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}). Get the adapter again.") from error
 
 
 def _refuse_newer_schema(text: str, where: str) -> None:

@@ -56,7 +56,7 @@ class MetricKey:
 
     @classmethod
     def target_perplexity(cls, targets: Sequence[str]) -> MetricKey:
-        """The perplexity that says how good a language-side adapter is: the target's, or the mean of several."""
+        """The perplexity that says how good a language adapter is: the target's, or the mean of several."""
         return cls.perplexity(targets[0] if len(targets) == 1 else TARGETS)
 
     @property

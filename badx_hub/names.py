@@ -215,7 +215,7 @@ def _check_task(task: str) -> None:
     _check("task", task, _TASK, "a lower-case letter, then lower-case letters and digits")
     _refuse_hub_ending("task", task)
     if task == LANGUAGE_SIDE:
-        raise UsageError(f"{LANGUAGE_SIDE!r} is not a task: a language-side adapter has none, as in mbert/en-wo.")
+        raise UsageError(f"{LANGUAGE_SIDE!r} is not a task: a language adapter has none, as in mbert/en-wo.")
 
 
 def _refuse_hub_ending(field: str, value: str) -> None:

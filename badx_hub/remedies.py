@@ -60,7 +60,7 @@ class VerifyAdapter(Remedy):
 
 @dataclass(frozen=True)
 class RemoveAdapter(Remedy):
-    """Take an adapter out of the registry; `force`: even if task adapters stand on it; `renew`: then get it again."""
+    """Take an adapter out of the registry; `force`: even if others were trained on it; `renew`: then get it again."""
 
     name: str
     force: bool = False
@@ -241,7 +241,7 @@ def _(remedy: TakeNearest) -> str:
 
 @in_python.register
 def _(remedy: WriteLock) -> str:
-    verb = "Add it" if remedy.output else "Write it anew" if remedy.mixture is None else "Write it"
+    verb = "Add it" if remedy.output else "Write it again" if remedy.mixture is None else "Write it"
     path = remedy.output or "badx.lock"
     return f"{verb} with badx_hub.registry.lock.write_lock({path!r}, lock_stack(query, resolution, chain))."
 

@@ -123,8 +123,8 @@ def load_bilingual_stack(
         task: a task's name, such as "pos".
         base: where the base is (`demo`, a folder or a Hub id); default: what the adapters were trained on.
         ratio: source to target batches of the bilingual adapter ("5:1"); default the balanced 1:1.
-        setup: which adapters carry the task adapter in training and here: "bad-x", "mad-x", "ma", "tlr", "ta-only" or
-            "full" (no adapters at all: the whole base fine-tuned).
+        setup: which adapters the task adapter is used on, in training and here: "bad-x", "mad-x", "ma", "tlr",
+            "ta-only" or "full" (no adapters at all: the whole base fine-tuned).
         label: the last field of the adapters' names; default none.
         registry: default the user's own and, only where that has nothing that fits, the Hub; "demo" for the embedded
             one; a folder; "hf:ORG" for a namespace on the Hub; or several of these, in the order to look into them.
@@ -226,8 +226,8 @@ def _check_chain(entries: Sequence[Entry]) -> None:
         trained_on = expected[0][:12] if expected else "no adapter"
         given = found[0][:12] if found else "none"
         raise IntegrityError(
-            f"{entries[-1].name} was trained on {trained_on} and would stand on {given}. "
-            "Load the adapter it was trained on, or train it anew on this one."
+            f"{entries[-1].name} was trained on {trained_on} and would be used on {given}. "
+            "Load the adapter it was trained on, or train it again on this one."
         )
 
 
@@ -246,13 +246,13 @@ def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:
     if kinds != {"language"} or len(loaded) != 1 or not trained_on:
         raise IntegrityError(
             f"{setup.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
-            f"trained on {_listed(trained_on)} and would stand on {_listed(loaded)}. "
+            f"trained on {_listed(trained_on)} and would be used on {_listed(loaded)}. "
             "Load it with the adapter it was trained on."
         )
     if known.get(loaded[0]) not in (None, entries[0].manifest.digest):
         raise IntegrityError(
-            f"{entries[-1].name} was trained on {loaded[0]} {known[loaded[0]][:12]} and would stand on "
-            f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it anew on this one."
+            f"{entries[-1].name} was trained on {loaded[0]} {known[loaded[0]][:12]} and would be used on "
+            f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it again on this one."
         )
 
 
@@ -265,7 +265,7 @@ def _check_bases(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.manifest.base.digest != last.base.digest:
             raise IntegrityError(
-                f"{entry.name} and {entries[-1].name} were trained on different bases. Train one of them anew."
+                f"{entry.name} and {entries[-1].name} were trained on different bases. Train one of them again."
             )
 
 

@@ -69,7 +69,7 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
     """One trained stack, judged; `steps` None is TA only."""
     recipe = load_recipe("demo")
     label = _label(options, seed, steps)
-    carrier = None
+    language_adapter = None
     if steps is not None:
         flags = {
             "steps": steps,
@@ -77,7 +77,7 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
             "learning_rate": options.learning_rate,
             "eval_every": max(100, steps // 8),
         }
-        carrier = train_language_adapter(
+        language_adapter = train_language_adapter(
             PAIR,
             override(recipe.language, flags),
             registry=registry,
@@ -93,18 +93,18 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
         data=recipe.data[TASK],
         registry=registry,
         base=recipe.base,
-        setup="bad-x" if carrier else "ta-only",
+        setup="bad-x" if language_adapter else "ta-only",
         label=label,
         reporter=Log(),
     ).entry
-    stack = load_entries([*([carrier] if carrier else []), task_side], registry)
+    stack = load_entries([*([language_adapter] if language_adapter else []), task_side], registry)
     scores = {language: evaluate(stack, data).scores.metrics for language, data in TEST.items()}
     return {
-        "setup": "BAD-X" if carrier else "TA only",
+        "setup": "BAD-X" if language_adapter else "TA only",
         "seed": seed,
         "ba_steps": steps or 0,
-        "ba_perplexity_wo": carrier.manifest.metrics["dev"]["wo/perplexity"] if carrier else None,
-        "ba_seconds": carrier.manifest.training.seconds if carrier else 0.0,
+        "ba_perplexity_wo": language_adapter.manifest.metrics["dev"]["wo/perplexity"] if language_adapter else None,
+        "ba_seconds": language_adapter.manifest.training.seconds if language_adapter else 0.0,
         "ta_steps": task_side.manifest.training.steps,
         "ta_seconds": task_side.manifest.training.seconds,
         "en_dev_accuracy": task_side.manifest.metrics["dev"]["en/accuracy"],

@@ -24,11 +24,11 @@ PARSER_PAD = -1
 IGNORED = -100
 
 
-def model_on(base: Path, carrier: Path, task: str) -> Any:
-    """The base with the language-side adapter in the folder `carrier`, called "carrier"."""
+def model_on(base: Path, language_adapter: Path, task: str) -> Any:
+    """The base with the language adapter in the folder `language_adapter`, called "language"."""
     config = AutoConfig.from_pretrained(base, **({"pad_token_id": PARSER_PAD} if task == "dp" else {}))
     model = AutoAdapterModel.from_pretrained(base, config=config)
-    model.load_adapter(str(carrier), load_as="carrier", use_safetensors=True)
+    model.load_adapter(str(language_adapter), load_as="language", use_safetensors=True)
     return model
 
 
@@ -40,14 +40,14 @@ def to_train(model: Any, task: str, labels: int) -> Any:
     else:
         model.add_tagging_head("task", num_labels=labels)
     model.train_adapter("task")
-    model.set_active_adapters(Stack("carrier", "task"))
+    model.set_active_adapters(Stack("language", "task"))
     return model
 
 
 def to_predict(model: Any, adapter: Path) -> Any:
     """With the trained task adapter in the folder `adapter`, and its head."""
     model.load_adapter(str(adapter), load_as="task", use_safetensors=True)
-    model.set_active_adapters(Stack("carrier", "task"))
+    model.set_active_adapters(Stack("language", "task"))
     return model.eval()
 
 

@@ -33,7 +33,7 @@ def query(
 
 
 def find(registry: Registry, asked: AdapterQuery) -> Resolution:
-    """The newest entry that is asked for, with the one under it."""
+    """The newest entry that is asked for, with its language adapter."""
     from badx_hub.registry import chain
 
     return chain.find(chain.RegistryChain([registry]), asked)
@@ -98,7 +98,7 @@ def table(entries: tuple[Entry, ...]) -> Table:
 
 
 def headline(entry: Entry) -> str:
-    """The figure that tells most: of a language-side adapter the target's perplexity, else the first metric.
+    """The figure that tells most: of a language adapter the target's perplexity, else the first metric.
 
     Perplexities under a frozen head and under a trained one do not compare, so the rarer, frozen one is marked.
     """

@@ -123,7 +123,7 @@ def _(remedy: TakeNearest) -> str:
 @words.register
 def _(remedy: WriteLock) -> str:
     if remedy.mixture is None:
-        return f"Write it anew with `{PROGRAM} lock`."
+        return f"Write it again with `{PROGRAM} lock`."
     verb, output = ("Add", f" --output {shlex.quote(remedy.output)}") if remedy.output else ("Write", "")
     return f"{verb} it with `{PROGRAM} lock {remedy.mixture} --task {remedy.task}{output}`."
 

@@ -14,7 +14,7 @@ from badx_hub.errors import UsageError
 
 
 class SetupName(str, Enum):
-    """What carries the task adapter; the values are those of `badx_hub.setups.SETUPS`."""
+    """What the task adapter is used on; the values are those of `badx_hub.setups.SETUPS`."""
 
     BAD_X = "bad-x"
     MAD_X = "mad-x"
@@ -49,7 +49,7 @@ NameArgument = Annotated[
 TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 RequiredTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 SetupOption = Annotated[
-    SetupName, typer.Option("--setup", help="Which adapters a task adapter stands on, in training and at inference.")
+    SetupName, typer.Option("--setup", help="Which adapters a task adapter is used on, in training and at inference.")
 ]
 BaseOption = Annotated[
     str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")

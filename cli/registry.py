@@ -139,9 +139,7 @@ def remove(
     label: _options.LabelOption = None,
     version: _options.VersionOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Remove it even from under a task adapter that stands on it.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove it even if a task adapter was trained on it.")] = False,
     registry: _options.RegistryOption = None,
 ) -> None:
     """Remove an adapter: all its versions, or the one of --version."""
@@ -220,7 +218,7 @@ def _checked(report: VerificationReport) -> dict[str, Any]:
     faults = [f"{fault.name} is {fault.state}" for fault in report.faults[:_FAULTS_SHOWN]]
     if more := report.faults[_FAULTS_SHOWN:]:
         faults.append(f"{len(more):,} more files are not as they should be")
-    faults += [f"{ref.name} ({ref.digest[:12]}), on which it stands, is not here" for ref in report.missing]
+    faults += [f"{ref.name} ({ref.digest[:12]}), on which it was trained, is not here" for ref in report.missing]
     return {
         "name": report.entry.manifest.name,
         "version": report.entry.version,

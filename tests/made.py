@@ -31,7 +31,7 @@ def made(
     deviation: float = 0.5,
     recipe: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Publish the adapter called `text`, made on a day of January; a task adapter stands on `on`, or on a `cycle`.
+    """Publish the adapter called `text`, made on a day of January; a task adapter is trained on `on`, or on a `cycle`.
 
     Of a name that says so ("tiny/en/pos@full") the whole base, every weight moved. `deviation` is that of the weights,
     `recipe` what the manifest says was the recipe (default: windows of 64 sub-words).

@@ -253,7 +253,7 @@ WRONG_CARRIERS: list[tuple[str, dict[str, Any], str]] = [
     ("mbert/en-wo", {"cycle": turns("en", "wo")}, "no parent"),
     ("mbert/en/pos@ta-only", {"cycle": turns("en")}, "no parent"),
     ("mbert/en/pos@full", {"parent": {**LA, "name": "mbert/en"}}, "no parent"),
-    ("mbert/en-wo/pos@later", {}, "names the adapter it stands on"),
+    ("mbert/en-wo/pos@later", {}, "names the adapter it was trained on"),
     ("mbert/en-wo/pos@later", {"parent": BA, "cycle": turns("wo")}, "a parent or a cycle"),
     ("mbert/en-wo/pos@later", {"parent": {**BA, "name": "xlmr-base/en-wo"}}, "cannot be the parent"),
 ]

@@ -121,10 +121,10 @@ def test_the_code_on_published_cards_runs(
     tokens = torch.arange(5, 15).unsqueeze(0)
     with torch.no_grad():
         assert torch.equal(model.eval()(tokens).logits, stack.model(tokens).logits)
-    (carrier,) = code_on(hub, "acme/tiny.en-wo", tiny_base)
+    (language_adapter,) = code_on(hub, "acme/tiny.en-wo", tiny_base)
     scope: dict[str, Any] = {}
-    exec(carrier, scope)
-    assert list(scope["model"].adapters_config.adapters) == [scope["carrier"]] == [entries[0].name.module_name]
+    exec(language_adapter, scope)
+    assert list(scope["model"].adapters_config.adapters) == [scope["language_adapter"]] == [entries[0].name.module_name]
     card = hub.files("acme/tiny.en-wo")["README.md"].decode()
     (pull,) = re.findall("^badx-hub (pull .*)$", card, flags=re.MULTILINE)
     assert CliRunner().invoke(app, pull.split()).exit_code == 0

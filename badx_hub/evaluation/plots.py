@@ -229,7 +229,7 @@ def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
 
 
 def _kind_and_ratio(name: AdapterName) -> str:
-    """The kind of language-side adapter that an adapter is or is named after: "LA", "BA 5:1"."""
+    """The kind of language adapter that an adapter is or is named after: "LA", "BA 5:1"."""
     kind = _KINDS[name.mixture.kind]
     return f"{kind} {name.mixture.ratio}" if name.mixture.kind == "bilingual" else kind
 

@@ -13,7 +13,7 @@ from badx_hub.manifest import TRAINED
 from badx_hub.registry import Entry
 
 SpeedClass = tuple[str | None, bool]
-"""Trainings of similar speed: (task, or None for language-side adapters; whether the whole base is trained)."""
+"""Trainings of similar speed: (task, or None for language adapters; whether the whole base is trained)."""
 
 
 @dataclass(frozen=True)

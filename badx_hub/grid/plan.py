@@ -25,7 +25,7 @@ class StepKind(str, Enum):
 
 @dataclass(frozen=True)
 class TrainLanguage:
-    """Train the language-side adapter of a mixture. `name` is the name of the adapter."""
+    """Train the language adapter of a mixture. `name` is the name of the adapter."""
 
     name: str
     mixture: Mixture
@@ -93,7 +93,7 @@ def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
 
 
 def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) -> Iterator[Step]:
-    """The steps of one cell of the study: language-side adapters, the task adapter on them, the evaluation."""
+    """The steps of one cell of the study: language adapters, the task adapter on them, the evaluation."""
     setup, mixture = variant.setup, study.mixture(variant, target)
     base, label = base_slug(study.base), seed_label(seed)
     in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
@@ -116,7 +116,7 @@ def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) ->
 
 
 def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture, ...]:
-    """The language-side adapter below the task adapter at inference; empty if there is none."""
+    """The language adapter below the task adapter at inference; empty if there is none."""
     if setup.inference is None:
         return ()
     return (Mixture.of(target) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)

@@ -251,7 +251,7 @@ def _ratio_section(tables: Sequence[ResultTable]) -> ReportSection:
 
 def _curves_section(tables: Sequence[ResultTable], curves: Curves) -> ReportSection:
     title = (
-        "Perplexity on held-out text of each language while language-side adapters were trained. "
+        "Perplexity on held-out text of each language while language adapters were trained. "
         "LA, BA, MA: adapters of one language, of a pair, of many."
     )
     pictures = [_picture("curves-language", title, language_curves(curves))]

@@ -182,13 +182,13 @@ class Study(_Strict):
         return self
 
     def mixture(self, variant: Variant, target: str) -> Mixture:
-        """The mixture of the language-side adapter that a setup is about, for this target."""
+        """The mixture of the language adapter that a setup is about, for this target."""
         if variant.setup.coverage is TargetCoverage.WIDER and self.multilingual is not None:
             return self.multilingual
         return pair(self.source, target, variant.ratio)
 
     def language_recipe(self, mixture: Mixture, seed: int) -> LanguageRecipe:
-        """The recipe of the language-side adapter of a mixture."""
+        """The recipe of the language adapter of a mixture."""
         return self.recipe.language_side(len(mixture.languages)).model_copy(update={"seed": seed})
 
     def task_recipe(self, task: str, seed: int) -> TaskRecipe:

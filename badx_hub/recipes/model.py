@@ -108,7 +108,7 @@ class TaskRecipe(TrainingRecipe):
 
 
 class Recipe(_Strict):
-    """A whole recipe: how language-side adapters are trained, and each task's adapter.
+    """A whole recipe: how language adapters are trained, and each task's adapter.
 
     `la_steps` are the steps of a mixture of one language, where they differ.
     `base`, `text` (language -> source) and `data` (task -> source) stand in for what a user leaves out.

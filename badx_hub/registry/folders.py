@@ -64,7 +64,7 @@ def check_names(folder: Path, manifest: Manifest) -> None:
         reason = "is not in badx.json" if is_allowed_file(path.name) else "is no file an adapter may have"
         raise IntegrityError(f"{path} {reason}. Take it out or prepare the folder again.")
     if missing := [name for name in manifest.files if not is_plain(folder / name)]:
-        raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter anew.")
+        raise IntegrityError(f"{folder} lacks {', '.join(missing)}, which badx.json names. Get the adapter again.")
     if CARD_FILE in manifest.files and _state(folder / CARD_FILE, manifest, None) == "irregular":
         raise IntegrityError(
             f"{folder / CARD_FILE} is too large, or another name of a file elsewhere. Write a card in its place."
@@ -82,7 +82,7 @@ def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
         if name != CARD_FILE and found != digest:
             raise IntegrityError(
                 f"{shown / name} is not the file that badx.json describes (its sha256 differs). "
-                "Prepare the folder again or get the adapter anew."
+                "Prepare the folder again or get the adapter again."
             )
     _check_weights(folder, manifest)
 

@@ -181,7 +181,7 @@ def _config(path: Path, place: str) -> Mapping[str, Any]:
     try:
         config = read_json(path.read_bytes(), f"{ADAPTER_CONFIG_FILE} of {place}")
     except DataError as error:
-        raise DataError(f"{error.fact} Get the adapter anew.") from error
+        raise DataError(f"{error.fact} Get the adapter again.") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise DataError(
             f"{ADAPTER_CONFIG_FILE} of {place} is not one of `adapters`: there is no `config` with its settings."

@@ -174,7 +174,7 @@ class LocalRegistry:
         if place != (folder.parent.name, folder.name):
             raise IntegrityError(
                 f"{folder / MANIFEST_FILE} was changed after it was published or moved to another folder. "
-                "Remove that folder and get the adapter anew."
+                "Remove that folder and get the adapter again."
             )
         return Entry(manifest, folder.name, str(folder))
 
@@ -245,7 +245,7 @@ class LocalRegistry:
         if standing:
             names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
             raise UsageError(
-                f"{entry.name} carries {len(standing)} task adapter(s) here ({names}).",
+                f"Task adapters here were trained on {entry.name} ({len(standing)}: {names}).",
                 remedies=(Advice("Remove these first, or add `{}`.", (("force", True),)),),
             )
 

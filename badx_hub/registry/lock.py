@@ -296,5 +296,5 @@ def _get(adapter: LockedAdapter, chain: RegistryChain, where: str) -> Entry:
         commit = f" (commit {adapter.commit[:12]})" if adapter.commit else ""
         raise NotFoundError(
             f"{where} locks {adapter.name} {adapter.version}{commit}, which cannot be had: {error.fact}",
-            remedies=(*error.remedies, PullAdapter(adapter.name, adapter.registry), Advice("Or write the lock anew.")),
+            remedies=(*error.remedies, PullAdapter(adapter.name, adapter.registry), Advice("Or write the lock again.")),
         ) from error

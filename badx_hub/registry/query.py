@@ -71,7 +71,7 @@ def target_of(query: AdapterQuery) -> Mixture:
     """The target of a query, as the mixture of its LA. Raises UsageError if there are several targets."""
     if len(query.mixture.targets) > 1:
         raise UsageError(
-            f"The setup {query.setup} puts the adapter of one target under the task adapter, and {query.mixture} "
+            f"The setup {query.setup} puts the adapter of one target below the task adapter, and {query.mixture} "
             f"has {len(query.mixture.targets)}. Name a pair, such as {pair_of(query.mixture)}."
         )
     return Mixture.of(query.mixture.targets[0])

@@ -218,7 +218,7 @@ def _find_language_adapter(
 def _on_same_base(language_adapter: Entry, entry: Entry) -> Entry:
     if language_adapter.manifest.base.digest != entry.manifest.base.digest:
         raise IntegrityError(
-            f"{entry.name} and {language_adapter.name} under it were trained on different bases. "
+            f"{entry.name} and {language_adapter.name} below it were trained on different bases. "
             f"Remove {entry.name} and train it again."
         )
     return language_adapter

@@ -66,8 +66,8 @@ def language_adapter_not_found(entry: Entry, needed: LanguageAdapterRef | Adapte
     name = AdapterName.parse(needed.name)
     first = training_call(AdapterQuery(name.mixture, base=base, label=name.label))
     return NotFoundError(
-        f"{entry.name} stands on {needed.name} with digest {needed.digest[:12]}, which is not here.",
-        remedies=(PullAdapter(needed.name), TrainAdapters((first,), goal="train both anew, begin with")),
+        f"{entry.name} was trained on {needed.name} with digest {needed.digest[:12]}, which is not here.",
+        remedies=(PullAdapter(needed.name), TrainAdapters((first,), goal="train both again, begin with")),
     )
 
 

@@ -53,7 +53,7 @@ def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry)
     """The entry of a language adapter that `entry` was trained on, found by digest. Raises NotFoundError."""
     if not (found := source.by_digest(ref.digest, ref.name)):
         raise NotFoundError(
-            f"{entry.name} stands on {ref.name} with digest {ref.digest[:12]}, which is not in "
+            f"{entry.name} was trained on {ref.name} with digest {ref.digest[:12]}, which is not in "
             f"{source.location}. Pull that adapter there first.",
             remedies=(PullAdapter(ref.name),),
         )

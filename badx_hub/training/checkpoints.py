@@ -92,7 +92,7 @@ class CheckpointFolder:
         if damaged:
             raise IntegrityError(
                 f"No checkpoint in {self.path} is whole: {', '.join(damaged)}.",
-                remedies=(Advice(f"Delete {self.path}."), RunAgain(", which starts anew")),
+                remedies=(Advice(f"Delete {self.path}."), RunAgain(", which starts from the beginning")),
             )
         return None
 

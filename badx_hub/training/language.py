@@ -1,4 +1,4 @@
-"""Training a language-side adapter: BA, LA and MA differ in their mixture alone (BAD-X)."""
+"""Training a language adapter: BA, LA and MA differ in their mixture alone (BAD-X)."""
 
 from __future__ import annotations
 

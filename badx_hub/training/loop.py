@@ -1,4 +1,4 @@
-"""One training loop, on `accelerate`, for language-side and task adapters alike.
+"""One training loop, on `accelerate`, for language and task adapters alike.
 
 Whatever a step sees is a pure function of (seed, step): the batch, the masks, the learning rate and the random
 numbers of dropout. So a run that was stopped goes on as if it had not been, from weights and optimizer alone.

@@ -1,4 +1,4 @@
-"""Training a task adapter on frozen language-side adapters, with source annotations only (BAD-X)."""
+"""Training a task adapter on frozen language adapters, with source annotations only (BAD-X)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _TaskModel(nn.Module):
 class TaskObjective:
     """A task adapter and its head on a frozen stack (or a whole base with a head), judged on the source's dev data.
 
-    Several `language_adapters` take turns under the task adapter, one a step. Dev data uses the first, the source's.
+    Several `language_adapters` take turns below the task adapter, one a step. Dev data uses the first, the source's.
     """
 
     unit = "sentences"
@@ -83,7 +83,7 @@ class TaskObjective:
         return MetricKey(self.task.selection_metric, self.source)
 
     def prepare(self, step: int) -> None:
-        """Put the step's language adapter under the task adapter."""
+        """Put the step's language adapter below the task adapter."""
         self._activate(step)
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
@@ -114,7 +114,7 @@ class TaskObjective:
         return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
 
     def _activate(self, step: int) -> None:
-        """Put the language adapter whose turn it is under the task adapter."""
+        """Put the language adapter whose turn it is below the task adapter."""
         below = [self.language_adapters[step % len(self.language_adapters)]] if self.language_adapters else []
         activate(self.model, [*below, *([] if self.name.kind == "model" else [self.name])])
         self.model.active_head = self.name.module_name
@@ -128,9 +128,9 @@ class TaskJob:
         mixture: the languages of the setup's adapters; its source is the language of `data`.
         task: its name, such as "pos".
         data: what the task reads, such as a folder with `*-ud-{train,dev}.conllu`.
-        base: `demo`, a folder or a Hub id; default the base of the language-side adapters (mBERT where there are none).
+        base: `demo`, a folder or a Hub id; default the base of the language adapters (mBERT where there are none).
         setup: which adapters are below it in training (`badx_hub.setups`); "full": the whole base is trained.
-        label: as of the language-side adapters; default none for seed 1, else `seedN`.
+        label: as of the language adapters; default none for seed 1, else `seedN`.
     """
 
     mixture: Mixture
@@ -143,7 +143,7 @@ class TaskJob:
 
     @property
     def name_label(self) -> str | None:
-        """The label in the name of the task adapter and of its language-side adapters."""
+        """The label in the name of the task adapter and of its language adapters."""
         return self.label or seed_label(self.recipe.seed)
 
 
@@ -183,7 +183,7 @@ def train_job(
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
 ) -> Trained:
-    """Train the task adapter of `job` on the language-side adapters in `registry`, and publish it there.
+    """Train the task adapter of `job` on the language adapters in `registry`, and publish it there.
 
     Args:
         force: train although the registry holds this very run.
@@ -260,7 +260,7 @@ def _examples(task: Task, data: str, split: Split, _files: tuple[DataReference, 
 
 
 def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[Entry, ...]:
-    """The language-side adapters under the task adapter, in the order of their turns, all on one base."""
+    """The language adapters below the task adapter, in the order of their turns, all on one base."""
     mixture = job.mixture
     if setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual":
         raise UsageError(

@@ -310,7 +310,7 @@ def test_verify_and_remove_know_all_that_took_turns(
     assert result.code == 1
     (wrong,) = [one for one in result.json if not one["ok"]]
     assert wrong["parent"] == "missing"
-    assert wrong["reason"] == f"mbert/wo ({turns[1].manifest.digest[:12]}), on which it stands, is not here"
+    assert wrong["reason"] == f"mbert/wo ({turns[1].manifest.digest[:12]}), on which it was trained, is not here"
 
 
 def test_push_and_pull_take_all_that_took_turns(

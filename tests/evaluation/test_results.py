@@ -26,7 +26,7 @@ def registry(tmp_path: Path) -> LocalRegistry:
 
 
 class Maker:
-    """Publishes adapters: four weights a language-side one, eight a task adapter (four of them its head's)."""
+    """Publishes adapters: four weights a language adapter, eight a task adapter (four of them its head's)."""
 
     def __init__(self, registry: LocalRegistry, folder: Path) -> None:
         self.registry, self.folder, self.made = registry, folder, 0

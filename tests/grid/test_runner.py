@@ -66,7 +66,7 @@ def test_nothing_runs_twice_and_a_change_reruns_what_depends_on_it(write_study: 
     assert keys(file, registry) == first
 
     write_text(file.with_name("wo.txt"), demo_lines("wo", 300))
-    # MAD-X's task adapter stands on English alone.
+    # MAD-X's task adapter is trained on English alone.
     assert ran(write_study(), registry) == [name for name in whole if name not in ("tiny/en", "tiny/en/pos")]
 
     sentences = (file.parent / "wo" / "x_y-ud-test.conllu").read_text(encoding="utf-8").split("\n\n")

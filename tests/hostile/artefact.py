@@ -80,7 +80,7 @@ class Sandbox:
     def seal(self, which: str, changes: Mapping[str, Any] | None = None, *, text: str | None = None) -> Path:
         """Make badx.json vouch for the files as they are now, with `changes` on top (None takes a field away).
 
-        The version folder gets the name that goes with it, and the TA stands on what became of the BA.
+        The version folder gets the name that goes with it, and the TA is trained on what became of the BA.
         """
         folder, manifest = self.folder(which), self.json(which)
         files = {name: _sha256(folder / name) for name in manifest["files"]}

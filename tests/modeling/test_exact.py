@@ -1,4 +1,4 @@
-"""Loading an adapter changes nothing else: neither the base nor the adapter under it, whatever its files hold."""
+"""Loading an adapter changes nothing else: neither the base nor the adapter below it, whatever its files hold."""
 
 from __future__ import annotations
 

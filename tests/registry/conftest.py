@@ -55,7 +55,7 @@ def build(
 
 
 def describe(name: AdapterName, *, parent: LanguageAdapterRef | None = None, **changes: Any) -> ManifestDraft:
-    """A draft with figures of every sort; a TA without `parent` or `cycle` stands on made-up digests."""
+    """A draft with figures of every sort; a TA without `parent` or `cycle` names made-up digests."""
     if parent is None and name.language_adapter is not None:
         parent = LanguageAdapterRef(name=str(name.language_adapter), digest="a" * 64)
     if name.setup == "tlr":
@@ -101,7 +101,7 @@ def registry(tmp_path: Path) -> LocalRegistry:
 
 @pytest.fixture
 def put(registry: LocalRegistry, make: Make) -> Put:
-    """put(name, ..., on=BA) -> an entry in `registry`; a TA stands on the entry `on`, or on a cycle of several."""
+    """put(name, ..., on=BA) -> an entry in `registry`; a TA is trained on the entry `on`, or on a cycle of several."""
 
     def factory(
         name: str,

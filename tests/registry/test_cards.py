@@ -114,8 +114,8 @@ With plain `adapters`, from a folder that holds these files:
 from adapters import AutoAdapterModel
 
 model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
-carrier = model.load_adapter('./mbert.en-wo.5-1', use_safetensors=True)
-model.set_active_adapters(carrier)
+language_adapter = model.load_adapter('./mbert.en-wo.5-1', use_safetensors=True)
+model.set_active_adapters(language_adapter)
 ```
 
 ## Training data
@@ -240,9 +240,9 @@ from adapters import AutoAdapterModel
 from adapters.composition import Stack
 
 model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
-carrier = model.load_adapter('./mbert.en-wo', use_safetensors=True)
+language_adapter = model.load_adapter('./mbert.en-wo', use_safetensors=True)
 task = model.load_adapter('./mbert.en-wo.pos', use_safetensors=True)
-model.active_adapters = Stack(carrier, task)
+model.active_adapters = Stack(language_adapter, task)
 ```
 
 ## Training data
@@ -291,7 +291,7 @@ Measured after training, on:
 | | Name | Repository | Digest (sha256) |
 |---|---|---|---|
 | This adapter | `mbert/en-wo/pos` | `mbert.en-wo.pos` | `DIGEST` |
-| Stands on | `mbert/en-wo` | `PARENT` | `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` |
+| Trained on | `mbert/en-wo` | `PARENT` | `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` |
 | Base | `bert-base-multilingual-cased` | `bert-base-multilingual-cased` | `BASE` |
 
 ## Limits
@@ -332,9 +332,9 @@ from adapters.composition import Stack
 from huggingface_hub import snapshot_download
 
 model = AutoAdapterModel.from_pretrained('bert-base-multilingual-cased')
-carrier = model.load_adapter(snapshot_download('org/mbert.en-wo', revision='COMMIT'), use_safetensors=True)
+language_adapter = model.load_adapter(snapshot_download('org/mbert.en-wo', revision='COMMIT'), use_safetensors=True)
 task = model.load_adapter(snapshot_download('org/mbert.en-wo.pos'), use_safetensors=True)
-model.active_adapters = Stack(carrier, task)
+model.active_adapters = Stack(language_adapter, task)
 ```
 """
 
@@ -343,7 +343,7 @@ def test_a_published_card_says_where_the_parent_is(measured: Manifest) -> None:
     commit = "0123456789" * 4
     place = f"org/mbert.en-wo@{commit}"
     card = render_card(measured, published={measured.language_adapters[0]: place}, location="org/mbert.en-wo.pos")
-    assert f"| Stands on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
+    assert f"| Trained on | `mbert/en-wo` | `{place}` | `{'a' * 64}` |" in card
     assert HUB_SNIPPET.replace("COMMIT", commit) in card
     assert 'load_bilingual_stack("en", "wo", "pos", registry="hf:org")' in card
     plain = render_card(measured)
@@ -447,18 +447,18 @@ def test_the_card_of_a_ta_whose_carriers_took_turns(manifest: Any) -> None:
     assert TURNS in card
     assert f"| Trained on | `mbert/en` | `mbert.en` | `{english.digest}` |" in card
     assert f"| Trained on | `mbert/wo` | `{place}` | `{wolof.digest}` |" in card
-    assert f"carrier = model.load_adapter(snapshot_download('org/mbert.wo', revision='{place[-40:]}')" in card
+    assert f"language_adapter = model.load_adapter(snapshot_download('org/mbert.wo', revision='{place[-40:]}')" in card
     assert 'load_bilingual_stack("en", "wo", "pos", ratio="2:1", setup="tlr", registry="hf:org")' in card
     assert "on the adapters with the digests above and no others" in card
     several = render_card(manifest("mbert/en+fo+ug/pos@tlr#seed2"))
     assert "`mbert/en`, `mbert/fo` and `mbert/ug` in turn" in several
-    assert "carrier = model.load_adapter('./mbert.ug'" in several
+    assert "language_adapter = model.load_adapter('./mbert.ug'" in several
     assert 'load_bilingual_stack("en", "ug", "pos", setup="tlr", label="seed2")' in several
 
 
 def test_the_card_of_a_ta_on_an_la_says_that_it_can_be_moved(manifest: Any) -> None:
     card = render_card(manifest("mbert/en/pos"))
-    assert "For text in another language,\nof which it has seen no labels, it can stand on that" in card
+    assert "For text in another language,\nof which it has seen no labels, it can be used on that" in card
     assert "English text, of which it has seen no labels" not in card
     assert "on that adapter or another language's of that base" in card
 
@@ -470,7 +470,7 @@ def test_the_card_of_a_whole_model(manifest: Any) -> None:
     assert "A fully fine-tuned model for `pos`: all of `bert-base-multilingual-cased`, with a prediction head" in body
     assert "badx-hub predict en --task pos --setup full " in body
     assert f"| This model | `mbert/en/pos@full` | `mbert.en.pos-full` | `{model.digest}` |" in body
-    assert "Stands on" not in body and "load_adapter(" not in body
+    assert "Trained on" not in body and "load_adapter(" not in body
 
 
 def test_the_card_depends_on_the_manifest_alone(make: Any) -> None:
@@ -481,8 +481,8 @@ def test_the_card_depends_on_the_manifest_alone(make: Any) -> None:
 def test_published_cards_name_their_publisher_in_commands(manifest: Any) -> None:
     alone = render_card(manifest("mbert/en/pos@ta-only"), location="org/mbert.en.pos-ta-only")
     assert "badx-hub predict en --task pos --setup ta-only --registry hf:org " in alone
-    carrier = render_card(manifest("mbert/en-wo"), location="org/mbert.en-wo")
-    assert "badx-hub pull org/mbert.en-wo\nbadx-hub train en-wo --task pos\n" in carrier
+    language_adapter = render_card(manifest("mbert/en-wo"), location="org/mbert.en-wo")
+    assert "badx-hub pull org/mbert.en-wo\nbadx-hub train en-wo --task pos\n" in language_adapter
 
 
 def test_options_stand_in_the_loading_snippet(manifest: Any) -> None:

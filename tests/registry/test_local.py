@@ -166,7 +166,7 @@ def test_verify_names_which_of_several_is_missing(
 def test_each_of_several_that_took_turns_is_kept(
     registry: LocalRegistry, turns: tuple[Entry, Entry, Entry], which: int
 ) -> None:
-    with refused(UsageError, rf"{turns[which].name} carries 1 task .*mbert/en-wo/pos@tlr.*--force"):
+    with refused(UsageError, rf"trained on {turns[which].name} .*1: mbert/en-wo/pos@tlr.*--force"):
         registry.remove(turns[which])
     registry.remove(turns[2])
     registry.remove(turns[which])

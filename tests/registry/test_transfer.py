@@ -98,7 +98,7 @@ def test_one_missing_adapter_of_several_copies_nothing(
     registry: LocalRegistry, other: LocalRegistry, turns: Turns, which: int
 ) -> None:
     registry.remove(turns[which], force=True)
-    with refused(NotFoundError, f"stands on {turns[which].name} .*badx-hub pull '{turns[which].name}'"):
+    with refused(NotFoundError, f"was trained on {turns[which].name} .*badx-hub pull '{turns[which].name}'"):
         copy(turns[2], registry, other)
     assert other.list() == ()
 

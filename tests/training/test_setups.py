@@ -170,5 +170,5 @@ def test_what_cannot_be(registry: Registry, data: str) -> None:
     task = trained(registry, data, "mad-x")
     with pytest.raises(IntegrityError, match="was trained on"):
         load_entries([registry.get("tiny/wo"), task], registry)
-    with pytest.raises(IntegrityError, match="would stand on none"):
+    with pytest.raises(IntegrityError, match="would be used on none"):
         load_entries([task], registry, setup="mad-x")

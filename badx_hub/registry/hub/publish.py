@@ -3,7 +3,7 @@
 A push never writes over what it does not know: a repository with other files in it, another adapter, a newer
 version or one that cannot be read is refused. The commit names the commit it builds on; and because a server may
 take it all the same after somebody else's, the result is read back and, if files of two pushes got mixed, the push
-is done anew on top. What others published stays in the history.
+is done again on top. What others published stays in the history.
 """
 
 from __future__ import annotations

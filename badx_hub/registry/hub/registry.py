@@ -198,11 +198,11 @@ class HubRegistry:
         _set_tag(self._reader.client, adapter_at_commit(entry.location), tag)
 
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
-        """Always a UsageError: what others may stand on is not deleted from here, and with it all its history."""
+        """Always a UsageError: what others may need is not deleted from here, and with it all its history."""
         place = HubRef.parse(entry.location)
         repo = place.repo if place and place.name else entry.location
         raise UsageError(
-            f"badx_hub deletes nothing on a Hub: others' task adapters may stand on {repo}. "
+            f"badx_hub deletes nothing on a Hub: others' task adapters may need {repo}. "
             f"If you must, do it there (`hf repo delete {repo}`, or the repository's settings)."
         )
 
@@ -218,7 +218,7 @@ class HubRegistry:
         if final.is_dir():
             if not kept.verify(entry).faults:
                 return final
-            refuse_if_offline(self.offline, f"{final} is damaged, and downloading {place} anew")
+            refuse_if_offline(self.offline, f"{final} is damaged, and downloading {place} again")
             kept.remove(replace(entry, location=str(final)), force=True)
         refuse_if_offline(self.offline, f"Downloading {place}")
         with atomic_folder(final) as staged:
