@@ -82,8 +82,15 @@ class BilingualStack:
             raise UsageError("predict expects a list of texts; got one string. Type predict([text]).")
         return self.predict_examples(self.examples(inputs), batch_size=batch_size)
 
+    def activate(self) -> None:
+        """Make this the stack that `model` computes with. `predict` does it where several stacks share a model."""
+        activate(self.model, [entry.name for entry in self.entries if entry.name.kind != "model"])
+        self.model.active_head = self.name.module_name
+
     def predict_examples(self, examples: Sequence[Any], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an example, as read by the task."""
+        if self.model.active_head != self.name.module_name:
+            self.activate()
         windows = self.task.encode(examples, self.tokenizer, self.max_length)
         return predict_windows(
             self.model,
@@ -176,27 +183,49 @@ def load_entries(
     `setup` is by default the one in the task adapter's name. If it uses the LA of the target at inference, a task
     adapter that was trained on LAs works on any LA. Otherwise the language adapter has to be the one it was trained on.
     """
-    last = entries[-1].manifest
-    chosen = setup_named(setup or _setup_of(entries[-1]))
-    if chosen.inference is LanguageAdapterRole.TARGET:
-        _check_swap(entries, chosen)
-    else:
-        _check_chain(entries)
-    _check_bases(entries)
-    folders = [_verified(entry, registry) for entry in entries]
-    found = base_of(last.base, base, offline=offline)
-    trained_with = last.recipe.get("options")
-    task = task_named(str(last.task), {**(trained_with if isinstance(trained_with, dict) else {}), **(options or {})})
-    head = ExpectedHead(task.head_type, last.labels or ())
-    model = _model(found, entries, folders, head, dtype or torch.float32)
-    task.patch_head(model, entries[-1].name.module_name)
-    return BilingualStack(
-        model=model.to(device or default_device()),
-        tokenizer=load_tokenizer(found),
-        task=task,
-        entries=tuple(entries),
-        setup=chosen.name,
-    )
+    parts = StackParts(tuple(entries), registry, setup, options)
+    return load_together([parts], base=base, device=device, dtype=dtype, offline=offline)[0]
+
+
+@dataclass(frozen=True)
+class StackParts:
+    """What a stack is made of: its entries, where they are, and the setup and task options as in `load_entries`."""
+
+    entries: tuple[Entry, ...]
+    registry: Registry
+    setup: str | None = None
+    options: Mapping[str, Any] | None = None
+
+
+def load_together(
+    parts: Sequence[StackParts],
+    *,
+    base: str | None = None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    offline: bool = False,
+) -> tuple[BilingualStack, ...]:
+    """The stacks, in order, sharing what they can: a base is loaded once, and so is an adapter. Errors: `load_entries`.
+
+    Each stack predicts what it would predict alone. Two things need a model of their own: a fine-tuned base, and
+    another version of an adapter that is loaded already, as both have the same name in a model.
+    """
+    models: list[_SharedModel] = []
+    stacks = []
+    for part in parts:
+        chosen, folders = _checked(part)
+        found = base_of(part.entries[-1].manifest.base, base, offline=offline)
+        shared = next((model for model in models if model.takes(found, part.entries)), None)
+        if shared is None:
+            shared = _SharedModel(found, load_encoder(found, dtype=dtype or torch.float32), {})
+            models.append(shared)
+        task = _task(part)
+        shared.add(part.entries, folders, task)
+        shared.model.to(device=device or default_device(), dtype=dtype or torch.float32).eval()
+        stacks.append(BilingualStack(shared.model, load_tokenizer(found), task, part.entries, chosen.name))
+    for stack in reversed(stacks):
+        stack.activate()
+    return tuple(stacks)
 
 
 def default_device() -> torch.device:
@@ -204,18 +233,50 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _model(
-    base: Base, entries: Sequence[Entry], folders: Sequence[Path], head: ExpectedHead, dtype: torch.dtype
-) -> Any:
-    model = load_encoder(base, dtype=dtype)
-    for entry, folder in zip(entries, folders, strict=True):
-        if entry.name.kind == "model":
-            load_model(model, entry.name, folder, head)
-        else:
-            load_adapter(model, entry.name, folder, head if entry.name.task else None)
-    activate(model, [entry.name for entry in entries if entry.name.kind != "model"])
-    model.active_head = entries[-1].name.module_name
-    return model.to(dtype).eval()
+@dataclass(frozen=True)
+class _SharedModel:
+    """A base in memory, and the digest of what is loaded into it, by name."""
+
+    base: Base
+    model: Any
+    loaded: dict[AdapterName, str]
+
+    def takes(self, base: Base, entries: Sequence[Entry]) -> bool:
+        """Whether a stack can be added without a change to those that are there."""
+        alone = any(name.kind == "model" for name in (*self.loaded, *(entry.name for entry in entries)))
+        fits = all(self.loaded.get(entry.name, entry.manifest.digest) == entry.manifest.digest for entry in entries)
+        return base.ref.digest == self.base.ref.digest and fits and not alone
+
+    def add(self, entries: Sequence[Entry], folders: Sequence[Path], task: Task) -> None:
+        for entry, folder in zip(entries, folders, strict=True):
+            if entry.name in self.loaded:
+                continue
+            head = ExpectedHead(task.head_type, entry.manifest.labels or ())
+            if entry.name.kind == "model":
+                load_model(self.model, entry.name, folder, head)
+            else:
+                load_adapter(self.model, entry.name, folder, head if entry.name.task else None)
+            self.loaded[entry.name] = entry.manifest.digest
+        task.patch_head(self.model, entries[-1].name.module_name)
+
+
+def _checked(part: StackParts) -> tuple[Setup, list[Path]]:
+    """The setup that the entries are used in, and their folders, verified."""
+    chosen = setup_named(part.setup or _setup_of(part.entries[-1]))
+    if chosen.inference is LanguageAdapterRole.TARGET:
+        _check_swap(part.entries, chosen)
+    else:
+        _check_chain(part.entries)
+    _check_bases(part.entries)
+    return chosen, [_verified(entry, part.registry) for entry in part.entries]
+
+
+def _task(part: StackParts) -> Task:
+    """The task with the options it was trained with, and those of the part in their place."""
+    last = part.entries[-1].manifest
+    trained_with = last.recipe.get("options")
+    options = {**(trained_with if isinstance(trained_with, dict) else {}), **(part.options or {})}
+    return task_named(str(last.task), options)
 
 
 def _check_chain(entries: Sequence[Entry]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import platformdirs
 
@@ -166,8 +166,13 @@ def discard_folder(folder: Path) -> bool:
     return False
 
 
-def atomic_write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part. Makes missing folders."""
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Give an empty file to fill; it becomes ``path``, complete and on disk, when the block ends well.
+
+    Readers see the old content or the new, never a part. Any exception, Ctrl-C included, leaves ``path`` as it was.
+    Missing folders are made. Raises StorageError where the file system refuses, also on behalf of the block.
+    """
     with storage_errors(path):
         path = path.absolute()
         temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -175,13 +180,19 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
         _sweep_temporaries(path.parent)
         try:
             with temporary.open("xb") as stream:
-                stream.write(data)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
+
+
+def atomic_write_bytes(path: Path, data: bytes) -> None:
+    """``atomic_file`` with this content."""
+    with atomic_file(path) as stream:
+        stream.write(data)
 
 
 @contextmanager

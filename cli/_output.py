@@ -46,6 +46,15 @@ def write(line: str) -> None:
         sys.stdout.write(f"{line}\n")
 
 
+def write_exactly(text: str) -> None:
+    """Data as it is, without a line end of ours, so that a file stays what it was; to a terminal as `write`."""
+    if sys.stdout.isatty():
+        write(text.removesuffix("\n"))
+        return
+    with _data_out():
+        sys.stdout.write(text)
+
+
 def write_json(document: object) -> None:
     """One JSON document, indented."""
     write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,51 @@ class Bar:
 
     def finished(self) -> None:
         self._progress.stop()
+
+
+@contextmanager
+def counting(unit: str, total: int | None, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Gives what is called with the number of units just done: a bar with the time left on a terminal, else a line a
+    minute. `total` is None where it is not known; with `shown` false there is no bar.
+    """
+    if not (shown and sys.stderr.isatty()):
+        yield _Counter(unit, total).add
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        BarColumn(bar_width=None),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False), expand=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+class _Counter:
+    """A line a minute."""
+
+    def __init__(self, unit: str, total: int | None) -> None:
+        self._unit, self._total, self._done = unit, total, 0
+        self._began = self._spoken = time.monotonic()
+
+    def add(self, done: int) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._spoken <= _HEARTBEAT_SECONDS:
+            return
+        self._spoken, seconds = now, now - self._began
+        note(f"{self._done:,}{self._of(seconds)}")
+
+    def _of(self, seconds: float) -> str:
+        if self._total is None:
+            return f" {self._unit}"
+        left = timedelta(seconds=round((self._total - self._done) * seconds / max(self._done, 1)))
+        return f" of {self._total:,} {self._unit}  {left} left"
 
 
 def evaluation_line(step: int, metrics: Mapping[str, float], best: bool) -> str:

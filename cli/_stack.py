@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,23 @@ def load(
     return load_entries(
         resolution.entries, chain, base=folder_of(base), setup=resolution.setup, offline=offline, options=options
     )
+
+
+def load_together(
+    found: Sequence[tuple[RegistryChain, Resolution]],
+    options: Sequence[Mapping[str, str]],
+    base: str | None,
+    *,
+    offline: bool = False,
+) -> tuple[BilingualStack, ...]:
+    """The stacks of several tasks, each with its options, on one base."""
+    from badx_hub.stack import StackParts, load_together
+
+    parts = [
+        StackParts(resolution.entries, chain, resolution.setup, given)
+        for (chain, resolution), given in zip(found, options, strict=True)
+    ]
+    return load_together(parts, base=folder_of(base), offline=offline)
 
 
 def folder_of(base: str | None) -> str | None:

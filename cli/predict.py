@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _stack
+from badx_hub.cli import _entries, _inputs, _options, _output, _stack
 from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def predict(
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="A sentence. [default: stdin, one a line]")] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="F", help="Text, a sentence a line, or .conllu, whose words are kept."),
+        typer.Option("--file", metavar="F", help="Text, a sentence a line, or CoNLL-U, whose words are kept."),
     ] = None,
     output: Annotated[
         Output, typer.Option("--output", help="tsv: a word and its label a line; for nli, a pair and its label.")
@@ -54,6 +53,7 @@ def predict(
     """Predict on sentences of the target language.
 
     TEXT, a file, or lines on stdin; blank lines are skipped. For nli, a line is a premise, a tab and a hypothesis.
+    --output conllu of CoNLL-U keeps all that is not predicted; `annotate` runs several tasks and fills what is empty.
     """
     from badx_hub.tasks import task_named
 
@@ -61,15 +61,39 @@ def predict(
     options = _options.task_options(option)
     chosen = task_named(task, options)
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
-    if output is Output.CONLLU and not chosen.writes_conllu:
+    if output is Output.CONLLU and not chosen.columns:
         raise UsageError(f"What {task} predicts has no place in CoNLL-U. Take --output tsv or json.")
-    examples = _examples(chosen, text, file)
-    if not examples:
+    inputs = _inputs_of(chosen, text, file.expanduser() if file else None)
+    if not inputs:
         _output.note("There is nothing to predict on: no line has a word.")
-        _write(chosen, (), output)
+        if output is Output.JSON:
+            _output.write_records(())
         return
     stack = _stack.load(found, resolution, base, offline=offline, options=options)
+    if output is Output.CONLLU:
+        from badx_hub.annotation import annotated
+
+        for raw in annotated([stack], inputs, overwrite=True, batch_size=batch_size):
+            _output.write_exactly(str(raw))
+        return
+    if chosen.reads_conllu:
+        inputs = tuple(raw.sentence for raw in inputs if raw.sentence is not None)
+    examples = tuple(map(chosen.prepare, inputs))
     _write(chosen, _predicted(stack, examples, batch_size), output)
+
+
+def _inputs_of(task: Task, text: str | None, file: Path | None) -> tuple[Any, ...]:
+    """All sentences with a word, as they stand in the input, or lines for a task that reads none."""
+    from badx_hub.data.conllu import is_conllu_name
+
+    if text is not None and file is not None:
+        raise UsageError("TEXT and --file are both given. Leave one out.")
+    if task.reads_conllu:
+        read = tuple(_inputs.sentences(text, file))
+        return read if any(raw.sentence is not None for raw in read) else ()
+    if file is not None and is_conllu_name(file):
+        raise UsageError(f"{task.name} reads no CoNLL-U. Give lines with a premise, a tab and a hypothesis.")
+    return tuple(_inputs.lines(text, file))
 
 
 def _predicted(stack: BilingualStack, examples: Sequence[Any], batch_size: int) -> Iterator[tuple[Any, Any]]:
@@ -83,39 +107,7 @@ def _write(task: Task, predicted: Iterable[tuple[Any, Any]], output: Output) -> 
         _output.write_records(task.record(example, prediction) for example, prediction in predicted)
         return
     for example, prediction in predicted:
-        if output is Output.TSV:
-            for row in task.rows(example, prediction):
-                _output.write("\t".join(row))
-            if task.reads_conllu:  # a row a word
-                _output.write("")
-        elif (sentence := task.sentence(example, prediction)) is not None:
-            from badx_hub.data.conllu import to_conllu
-
-            _output.write(to_conllu(sentence).removesuffix("\n"))
-
-
-def _examples(task: Task, text: str | None, file: Path | None) -> tuple[Any, ...]:
-    if text is not None and file is not None:
-        raise UsageError("TEXT and --file are both given. Leave one out.")
-    if file is not None and file.name.endswith((".conllu", ".conllu.gz")):
-        from badx_hub.data.conllu import read_conllu
-
-        if not task.reads_conllu:
-            raise UsageError(f"{task.name} reads no CoNLL-U. Give lines with a premise, a tab and a hypothesis.")
-        return tuple(task.prepare(sentence) for sentence in read_conllu(file))
-    return tuple(task.prepare(line) for line in _lines(text, file))
-
-
-def _lines(text: str | None, file: Path | None) -> Iterator[str]:
-    """The lines that have a word, without space around them."""
-    from badx_hub.data.lines import decoded_lines, numbered_lines
-
-    if text is not None:
-        numbered = iter([(1, text)])
-    elif file is not None:
-        numbered = numbered_lines(file.expanduser())
-    elif sys.stdin is None or sys.stdin.isatty():
-        raise UsageError('There is no text. Type it ("Nanga def?"), name a --file or pipe lines in.')
-    else:
-        numbered = decoded_lines(sys.stdin.buffer, "stdin")
-    return (stripped for _, line in numbered if (stripped := line.strip()))
+        for row in task.rows(example, prediction):
+            _output.write("\t".join(row))
+        if task.reads_conllu:  # a row a word
+            _output.write("")

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from badx_hub.data.conllu import read_conllu
+from badx_hub.data.conllu import read_raw_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
 from badx_hub.data.rows import Rows, first_line, open_rows, parsed
@@ -164,8 +164,9 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 
 def _conllu_lines(path: Path) -> Iterator[str]:
-    for sentence in read_conllu(path):
-        yield sentence.text or " ".join(sentence.words)
+    for raw in read_raw_conllu(path):
+        if raw.sentence is not None:
+            yield raw.sentence.text or raw.surface()
 
 
 def _jsonl_lines(path: Path) -> Iterator[str]:

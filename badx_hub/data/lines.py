@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
 
 MAX_LINE_BYTES = 2**24
-_BOM = codecs.BOM_UTF8
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _SNIFFED_BYTES = 2**13
 _CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
 
@@ -39,6 +39,18 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
 
     Raises DataError for what is not UTF-8, for a damaged gzip stream and for a line of more than 16 MB.
     """
+    for number, line in whole_lines(stream, name):
+        yield number, stripped(number, line)
+
+
+def numbered_whole_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """`numbered_lines` with the byte order mark and the ends of the lines: together they are the file."""
+    with reading(path), _opened(path) as stream:
+        yield from whole_lines(stream, str(path))
+
+
+def whole_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """`numbered_whole_lines` of an open stream; errors as in `decoded_lines`."""
     number = 0
     try:
         # Bytes, split at \n alone: text mode would also break lines at a lone \r.
@@ -47,7 +59,7 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
                 raise DataError(
                     f"{name}:{number}: a line of more than {MAX_LINE_BYTES >> 20} MB. Check that it is a text file."
                 )
-            yield number, (raw.removeprefix(_BOM) if number == 1 else raw).rstrip(b"\r\n").decode("utf-8")
+            yield number, raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}). "
@@ -57,6 +69,11 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
         raise DataError(
             f"{name}:{number + 1}: damaged gzip file ({error}). Fetch or compress the file again."
         ) from error
+
+
+def stripped(number: int, line: str) -> str:
+    """A whole line without its end and, if it is line 1, without a byte order mark."""
+    return (line.removeprefix(BOM) if number == 1 else line).rstrip("\r\n")
 
 
 def json_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -60,8 +60,8 @@ class Task(Protocol):
         """Whether examples are sentences of words: `prepare` takes a `Sentence`."""
 
     @property
-    def writes_conllu(self) -> bool:
-        """Whether `sentence` returns a sentence for every prediction."""
+    def columns(self) -> tuple[str, ...]:
+        """The columns of CoNLL-U that a prediction fills, as `RawSentence` names them; none if it has no place."""
 
     def read(self, data: str, split: Split) -> tuple[Any, ...]:
         """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
@@ -114,5 +114,5 @@ class Task(Protocol):
     def record(self, example: Any, prediction: Any) -> dict[str, Any]:
         """The prediction as a JSON object."""
 
-    def sentence(self, example: Any, prediction: Any) -> Sentence | None:
-        """The prediction for CoNLL-U, other columns empty; None if `writes_conllu` is false."""
+    def cells(self, example: Any, prediction: Any) -> tuple[tuple[str, ...], ...]:
+        """The prediction for CoNLL-U: for each of `columns`, one cell a word."""

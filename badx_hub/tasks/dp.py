@@ -56,7 +56,7 @@ class DpTask:
     metrics: ClassVar[tuple[str, ...]] = ("las", "uas")
     selection_metric: ClassVar[str] = "las"
     reads_conllu: ClassVar[bool] = True
-    writes_conllu: ClassVar[bool] = True
+    columns: ClassVar[tuple[str, ...]] = ("HEAD", "DEPREL")
 
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
@@ -160,9 +160,8 @@ class DpTask:
             "deprels": list(prediction.deprels),
         }
 
-    def sentence(self, example: Sentence, prediction: Tree) -> Sentence:
-        tags = (NOT_ANNOTATED,) * len(example.words)
-        return Sentence(example.words, tags, prediction.heads, prediction.deprels, example.text, example.sent_id)
+    def cells(self, example: Sentence, prediction: Tree) -> tuple[tuple[str, ...], ...]:
+        return tuple(map(str, prediction.heads)), prediction.deprels
 
 
 class _Attachment(NamedTuple):

@@ -38,7 +38,7 @@ class NerTask(WordTask[Tagged]):
     name: ClassVar[str] = "ner"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     selection_metric: ClassVar[str] = "f1"
-    writes_conllu: ClassVar[bool] = False
+    columns: ClassVar[tuple[str, ...]] = ("MISC.name",)
 
     def words(self, example: Tagged) -> tuple[str, ...]:
         return example.words
@@ -107,8 +107,12 @@ class NerTask(WordTask[Tagged]):
         text = {} if example.text is None else {"text": example.text}
         return {**text, "words": list(example.words), "tags": list(prediction), "entities": found}
 
-    def sentence(self, example: Tagged, prediction: Sequence[str]) -> None:
-        """None: CoNLL-U has no column for entities."""
+    def cells(self, example: Tagged, prediction: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """The tags as NorNE has them in MISC, and as spaCy's converter reads them: name=B-PER, and name=O outside.
+
+        The key Entity of MISC is taken: UD's validator expects it to hold the brackets of CorefUD.
+        """
+        return (tuple(prediction),)
 
     def _counting(self, tags: Sequence[str | None]) -> tuple[str | None, ...]:
         """The tags, O in place of an ignored type."""

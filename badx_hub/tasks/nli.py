@@ -63,7 +63,7 @@ class NliTask:
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     selection_metric: ClassVar[str] = "accuracy"
     reads_conllu: ClassVar[bool] = False
-    writes_conllu: ClassVar[bool] = False
+    columns: ClassVar[tuple[str, ...]] = ()
 
     def read(self, data: str, split: Split) -> tuple[Pair, ...]:
         """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
@@ -171,8 +171,9 @@ class NliTask:
         """{"premise": ..., "hypothesis": ..., "label": ...}."""
         return {"premise": example.premise, "hypothesis": example.hypothesis, "label": prediction}
 
-    def sentence(self, example: Pair, prediction: str) -> None:
+    def cells(self, example: Pair, prediction: str) -> tuple[tuple[str, ...], ...]:
         """None: a pair is not a sentence."""
+        return ()
 
 
 def cut(first: Sequence[int], second: Sequence[int], room: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

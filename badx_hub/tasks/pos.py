@@ -49,7 +49,7 @@ class PosTask(WordTask[Sentence]):
     name: ClassVar[str] = "pos"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     selection_metric: ClassVar[str] = "accuracy"
-    writes_conllu: ClassVar[bool] = True
+    columns: ClassVar[tuple[str, ...]] = ("UPOS",)
 
     def words(self, example: Sentence) -> tuple[str, ...]:
         return example.words
@@ -105,8 +105,8 @@ class PosTask(WordTask[Sentence]):
             "upos": list(prediction),
         }
 
-    def sentence(self, example: Sentence, prediction: Sequence[str]) -> Sentence:
-        return Sentence.of(example.words, prediction, text=example.text, sent_id=example.sent_id)
+    def cells(self, example: Sentence, prediction: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        return (tuple(prediction),)
 
 
 def _check_tags(sentences: Sequence[Sentence], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -42,6 +43,22 @@ def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
         matrix[1:, 0] -= (words + 2) * whole
         heads = _arborescence(matrix)[1:]
     return heads
+
+
+def is_tree(heads: Sequence[int]) -> bool:
+    """Whether exactly one of the words is a root (head 0) and the heads of every other word lead to it."""
+    if list(heads).count(0) != 1:
+        return False
+    sound = {0}
+    for word in range(1, len(heads) + 1):
+        path = []
+        while word not in sound:
+            if word in path:
+                return False
+            path.append(word)
+            word = heads[word - 1]
+        sound.update(path)
+    return True
 
 
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -48,7 +48,6 @@ def test_entities_are_predicted_in_columns(run: Run, arguments: list[str]) -> No
     [
         (["--task", "nli", "A dog runs"], "expected a premise and a hypothesis with one tab between them"),
         (["--task", "nli", "a\tb", "--output", "conllu"], "What nli predicts has no place in CoNLL-U"),
-        (["--task", "ner", "Dakar", "--output", "conllu"], "What ner predicts has no place in CoNLL-U"),
         (["--task", "nli", "--file", "x.conllu"], "nli reads no CoNLL-U"),
     ],
 )

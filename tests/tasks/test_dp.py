@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 from udtools.udeval import evaluate, load_conllu_file
 
-from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
+from badx_hub.data.conllu import RawSentence, Sentence, to_conllu
 from badx_hub.data.splits import SPLITS
 from badx_hub.errors import DataError, IntegrityError, UsageError
 from badx_hub.modeling import IGNORED
@@ -337,10 +337,14 @@ def test_predictions_as_rows_record_and_conllu(tmp_path: Path) -> None:
         "heads": [2, 0, 2],
         "deprels": ["nsubj", "root", "punct"],
     }
-    sentence = TASK.sentence(example, tree)
-    assert to_conllu(sentence).splitlines()[:2] == ["# text = Dogs bark.", "1\tDogs\t_\t_\t_\t_\t2\tnsubj\t_\t_"]
-    assert list(read_conllu(written(tmp_path, sentence))) == [sentence]
-    assert TASK.read(str(tmp_path), "test") == (sentence,)
+    assert dict(zip(TASK.columns, TASK.cells(example, tree), strict=True)) == {
+        "HEAD": tuple(map(str, tree.heads)),
+        "DEPREL": tree.deprels,
+    }
+    raw = RawSentence.of(example).replaced(dict(zip(TASK.columns, TASK.cells(example, tree), strict=True)))
+    assert raw.sentence is not None
+    written(tmp_path, raw.sentence)
+    assert TASK.read(str(tmp_path), "test") == (raw.sentence,)
 
 
 # With a model; what every task promises of one is in test_protocol.py

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from badx_hub.data.columns import Tagged
-from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
+from badx_hub.data.conllu import RawSentence, Sentence, read_raw_conllu
 from badx_hub.data.pairs import LABELS as CLASSES
 from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
@@ -303,12 +303,14 @@ def test_predictions_are_text_json_and_where_words_are_conllu(case: tuple[Task, 
         assert all(isinstance(cell, str) for row in rows for cell in row)
         record = task.record(example, prediction)
         assert json.loads(json.dumps(record)) == record
-        sentence = task.sentence(example, prediction)
-        assert (sentence is not None) == task.writes_conllu
-        if sentence is not None:
+        columns = dict(zip(task.columns, task.cells(example, prediction), strict=True))
+        if task.reads_conllu:
+            words = Sentence.of(row[1] if len(row) > 2 else row[0] for row in rows)
+            filled = RawSentence.of(words).replaced(columns)
             path = tmp_path / "a.conllu"
-            path.write_text(to_conllu(sentence), encoding="utf-8")
-            assert list(read_conllu(path)) == [sentence]
+            path.write_text(str(filled), encoding="utf-8")
+            assert list(read_raw_conllu(path)) == [filled]
+            assert {column: filled.cells(column) for column in columns} == columns
 
 
 def test_prepared_examples_carry_no_label(case: tuple[Task, Case], tiny_base: Path) -> None:

@@ -1,0 +1,130 @@
+"""Annotating files: sentences come in, stacks fill their columns, and everything else stays as it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
+from badx_hub.data.lines import numbered_whole_lines, stripped
+from badx_hub.stack import BilingualStack
+from badx_hub.tasks import Task
+from badx_hub.tasks.trees import is_tree
+from badx_hub.tasks.words import sentence_of
+
+CHUNK = 1024
+"""Sentences in memory at a time, and those that are predicted before the first of them is written."""
+
+_SNIFFED_LINES = 1000
+_LOG = logging.getLogger(__name__)
+
+
+def read_sentences(path: Path) -> Iterator[RawSentence]:
+    """The sentences of a file that is CoNLL-U, by its name or its first row, or else text, a sentence a line.
+
+    Memory holds one sentence. Pieces of CoNLL-U that have no word are there as well, so that all of them together are
+    the file; lines of text without a word are left out. Raises what `badx_hub.data.conllu.read_conllu` does.
+    """
+    return sentences_in(numbered_whole_lines(path), str(path), conllu=is_conllu_name(path))
+
+
+def sentences_in(lines: Iterable[tuple[int, str]], name: str, *, conllu: bool = False) -> Iterator[RawSentence]:
+    """`read_sentences` of numbered whole lines, called `name` in errors; `conllu` says what they are known to be."""
+    head: list[tuple[int, str]] = []
+    rest = iter(lines)
+    if not conllu:
+        # Only a row tells: text may begin with "#", too.
+        for number, line in islice(rest, _SNIFFED_LINES):
+            head.append((number, line))
+            content = stripped(number, line)
+            if content.strip() and not content.startswith("#"):
+                conllu = looks_like_conllu(content)
+                break
+    every = chain(head, rest)
+    return raw_sentences(every, name) if conllu else _of_text(every)
+
+
+def output_name(path: Path) -> str:
+    """The name of what is made of a file: its own, or with .conllu in place of the ending of a text file."""
+    if is_conllu_name(path):
+        return path.name
+    packed = path.name.lower().endswith(".gz")
+    return f"{Path(path.stem).stem if packed else path.stem}.conllu{'.gz' if packed else ''}"
+
+
+def annotated(
+    stacks: Sequence[BilingualStack],
+    sentences: Iterable[RawSentence],
+    *,
+    overwrite: bool = False,
+    batch_size: int = 32,
+) -> Iterator[RawSentence]:
+    """The sentences, in order, with the columns of each stack's task filled; memory holds `CHUNK` of them.
+
+    A word is filled where all columns of the task are "_"; with `overwrite` always. What one stack fills the next one
+    does not read. A warning is logged for sentences in which given and predicted heads together are no tree.
+    """
+    source = iter(sentences)
+    broken = 0
+    while chunk := list(islice(source, CHUNK)):
+        for stack in stacks:
+            chunk, failed = _filled(stack, chunk, overwrite, batch_size)
+            broken += failed
+        yield from chunk
+    if broken:
+        _LOG.warning(
+            "in %d sentences that had heads for some words only, given and predicted heads together are no tree; "
+            "parse them as a whole by overwriting",
+            broken,
+        )
+
+
+def _of_text(lines: Iterable[tuple[int, str]]) -> Iterator[RawSentence]:
+    for number, line in lines:
+        sentence = sentence_of(stripped(number, line).strip())
+        if sentence.words:
+            yield RawSentence.of(sentence)
+
+
+def _filled(
+    stack: BilingualStack, chunk: Sequence[RawSentence], overwrite: bool, batch_size: int
+) -> tuple[list[RawSentence], int]:
+    """The chunk with the task's columns filled, and the number of sentences that were no tree afterwards."""
+    task = stack.task
+    result = list(chunk)
+    due = [
+        (index, raw.sentence, words)
+        for index, raw in enumerate(chunk)
+        if raw.sentence is not None and any(words := _due(raw, task, overwrite))
+    ]
+    examples = [task.prepare(sentence) for _, sentence, _ in due]
+    broken = 0
+    predictions = stack.predict_examples(examples, batch_size=batch_size) if examples else ()
+    for (index, _, words), example, prediction in zip(due, examples, predictions, strict=True):
+        raw = chunk[index]
+        predicted = zip(task.columns, task.cells(example, prediction), strict=True)
+        result[index] = raw.replaced(
+            {
+                column: [new if here else old for here, new, old in zip(words, cells, raw.cells(column), strict=True)]
+                for column, cells in predicted
+            }
+        )
+        broken += not all(words) and not _sound(result[index], task)
+    return result, broken
+
+
+def _due(raw: RawSentence, task: Task, overwrite: bool) -> list[bool]:
+    """Whether each word is to be filled."""
+    if overwrite:
+        return [True] * len(raw.words)
+    rows = zip(*(raw.cells(column) for column in task.columns), strict=True)
+    return [all(cell == NOT_ANNOTATED for cell in row) for row in rows]
+
+
+def _sound(raw: RawSentence, task: Task) -> bool:
+    if raw.sentence is None or "HEAD" not in task.columns:
+        return True
+    heads = [head for head in raw.sentence.heads if head is not None]
+    return len(heads) == len(raw.words) and is_tree(heads)

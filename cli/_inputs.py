@@ -1,0 +1,45 @@
+"""Sentences for the commands that predict: from a file, from stdin or from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.data.conllu import RawSentence
+
+
+def sentences(text: str | None, file: Path | None) -> Iterator[RawSentence]:
+    """CoNLL-U or lines of text, from `text`, the file, or stdin. Raises UsageError if there is no stdin to read."""
+    from badx_hub.annotation import read_sentences, sentences_in
+
+    if text is not None:
+        return sentences_in([(1, text)], "TEXT")
+    if file is not None:
+        return read_sentences(file)
+    return sentences_in(_stdin(whole=True), "stdin")
+
+
+def lines(text: str | None, file: Path | None) -> Iterator[str]:
+    """The lines that have a word, without space around them; sources and errors as in `sentences`."""
+    from badx_hub.data.lines import numbered_lines
+
+    if text is not None:
+        numbered = iter([(1, text)])
+    elif file is not None:
+        numbered = numbered_lines(file)
+    else:
+        numbered = _stdin(whole=False)
+    return (stripped for _, line in numbered if (stripped := line.strip()))
+
+
+def _stdin(*, whole: bool) -> Iterator[tuple[int, str]]:
+    from badx_hub.data.lines import decoded_lines, whole_lines
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError('There is no text. Type it ("Nanga def?"), name a file or pipe lines in.')
+    return (whole_lines if whole else decoded_lines)(sys.stdin.buffer, "stdin")

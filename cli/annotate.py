@@ -1,0 +1,162 @@
+"""`badx-hub annotate`: whole files, several tasks, nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from badx_hub.cli import _entries, _inputs, _output, _stack
+from badx_hub.cli._options import (
+    BaseOption,
+    BatchSizeOption,
+    FallbackOption,
+    LabelOption,
+    LockOption,
+    OfflineOption,
+    PairArgument,
+    RatioOption,
+    RegistryOption,
+    SetupName,
+    SetupOption,
+    TaskOptionsOption,
+    task_options,
+)
+from badx_hub.cli._progress import counting
+from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.data.conllu import RawSentence
+    from badx_hub.stack import BilingualStack
+
+
+def annotate(
+    pair: PairArgument,
+    tasks: Annotated[str, typer.Option("--tasks", metavar="TASKS", help="In this order, such as pos,dp,ner.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: stdin]"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="A file, or a folder for several. [default: stdout]"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is annotated. [default: fill only what is _]")
+    ] = False,
+    setup: SetupOption = SetupName.BAD_X,
+    base: BaseOption = None,
+    ratio: RatioOption = None,
+    label: LabelOption = None,
+    registry: RegistryOption = None,
+    lock: LockOption = None,
+    fallback: FallbackOption = None,
+    offline: OfflineOption = False,
+    option: TaskOptionsOption = None,
+    batch_size: BatchSizeOption = 32,
+) -> None:
+    """Fill UPOS (pos), HEAD and DEPREL (dp) and name= in MISC (ner) of files.
+
+    Comments, range lines, empty nodes and all other columns stay as they are. Each task uses its own adapters, on one
+    base. A file is written whole or not at all.
+    """
+    options = _options_of_tasks(tasks, task_options(option))
+    paths = [path.expanduser() for path in files or ()]
+    outputs = _outputs(paths, output.expanduser() if output else None)
+    found = []
+    for task in options:
+        asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+        found.append(_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline))
+    totals = [_checked(path) for path in paths]  # a bad line is answered before work is spent
+    stacks = _stack.load_together(found, list(options.values()), base, offline=offline)
+    shown = output is not None or not sys.stdout.isatty()
+    inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
+    for (path, total), out in zip(inputs, outputs, strict=True):
+        with _opened(out) as write, counting("sentences", total, shown=shown) as done:
+            _annotate(stacks, _inputs.sentences(None, path), write, done, overwrite=overwrite, batch_size=batch_size)
+
+
+def _annotate(
+    stacks: Sequence[BilingualStack],
+    sentences: Iterator[RawSentence],
+    write: Callable[[str], object],
+    done: Callable[[int], None],
+    *,
+    overwrite: bool,
+    batch_size: int,
+) -> None:
+    from badx_hub.annotation import annotated
+
+    for raw in annotated(stacks, sentences, overwrite=overwrite, batch_size=batch_size):
+        write(str(raw))
+        done(raw.sentence is not None)
+
+
+def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The options of each task by its name; one that several tasks know is for all of them. Raises UsageError."""
+    from badx_hub.tasks import options_of, task_named
+
+    chosen = {name: task_named(name) for name in (part.strip() for part in tasks.split(","))}
+    for name, task in chosen.items():
+        if not task.columns:
+            raise UsageError(f"What {name} predicts has no place in CoNLL-U. Take badx-hub predict.")
+    known = {
+        name: {key: value for key, value in given.items() if key in options_of(task)} for name, task in chosen.items()
+    }
+    if unknown := [key for key in given if not any(key in options for options in known.values())]:
+        raise UsageError(f"None of the tasks {', '.join(chosen)} has an option {unknown[0]!r}.")
+    for name, options in known.items():
+        task_named(name, options)
+    return known
+
+
+def _outputs(paths: Sequence[Path], output: Path | None) -> list[Path | None]:
+    """Where each input goes; None is stdout. Raises UsageError for what would lose one of them."""
+    if output is None or not (output.is_dir() or len(paths) > 1):
+        if output is None and len(paths) > 1:
+            raise UsageError("Several files need a folder for what is made of them: add -o FOLDER.")
+        if output is not None and output.exists() and not output.is_file():
+            raise UsageError(f"{output} is no regular file. To write to stdout, leave -o out.")
+        return [output]
+    if not paths:
+        raise UsageError(f"{output} is a folder, and what comes from stdin has no name. Give -o a file.")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file, but {len(paths)} files are to be annotated. Give -o a folder.")
+    from badx_hub.annotation import output_name
+
+    made = [output / output_name(path) for path in paths]
+    if twice := [path for path in made if made.count(path) > 1]:
+        raise UsageError(f"Two of the files would both become {twice[0]}. Annotate them one after the other.")
+    return list(made)
+
+
+def _checked(path: Path) -> int:
+    """The number of sentences with a word in a file; raises DataError if it has none."""
+    from badx_hub.annotation import read_sentences
+    from badx_hub.errors import DataError
+
+    if not (total := sum(raw.sentence is not None for raw in read_sentences(path))):
+        raise DataError(f"{path} has no word; expected CoNLL-U, or text, a sentence a line.")
+    return total
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """What writes text to a file, gzipped if its name says so, or to stdout."""
+    if path is None:
+        yield _output.write_exactly
+        return
+    from badx_hub.storage import atomic_file
+
+    with atomic_file(path) as stream:
+        if path.name.lower().endswith(".gz"):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
+                yield lambda text: packed.write(text.encode())
+        else:
+            yield lambda text: stream.write(text.encode())
+    _output.note(f"wrote {path}")
