@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badx_hub.data.conllu import Sentence, read_conllu, to_conllu
+from badx_hub.data.conllu import (
+    COLUMNS,
+    NO_SPACE,
+    RawSentence,
+    Sentence,
+    read_conllu,
+    read_raw_conllu,
+    to_conllu,
+)
 from badx_hub.errors import DataError, NotFoundError, StorageError
 
 WOLOF = """\
@@ -161,3 +169,125 @@ def test_shared_treebanks_hold_the_words_an_independent_count_finds(shared: Path
         assert len(sentences) == len(re.findall(r"(?m)^1\t", content))
         assert all(sentence.text for sentence in sentences)
         assert all(sentence.heads.count(0) == 1 for sentence in sentences)
+
+
+NASTY = {
+    "CRLF": WOLOF.replace("\n", "\r\n"),
+    "BOM": "\ufeff" + WOLOF,
+    "BOM before a row": "\ufeff" + row(1),
+    "no last blank line": WOLOF.rstrip("\n") + "\n",
+    "no last line end": WOLOF.rstrip("\n"),
+    "blank lines with spaces": WOLOF + "  \n" + WOLOF.rstrip("\n") + "\n \r\n\n",
+    "comments that stand alone": "# a licence\n\n" + WOLOF + "# the end\n",
+    "comments in no order, twice and empty": "#\n# text=a\n# sent_id = 2\n#text = b\n# newdoc\n" + row(1) + "\n",
+    "mixed line ends": row(1) + row(2).replace("\n", "\r\n") + "\n",
+    "empty nodes around": row("0.1") + row("0.2") + row("1-2") + row(1) + row("1.1") + row(2) + row("2.1") + "\n",
+    "strange space": row(1, form="a b\u2028c\x85d\u00a0") + "\n",
+    "nothing": "",
+    "only blank lines": "\n\n \n",
+}
+
+
+@pytest.mark.parametrize("content", NASTY.values(), ids=NASTY)
+def test_the_pieces_of_a_file_are_the_file(tmp_path: Path, content: str) -> None:
+    path = written(tmp_path, content)
+    pieces = list(read_raw_conllu(path))
+    assert "".join(map(str, pieces)) == content
+    same = [piece.replaced({column: piece.cells(column) for column in COLUMNS}) for piece in pieces]
+    assert same == pieces
+    words = [piece.sentence for piece in pieces if piece.sentence is not None]
+    assert words == list(read_conllu(path))
+
+
+def test_other_cells_change_nothing_else(tmp_path: Path) -> None:
+    content = "\ufeff" + WOLOF.replace("\n", "\r\n") * 2
+    pieces = list(read_raw_conllu(written(tmp_path, content)))
+    tags, heads, names = ["X"] * 5, ["0", "1", "1", "1", "_"], ["O", "B-PER", "I-PER", "O", "O"]
+    changed = [one.replaced({"UPOS": tags, "HEAD": heads, "MISC.name": names}) for one in pieces]
+    assert changed[0].cells("UPOS") == tuple(tags)
+    assert changed[0].cells("MISC")[2:4] == ("name=I-PER", "SpaceAfter=No|name=O")
+    assert changed[0].sentence is not None
+    assert (changed[0].sentence.upos, changed[0].sentence.heads) == (tuple(tags), (0, 1, 1, 1, None))
+    again = written(tmp_path, "".join(map(str, changed)), "y.conllu")
+    assert list(read_raw_conllu(again)) == changed
+    given = pieces[0]
+    back = [one.replaced({name: given.cells(name) for name in ("UPOS", "HEAD", "MISC")}) for one in changed]
+    assert "".join(map(str, back)) == content
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"UPOS": ["X"]}, "1 cells for UPOS"), ({"UPOS": ["X", "", "X", "X", "X"]}, "''"), ({"MISC.a": ["\t"] * 5}, "t'")],
+)
+def test_cells_that_would_break_a_line_are_refused(tmp_path: Path, columns: dict[str, list[str]], said: str) -> None:
+    (piece,) = read_raw_conllu(written(tmp_path, WOLOF))
+    with pytest.raises(DataError, match=said):
+        piece.replaced(columns)
+
+
+def test_a_key_in_misc_is_replaced_where_it_stands(tmp_path: Path) -> None:
+    (piece,) = read_raw_conllu(written(tmp_path, row(1).replace("_\n", "a=1|name=B-LOC|nickname=x\n")))
+    assert piece.cells("MISC.name") == ("B-LOC",)
+    assert piece.replaced({"MISC.name": ["O"]}).cells("MISC") == ("a=1|name=O|nickname=x",)
+
+
+def test_surface_text_is_made_of_tokens(tmp_path: Path) -> None:
+    (piece,) = read_raw_conllu(written(tmp_path, WOLOF))
+    assert piece.surface() == "Xanaa leeral ne."
+    joined = WOLOF.replace("leeral\t_\t_\t_\t_\t_\t_\t_\t_", "leeral\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No")
+    (piece,) = read_raw_conllu(written(tmp_path, joined, "y.conllu"))
+    assert piece.surface() == "Xanaa leeralne."
+
+
+def test_a_sentence_from_text_says_where_no_space_is() -> None:
+    raw = RawSentence.of(Sentence.of(["l'", "eau", "est", "là", "."], text="l'eau est là."))
+    assert raw.cells("MISC") == (NO_SPACE, "_", "_", NO_SPACE, "_")
+    assert raw.surface() == "l'eau est là."
+    assert RawSentence.of(Sentence.of(["a", "b"], text="other")).cells("MISC") == ("_", "_")
+    assert str(RawSentence.of(Sentence.of([]))) == ""
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1, max_size=6)
+comments = st.builds("# {}\n".format, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")))
+endings = st.sampled_from(["\n", "\r\n"])
+
+
+@st.composite
+def sentence_texts(draw: st.DrawFn) -> str:
+    """A sentence of CoNLL-U with anything in its other columns, ranges and empty nodes, and any line ends."""
+    lines = [line[:-1] for line in draw(st.lists(comments, max_size=2))]
+    count = draw(st.integers(1, 4))
+    end_of_range = 0
+    for number in range(1, count + 1):
+        if number > end_of_range and number < count and draw(st.booleans()):
+            end_of_range = draw(st.integers(number + 1, count))
+            lines.append("\t".join([f"{number}-{end_of_range}", *draw(st.tuples(*[cells] * 9))]))
+        head = draw(st.sampled_from(["_", *(str(one) for one in range(count + 1) if one != number)]))
+        before, after = draw(st.tuples(*[cells] * 5)), draw(st.tuples(*[cells] * 3))
+        lines.append("\t".join([str(number), *before, head, *after]))
+        if draw(st.booleans()):
+            lines.append("\t".join([f"{number}.1", *draw(st.tuples(*[cells] * 9))]))
+    return "".join(line + draw(endings) for line in lines)
+
+
+@given(
+    st.lists(st.tuples(sentence_texts(), st.sampled_from(["\n", "\r\n", "  \n", "\n\n"])), max_size=3), st.booleans()
+)
+def test_any_file_is_read_and_written_the_same(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, str]], bom: bool
+) -> None:
+    content = "\ufeff" * bom + "".join(text + blank for text, blank in drawn)
+    pieces = list(read_raw_conllu(written(tmp_path_factory.mktemp("any"), content)))
+    assert "".join(map(str, pieces)) == content
+    changed = [piece.replaced({"UPOS": ["X"] * len(piece.words)}) for piece in pieces]
+    back = [new.replaced({"UPOS": old.cells("UPOS")}) for old, new in zip(pieces, changed, strict=True)]
+    assert "".join(map(str, back)) == content
+
+
+def test_shared_treebanks_are_read_and_written_the_same(shared: Path) -> None:
+    files = sorted(shared.glob("data/ud/*/*.conllu"))
+    assert len(files) == 12
+    for path in files:
+        pieces = read_raw_conllu(path)
+        same = "".join(str(piece.replaced({"UPOS": piece.cells("UPOS")})) for piece in pieces)
+        assert same.encode() == path.read_bytes()
