@@ -11,22 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _inputs, _output, _stack
-from badx_hub.cli._options import (
-    BaseOption,
-    BatchSizeOption,
-    FallbackOption,
-    LabelOption,
-    LockOption,
-    OfflineOption,
-    PairArgument,
-    RatioOption,
-    RegistryOption,
-    SetupName,
-    SetupOption,
-    TaskOptionsOption,
-    task_options,
-)
+from badx_hub.cli import _entries, _inputs, _options, _output, _stack
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
 
@@ -36,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def annotate(
-    pair: PairArgument,
+    pair: _options.PairArgument,
     tasks: Annotated[str, typer.Option("--tasks", metavar="TASKS", help="In this order, such as pos,dp,ner.")],
     files: Annotated[
         list[Path] | None,
@@ -49,23 +34,23 @@ def annotate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is annotated. [default: fill only what is _]")
     ] = False,
-    setup: SetupOption = SetupName.BAD_X,
-    base: BaseOption = None,
-    ratio: RatioOption = None,
-    label: LabelOption = None,
-    registry: RegistryOption = None,
-    lock: LockOption = None,
-    fallback: FallbackOption = None,
-    offline: OfflineOption = False,
-    option: TaskOptionsOption = None,
-    batch_size: BatchSizeOption = 32,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    label: _options.LabelOption = None,
+    registry: _options.RegistryOption = None,
+    lock: _options.LockOption = None,
+    fallback: _options.FallbackOption = None,
+    offline: _options.OfflineOption = False,
+    option: _options.TaskOptionsOption = None,
+    batch_size: _options.BatchSizeOption = 32,
 ) -> None:
     """Fill UPOS (pos), HEAD and DEPREL (dp) and name= in MISC (ner) of files.
 
     Comments, range lines, empty nodes and all other columns stay as they are. Each task uses its own adapters, on one
     base. A file is written whole or not at all.
     """
-    options = _options_of_tasks(tasks, task_options(option))
+    options = _options_of_tasks(tasks, _options.task_options(option))
     paths = [path.expanduser() for path in files or ()]
     outputs = _outputs(paths, output.expanduser() if output else None)
     found = []
