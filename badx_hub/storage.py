@@ -215,15 +215,9 @@ def atomic_write_text(path: Path, text: str) -> None:
 
 
 def _file_state(path: Path) -> dict[str, Any]:
-    stat = path.stat()
-    return {
-        "path": os.fsencode(path).hex(),
-        "device": stat.st_dev,
-        "inode": stat.st_ino,
-        "size": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-        "ctime_ns": stat.st_ctime_ns,
-    }
+    status = path.stat()
+    kept = ("dev", "ino", "size", "mtime_ns", "ctime_ns")
+    return {"path": os.fsencode(path).hex(), **{name: getattr(status, f"st_{name}") for name in kept}}
 
 
 def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
@@ -231,10 +225,8 @@ def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
         record = json.loads(memory.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(record, dict) or record.get("state") != state:
-        return None
-    digest = record.get("digest")
-    return digest if isinstance(digest, str) else None
+    known = isinstance(record, dict) and record.get("state") == state and isinstance(record.get("digest"), str)
+    return str(record["digest"]) if known else None
 
 
 def _storage_error(error: OSError, path: Path) -> StorageError:
