@@ -96,9 +96,14 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print the
 
 def task_options(given: list[str] | None) -> dict[str, str]:
     """ "decoding=greedy" as {"decoding": "greedy"}; the task checks names and values. Raises UsageError."""
+    return key_values("--option", "decoding=greedy", given)
+
+
+def key_values(flag: str, example: str, given: list[str] | None) -> dict[str, str]:
+    """The values of a repeatable option KEY=VALUE by their keys. Raises UsageError."""
     pairs = [text.partition("=") for text in given or []]
     if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
-        raise UsageError(f"--option expects KEY=VALUE, such as decoding=greedy; got {wrong[0]!r}.")
+        raise UsageError(f"{flag} expects KEY=VALUE, such as {example}; got {wrong[0]!r}.")
     return {key: value for key, _, value in pairs}
 
 

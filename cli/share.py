@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
-    from badx_hub.registry.hub import HubRegistry, PushPlan
+    from badx_hub.registry.hub import HubRegistry, PushOptions, PushPlan
 
 
 def push(
@@ -34,6 +35,10 @@ def push(
     sign: Annotated[
         Path | None, typer.Option("--sign", metavar="KEY", help="Sign what is published with this SSH key.")
     ] = None,
+    card_field: Annotated[
+        list[str] | None,
+        typer.Option("--card-field", metavar="KEY=VALUE", help="Metadata of the card (repeatable): license=mit."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -47,26 +52,33 @@ def push(
 
     source = open_registry(registry)
     where = _hub.place_in(to, "--to")
+    fields = _options.key_values("--card-field", "license=mit", card_field)
     if not isinstance(where, HubRef):
         flags = {"--private": private, "--revision": bool(revision), "--tag": bool(tag), "--create-pr": create_pr}
-        _hub.refuse_on_folder(to, {**flags, "--message": bool(message), "--dry-run": dry_run})
+        _hub.refuse_on_folder(
+            to, {**flags, "--message": bool(message), "--card-field": bool(fields), "--dry-run": dry_run}
+        )
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
     if not isinstance(where, HubRef):
         _transfer(entry, source, open_registry(where), format, sign)
         return
     from badx_hub.registry.hub import PushOptions
+    from badx_hub.registry.hub.card_fields import card_fields
 
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
-    chosen = PushOptions(private=private, revision=revision, create_pr=create_pr, message=message)
+    chosen = PushOptions(private, revision, create_pr, message, card_fields(fields))
     hub = _hub.open_hub(where.namespace, options=chosen)
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
     done = _transfer(entry, source, hub, format, sign)
+    published = _itself(done, entry)
+    if chosen.card and published in done.already:
+        published = _with_card(published, chosen)
     if tag:
-        hub.tag(_itself(done, entry), tag)
+        hub.tag(published, tag)
 
 
 def pull(
@@ -133,6 +145,18 @@ def _transfer(
 def _itself(done: Transferred, entry: Entry) -> Entry:
     """The adapter itself at the destination, not one that it was trained on."""
     return next(one for one in (*done.copied, *done.already) if one.name == entry.name)
+
+
+def _with_card(entry: Entry, chosen: PushOptions) -> Entry:
+    """The entry at the commit that sets the wanted metadata of its card, which is published already."""
+    from badx_hub.hub.client import HubClient
+    from badx_hub.hub.ref import adapter_at_commit
+    from badx_hub.registry.hub.card_fields import set_card_fields
+
+    place = replace(adapter_at_commit(entry.location), revision=chosen.revision)
+    there = set_card_fields(HubClient(), place, chosen.card, message=chosen.message, create_pr=chosen.create_pr)
+    _output.note(f"The card of {there.repo} has {', '.join(chosen.card)} as given.")
+    return replace(entry, location=str(there))
 
 
 def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[PushPlan]:

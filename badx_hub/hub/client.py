@@ -24,6 +24,7 @@ from badx_hub.errors import HubError, IntegrityError, NotFoundError
 from badx_hub.hub.errors import FAILURES, hub_error, one_line
 from badx_hub.hub.ref import HubRef, is_commit
 from badx_hub.hub.transport import TIME_LIMITS, Answer, RetryPolicy, attempt, client, download, read_file
+from badx_hub.hub.validation import check_card
 from badx_hub.remedies import Advice
 
 MAX_FILES_LISTED = 5000
@@ -142,6 +143,10 @@ class HubClient:
     def create_tag(self, place: HubRef, tag: str) -> None:
         """Names a commit."""
         self._ask(lambda: self._api.create_tag(place.repo, tag=tag, revision=place.at), f"Tagging {place}")
+
+    def check_card(self, text: str, repo: str, *, kind: str = "model") -> None:
+        """Raises DataError if the Hub would refuse this README.md of a repository for its metadata."""
+        check_card(self._api, text, repo, kind=kind, retries=self.retries)
 
     def create_repo(self, repo: str, *, private: bool) -> None:
         """Makes a repository unless it is there. One try; what fails is one of `FAILURES`."""

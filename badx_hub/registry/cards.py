@@ -23,8 +23,16 @@ from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manif
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 
-# Old Hub ids without an organisation; any other name without "/" is a folder or the embedded base.
-_CANONICAL_BASES = ("bert-base-multilingual-cased", "xlm-roberta-base", "xlm-roberta-large")
+# Old Hub ids without an organisation, and what they are called now, under which the Hub lists a base's adapters. Any
+# other name without "/" is a folder or the embedded base.
+_CANONICAL_BASES = {
+    "bert-base-multilingual-cased": "google-bert/bert-base-multilingual-cased",
+    "bert-base-multilingual-uncased": "google-bert/bert-base-multilingual-uncased",
+    "distilbert-base-multilingual-cased": "distilbert/distilbert-base-multilingual-cased",
+    "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
+    "xlm-roberta-large": "FacebookAI/xlm-roberta-large",
+}
+_LIBRARY = "adapter-transformers"  # what the Hub calls `adapters`: its snippet, filter and download counts hang on it
 _DEMO = "demo"
 _KIND_WORDS = {
     "language": "language adapter (LA)",
@@ -77,18 +85,20 @@ def render_card(
 def card_data(manifest: Manifest) -> ModelCardData:
     """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags, zero-shot scores."""
     name = manifest.adapter_name
+    base = manifest.base.name if _on_hub(manifest.base.name) else None
     datasets = [found for source in manifest.data if (found := _dataset(source.name)) is not None]
     results = list(_results(manifest))
     return ModelCardData(
-        base_model=manifest.base.name if _on_hub(manifest.base.name) else None,
+        base_model=base and _CANONICAL_BASES.get(base, base),
+        base_model_relation=base and ("finetune" if manifest.kind == "model" else "adapter"),
         language=list(name.mixture.languages),
-        library_name="adapters",
+        library_name=_LIBRARY,
         license=_licence(manifest.licence),
         license_name=_line(manifest.licence) if _licence(manifest.licence) == "other" else None,
         datasets=list(dict.fromkeys(datasets)) or None,
         pipeline_tag=_PIPELINES.get(name.task or ""),
         tags=[
-            "adapter-transformers",
+            _LIBRARY,
             "badx",
             f"badx:{name.kind}",
             f"badx-source:{name.mixture.source}",

@@ -78,11 +78,11 @@ def fences(body: str) -> list[str]:
 
 BA_CARD = """\
 ---
-base_model: bert-base-multilingual-cased
+base_model: google-bert/bert-base-multilingual-cased
 language:
 - en
 - wo
-library_name: adapters
+library_name: adapter-transformers
 license: mit
 tags:
 - adapter-transformers
@@ -90,6 +90,7 @@ tags:
 - badx:bilingual
 - badx-source:en
 - badx-target:wo
+base_model_relation: adapter
 ---
 
 # `mbert/en-wo@5:1`
@@ -179,11 +180,11 @@ def test_the_card_of_a_ba(manifest: Any) -> None:
 
 TA_CARD = """\
 ---
-base_model: bert-base-multilingual-cased
+base_model: google-bert/bert-base-multilingual-cased
 language:
 - en
 - wo
-library_name: adapters
+library_name: adapter-transformers
 license: mit
 pipeline_tag: token-classification
 tags:
@@ -193,6 +194,7 @@ tags:
 - badx-source:en
 - badx-target:wo
 - badx-task:pos
+base_model_relation: adapter
 model-index:
 - name: mbert.en-wo.pos
   results:
@@ -513,6 +515,7 @@ def test_values_are_data(manifest: Any, nasty: str, name: str) -> None:
     assert [line for line in outside_fences(body) if line.startswith("#")] == [f"# `{name}`", *HEADINGS]
     assert set(metadata) <= {
         "base_model",
+        "base_model_relation",
         "language",
         "library_name",
         "license",
@@ -539,7 +542,7 @@ def test_a_base_that_is_not_on_the_hub_is_not_linked(manifest: Any) -> None:
     plain = manifest("demo/en-wo")
     for name, place in (("demo", "resolve_base"), ("mini-mmt", "the folder of the base")):
         metadata, body = parts(render_card(manifest("demo/en-wo", base=plain.base.model_copy(update={"name": name}))))
-        assert "base_model" not in metadata
+        assert not {"base_model", "base_model_relation"} & set(metadata)
         assert f'from_pretrained("path/to/base")  # {place}' in body
 
 

@@ -12,10 +12,10 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
@@ -25,11 +25,11 @@ from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
 from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.plain_files import read_plain
-from badx_hub.registry.cards import render_card
+from badx_hub.registry.cards import card_data, render_card
 from badx_hub.registry.folders import check_content, check_names, signature_in
 from badx_hub.registry.hub.files import foreign_weights
 from badx_hub.registry.hub.reader import HubReader
-from badx_hub.registry.hub.readme import is_ours, merged, sealed
+from badx_hub.registry.hub.readme import is_ours, merged, metadata_of, sealed, with_fields
 from badx_hub.registry.protocol import Entry, FileCheck, version_of
 from badx_hub.registry.sizes import MAX_README
 from badx_hub.remedies import Advice, Notice, PullAdapter
@@ -39,12 +39,16 @@ _ONCE_MORE = frozenset({409, 412})
 
 @dataclass(frozen=True)
 class PushOptions:
-    """How to publish: a new repository `private`; on a branch `revision`; as a pull request; under a `message`."""
+    """How to publish: a new repository `private`; on a branch `revision`; as a pull request; under a `message`.
+
+    `card` has metadata for the cards, as `card_fields` reads them: they go before what badx.json or people say there.
+    """
 
     private: bool = False
     revision: str | None = None
     create_pr: bool = False
     message: str | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,9 @@ class Publisher:
             elif self.revision == MAIN:  # on a branch people may keep what they like
                 _refuse_newer(repo, there, manifest)
         theirs = self._readme(at_head) if CARD_FILE in names else None
-        card = self._card(prepared, theirs, repo, published)
+        card = self._card(prepared, theirs, repo, published, there.manifest if there else None)
+        if already is None:
+            self.reader.client.check_card(card, repo)
         old = set(there.manifest.files) if there else set()
         return PushPlan(
             repo=repo,
@@ -200,15 +206,22 @@ class Publisher:
         return self.reader.client.read(place, CARD_FILE, limit=MAX_README).content.decode("utf-8", "replace")
 
     def _card(
-        self, prepared: Prepared, theirs: str | None, repo: str, published: Mapping[LanguageAdapterRef, str]
+        self,
+        prepared: Prepared,
+        theirs: str | None,
+        repo: str,
+        published: Mapping[LanguageAdapterRef, str],
+        there: Manifest | None,
     ) -> str:
         ours = render_card(prepared.manifest, location=repo, published=published)
         local = prepared.folder / CARD_FILE
         if theirs is None and local.is_file():
             content = read_plain(local, limit=MAX_README)
             if hashlib.sha256(content).hexdigest() != prepared.manifest.files.get(CARD_FILE):
-                theirs = content.decode("utf-8", "replace")
-        return sealed(ours) if theirs is None else merged(theirs, ours)
+                theirs, there = content.decode("utf-8", "replace"), prepared.manifest
+        before = metadata_of(f"---\n{card_data(there).to_yaml()}\n---\n") if there else {}
+        card = sealed(ours) if theirs is None else merged(theirs, ours, before)
+        return with_fields(card, self.options.card)
 
     def _commit(self, prepared: Prepared, plan: PushPlan) -> str:
         """The new commit's hash. Failures are huggingface_hub's own: the caller looks again before another try."""

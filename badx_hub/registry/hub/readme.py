@@ -7,6 +7,7 @@ ours and gives way to that of a newer version; from the first word that somebody
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -18,6 +19,9 @@ from badx_hub.errors import DataError
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _SEAL = re.compile(r"\n*<!-- badx-card ([0-9a-f]{64}) -->\s*\Z")
 _TAG = "badx"
+FACTS = frozenset({"base_model", "base_model_relation", "library_name", "model-index"})
+"""Keys that say what the weights are: badx.json is their only source."""
+
 _SCORES = "model-index"
 
 
@@ -35,11 +39,13 @@ def is_ours(readme: str) -> bool:
     return seal is not None and _digest(text[: seal.start()].rstrip("\n") + "\n") == seal[1]
 
 
-def merged(theirs: str, ours: str) -> str:
+def merged(theirs: str, ours: str, before: Mapping[str, Any] | None = None) -> str:
     """What to publish over `theirs`: their text unless it is ours or empty, under the metadata of both.
 
-    Keys of our card win, lists are joined, other keys stay; but no scores: theirs are those of other weights.
-    Metadata that cannot be read as YAML are text.
+    Lists are joined, and keys that our card lacks stay; but no scores: theirs are those of other weights. Of other
+    keys, what people set by hand stays, `FACTS` apart: what differs from `before`, the metadata that the card there
+    was published with ({}: it was not published by us). Without `before` our card's values win. Metadata that cannot
+    be read as YAML are text.
     """
     our_block, our_text = _parted(sealed(ours))
     their_block, their_text = _parted(theirs)
@@ -48,8 +54,39 @@ def merged(theirs: str, ours: str) -> str:
         known, their_text = {}, f"{their_block}{their_text}"
     text = our_text if is_ours(theirs) or not their_text.strip() else their_text
     values = _joined(known, _values(our_block) or {})
-    block = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
-    return f"---\n{block}---\n{text}"
+    if before is not None:
+        values |= {key: known[key] for key in known.keys() & values.keys() - FACTS if _is_by_hand(key, known, before)}
+    return f"---\n{_dumped(values)}---\n{text}"
+
+
+def with_fields(readme: str, fields: Mapping[str, Any]) -> str:
+    """The card with these metadata set. A list's items are added to a list that is there. The text stays as it is."""
+    block, text = _parted(readme)
+    values = _values(block)
+    if values is None:
+        values, text = {}, f"{block}{text}"
+    for key, value in fields.items():
+        values[key] = _grown(values.get(key), value)
+    return f"---\n{_dumped(values)}---\n{text}" if fields else readme
+
+
+def metadata_of(readme: str) -> dict[str, Any]:
+    """The metadata of a card; {} if there are none that can be read."""
+    return _values(_parted(readme)[0]) or {}
+
+
+def _dumped(values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _grown(there: object, value: object) -> object:
+    if not (isinstance(there, list) and isinstance(value, list)):
+        return value
+    return [*there, *(one for one in value if one not in there)]
+
+
+def _is_by_hand(key: str, theirs: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    return not isinstance(theirs[key], list) and theirs[key] != before.get(key)
 
 
 def _joined(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
