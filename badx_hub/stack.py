@@ -126,8 +126,7 @@ def load_bilingual_stack(
     Many arguments: this is the one call that most programs make, and each is a word of its own.
 
     Args:
-        source, target: languages, as codes or names ("wo", "wol", "Wolof").
-        task: a task's name, such as "pos".
+        source, target, task: languages, as codes or names ("wo", "wol", "Wolof"); the name of a task, such as "pos".
         base: where the base is (`demo`, a folder or a Hub id); default: what the adapters were trained on.
         ratio: source to target batches of the bilingual adapter ("5:1"); default the balanced 1:1.
         setup: which adapters the task adapter is used on, in training and here: "bad-x", "mad-x", "ma", "tlr",
@@ -139,8 +138,7 @@ def load_bilingual_stack(
         fallback: "mad-x" takes, where nothing else fits, the task adapter of the source's LA on the LA of the
             target; the stack's `setup` says so. Default: an error.
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
-        device: default the GPU where there is one, else the CPU.
-        dtype: default float32.
+        device, dtype: default the GPU where there is one, else the CPU; float32.
         options: of the task, in place of those it was trained with, such as `{"decoding": "greedy"}` for dp.
         require_signature: a file of allowed signers (`badx_hub.signing`), one of whom has to have signed each adapter.
 

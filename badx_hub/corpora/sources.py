@@ -24,14 +24,6 @@ from badx_hub.storage import cached_sha256, digest_of
 TEXT_COLUMN = "text"
 
 
-@dataclass(frozen=True)
-class TextSource:
-    """Where the text of one language comes from, as the user wrote it: a path or ``hf:...``."""
-
-    language: str
-    spec: str
-
-
 class Source(Protocol):
     """Raw lines of text under a name and a digest of their content."""
 
@@ -52,9 +44,9 @@ class Source(Protocol):
         """
 
 
-def default_source(language: str) -> TextSource:
+def default_source(language: str) -> str:
     """The Wikipedia of ``language``, streamed from the Hub (BAD-X trains on Wikipedia)."""
-    return TextSource(language, f"{HUB}wikimedia/wikipedia:20231101.{language}")
+    return f"{HUB}wikimedia/wikipedia:20231101.{language}"
 
 
 def open_source(language: str, spec: str) -> Source:

@@ -194,7 +194,7 @@ def summarise(
         SystemSummary(
             name=name,
             results=group,
-            averages=_averages(group),
+            averages={key: Average.of([result.metrics[key] for result in group]) for key in group[0].metrics},
             difference=_difference(group, groups[baseline], resamples) if baseline not in (None, name) else None,
             cost=_mean_cost([result.cost for result in group]),
         )
@@ -299,10 +299,6 @@ def refuse_other_options(results: Iterable[Result]) -> None:
             f"Results of {next(iter(found.values()))} with different options cannot be compared "
             f"({' against '.join(different)}). Evaluate all of them with the same options."
         )
-
-
-def _averages(group: Sequence[Result]) -> dict[str, Average]:
-    return {metric: Average.of([result.metrics[metric] for result in group]) for metric in group[0].metrics}
 
 
 def _difference(ours: Sequence[Result], theirs: Sequence[Result], resamples: int) -> Difference:

@@ -138,8 +138,9 @@ def report_of(
 ) -> StudyReport:
     """The report that `write_report` writes."""
     tables = result_tables(results, baseline)
+    published = published_table(tables)
     sections = (
-        _published_section(tables),
+        *([ReportSection("published", "Beside the paper", (published,))] if published else []),
         *(_task_section(results) for results in tables),
         _ratio_section(tables),
         _curves_section(tables, curves or {}),
@@ -148,7 +149,7 @@ def report_of(
     return StudyReport(
         title=title,
         introduction=(_summary(tables), *_paragraphs(note or "")),
-        sections=tuple(section for section in sections if section),
+        sections=sections,
     )
 
 
@@ -218,11 +219,6 @@ def _summary(tables: Sequence[ResultTable]) -> str:
 
 def _paragraphs(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip())
-
-
-def _published_section(tables: Sequence[ResultTable]) -> ReportSection | None:
-    table = published_table(tables)
-    return ReportSection("published", "Beside the paper", (table,)) if table else None
 
 
 def _task_section(results: ResultTable) -> ReportSection:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import adapters
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForMaskedLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.base import Base
@@ -40,7 +34,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     Raises:
         UsageError: the checkpoint has no such head, so training would start with a random one.
     """
-    with _unasked_advice():
+    with without_warnings("transformers"):  # It advises to train layers that we replace or do not use.
         model, report = AutoModelForMaskedLM.from_pretrained(
             base.folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
@@ -57,7 +51,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
 
 def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
-    with _unasked_advice():
+    with without_warnings("transformers"):
         config = AutoConfig.from_pretrained(base.folder)
         # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
         config.architectures = None
@@ -74,11 +68,6 @@ def _named(model: Any, base: Base) -> Any:
 def freeze(model: Any) -> Any:
     """`model` with gradients off for every parameter it has now."""
     return model.requires_grad_(False)
-
-
-def _unasked_advice() -> AbstractContextManager[None]:
-    """transformers advises to train layers that we replace or do not use; hide that."""
-    return without_warnings("transformers")
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def language_adapter_not_found(entry: Entry, needed: LanguageAdapterRef | Adapte
     base = entry.manifest.base.name
     if isinstance(needed, AdapterQuery):
         return NotFoundError(
-            f"{title(needed)}, on which {entry.name} would stand, is not here.",
+            f"{title(needed)}, which {entry.name} would be used on, is not here.",
             remedies=(TrainAdapters((training_call(replace(needed, base=base)),)),),
         )
     name = AdapterName.parse(needed.name)

@@ -15,7 +15,7 @@ from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
 from badx_hub.remedies import Advice
 from badx_hub.tasks.labels import require_known
-from badx_hub.tasks.metrics import LabelScore, Scores, label_score
+from badx_hub.tasks.metrics import Scores, label_score
 from badx_hub.tasks.tagging import WordTask
 from badx_hub.tasks.words import sentence_of
 
@@ -86,9 +86,8 @@ class NerTask(WordTask[Tagged]):
             raise DataError("No entity is annotated, there is nothing to score; give data with B- and I- tags.")
         hits = Counter(kind for true, guessed in pairs for kind, _, _ in true & guessed)
         whole = label_score("", hits.total(), guesses.total(), gold.total())
-        return Scores(
-            {"f1": whole.f1, "precision": whole.precision, "recall": whole.recall}, _table(hits, guesses, gold)
-        )
+        table = tuple(label_score(kind, hits[kind], guesses[kind], gold[kind]) for kind in sorted({*gold, *guesses}))
+        return Scores({"f1": whole.f1, "precision": whole.precision, "recall": whole.recall}, table)
 
     def counts(self, example: Tagged, prediction: Sequence[str]) -> tuple[int, int]:
         """(twice the entities found, gold entities plus predicted ones); F1 is the ratio of their sums."""
@@ -130,7 +129,3 @@ def _entities(tags: Iterable[str | None]) -> frozenset[Entity]:
     from seqeval.metrics.sequence_labeling import get_entities
 
     return frozenset(get_entities([tag or OUTSIDE for tag in tags]))
-
-
-def _table(hits: Counter[str], guesses: Counter[str], gold: Counter[str]) -> tuple[LabelScore, ...]:
-    return tuple(label_score(kind, hits[kind], guesses[kind], gold[kind]) for kind in sorted({*gold, *guesses}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from badx_hub.corpora.blocks import BlockStore
 from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
@@ -26,6 +26,7 @@ from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
+from badx_hub.training.devices import moved
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
@@ -88,13 +89,13 @@ class LanguageObjective:
         return {**metrics, str(self.selection): fmean(values[target] for target in self.mixture.targets)}
 
     def _perplexity(self, language: str) -> float:
-        generator = generator_for("held out", language)
+        generator, device = generator_for("held out", language), next(iter(self.parameters.values())).device
         blocks = self.stores[language].held_out_blocks(self.recipe.eval_blocks or None)
         loss, count = 0.0, 0
         for start in range(0, len(blocks), _EVALUATED_BLOCKS):
             masked = self._masked(blocks[start : start + _EVALUATED_BLOCKS], generator)
             batch = _slices(masked, _EVALUATED_BLOCKS)[0]
-            loss += float(self.module(**_to(batch.inputs, self._device())))
+            loss += float(self.module(**moved(batch.inputs, device)))
             count += batch.labels
         return perplexity(loss, count)
 
@@ -107,9 +108,6 @@ class LanguageObjective:
             probability=self.recipe.mask_probability,
             generator=generator,
         )
-
-    def _device(self) -> torch.device:
-        return next(iter(self.parameters.values())).device
 
 
 def train_language_adapter(
@@ -150,7 +148,7 @@ def train_language_adapter(
         registry,
         reporter or Silent(),
         force=force,
-        counts=lambda: _counts(objective),
+        counts=lambda: {language: store.counts for language, store in objective.stores.items()},
         profiling=profiling,
     )
 
@@ -169,7 +167,7 @@ def planned(
     """
     found, given = resolve_base(base or DEFAULT_BASE), text or {}
     sources = {
-        language: open_source(language, given.get(language) or default_source(language).spec)
+        language: open_source(language, given.get(language) or default_source(language))
         for language in mixture.languages
     }
     run = TrainingRun(
@@ -202,10 +200,6 @@ def _objective(
     return LanguageObjective(model, run.name, stores, tokens, recipe), model
 
 
-def _counts(objective: LanguageObjective) -> Mapping[str, Mapping[str, int]]:
-    return {language: store.counts for language, store in objective.stores.items()}
-
-
 def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:
     """The batch in slices of `rows` blocks. The masks are drawn before, so they do not depend on the slices."""
     length = masked.input_ids.shape[1]
@@ -220,7 +214,3 @@ def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:
         }
         slices.append(Batch(inputs, labels=last - first, units=ids.numel()))
     return slices
-
-
-def _to(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {key: value.to(device) for key, value in inputs.items()}

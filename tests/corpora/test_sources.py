@@ -34,7 +34,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def test_the_default_is_the_wikipedia_of_the_language() -> None:
-    assert default_source("wo").spec == "hf:wikimedia/wikipedia:20231101.wo"
+    assert default_source("wo") == "hf:wikimedia/wikipedia:20231101.wo"
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "A.TXT"])
