@@ -32,7 +32,7 @@ from badx_hub.remedies import (
 PROGRAM = "badx-hub"
 
 # Options that the command line calls something else than the parameter in Python.
-_FLAGS = {"options": "--option"}
+_FLAGS = {"options": "--option", "pickles": "--convert"}
 
 
 def message(told: BadxError | Notice) -> str:

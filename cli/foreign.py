@@ -24,12 +24,16 @@ def import_adapter(
     licence: Annotated[
         str | None, typer.Option("--licence", metavar="ID", help="Its licence, such as apache-2.0.")
     ] = None,
+    convert: Annotated[
+        bool, typer.Option("--convert", help="Take the tensors of a pickle where there are no safetensors.")
+    ] = False,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Register a language adapter that others trained with plain adapters.
 
-    Its manifest says that it was imported, and from where. Only safetensors are taken.
+    Its manifest says that it was imported, and from where. Only safetensors are taken, or with --convert the tensors
+    of a pickle, in which nothing is run.
     """
     from badx_hub.registry import open_registry
 
@@ -38,7 +42,7 @@ def import_adapter(
     found = open_registry(registry)
     from badx_hub.registry.foreign import import_adapter as run
 
-    done = run(place, language, found, base=base, label=label, licence=licence)
+    done = run(place, language, found, base=base, label=label, licence=licence, pickles=convert)
     if done.already:
         _output.note(f"{done.entry.name} with these very weights is registered already.")
     _output.show(

@@ -35,6 +35,7 @@ SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.b
 
 _LIMITS = {ADAPTER_CONFIG_FILE: 2**20, ADAPTER_WEIGHTS_FILE: 2**30}
 _MAX_PICKLE = 2**31
+_ADAPTER_PICKLE = next(pickled for pickled, safe in SAFE_NAMES.items() if safe == ADAPTER_WEIGHTS_FILE)
 _NEEDS = re.compile(r"GLOBAL ([\w.]+)")
 # What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
 _UNREADABLE = (
@@ -48,6 +49,7 @@ _UNREADABLE = (
     AssertionError,
     struct.error,
 )
+_PICKLES = "pickles"
 _RIGHT_BASE = Advice("Give the right one with {}.", (("base", None),))
 
 
@@ -75,15 +77,17 @@ def import_adapter(
     base: str | None = None,
     label: str | None = None,
     licence: str | None = None,
+    pickles: bool = False,
 ) -> Imported:
     """Register a language adapter that others published, as the LA of `language`, with origin "imported".
 
     It is loaded into the base once, so that what is registered is known to fit. Only its configuration and its
-    safetensors are taken; a prediction head stays behind.
+    weights are taken; a prediction head stays behind.
 
     Args:
         place: a folder written by `save_adapter(..., use_safetensors=True)`, or a repository on the Hub with such
             files, "org/name" or "org/name@revision".
+        pickles: where it has no safetensors, make them of pytorch_adapter.bin, as `convert` does; default refused.
         base: what it was trained in: a Hub id, a folder or `demo`; default the model its configuration names.
         label: the last field of its name; default none.
         licence: its licence, such as "apache-2.0"; default not recorded.
@@ -92,11 +96,14 @@ def import_adapter(
         UsageError: an unknown language, or no base.
         NotFoundError, HubError: the adapter or the base is not there.
         DataError: its configuration is not one of `adapters`.
-        IntegrityError: there are only pickles, another base, or weights that do not fit.
+        IntegrityError: there are only pickles and these are not wanted or hold more than tensors, another base, or
+            weights that do not fit.
     """
     tag = normalise(language)
     with scratch_folder() as folder:
-        origin = _take(place, folder)
+        origin = _take(place, folder, pickles=pickles)
+        if (folder / _ADAPTER_PICKLE).exists():
+            _replace_pickle(folder, place)
         config = _config(folder / ADAPTER_CONFIG_FILE, place)
         found = resolve_base(_base_named(base, config, place))
         _check_base(config, found, place)
@@ -128,23 +135,41 @@ def convert(folder: Path) -> Converted:
     return Converted(tuple(tensors), already)
 
 
-def _take(place: str, target: Path) -> str:
+def _take(place: str, target: Path, *, pickles: bool) -> str:
     """Copy configuration and weights to `target`. Returns the value of `imported_from`, which is never a path."""
     source = Path(place).expanduser()
     if source.is_dir():
-        for name in _LIMITS:
-            if not os.path.lexists(source / name):
-                raise _missing(name, {path.name for path in source.iterdir()}, place)
+        there = {path.name for path in source.iterdir()}
+        for name, limit in _wanted(there, pickles=pickles).items():
+            if name not in there:
+                raise _missing(name, there, place)
             with storage_errors(target):
-                copy_plain(source / name, target / name, limit=_LIMITS[name])
+                copy_plain(source / name, target / name, limit=limit)
         return source.resolve().name
     found = HubRef.parse(place, bare=True)
     if found is None or found.name is None:
         raise NotFoundError(f"No folder {place!r} with an adapter. Give a folder or a repository's id (org/name).")
-    return str(_download(found, target))
+    return str(_download(found, target, pickles=pickles))
 
 
-def _download(place: HubRef, target: Path) -> HubRef:
+def _wanted(there: set[str], *, pickles: bool) -> Mapping[str, int]:
+    """The files to take and the most bytes of each: a pickle only where there is nothing better."""
+    if not pickles or ADAPTER_WEIGHTS_FILE in there or _ADAPTER_PICKLE not in there:
+        return _LIMITS
+    return {ADAPTER_CONFIG_FILE: _LIMITS[ADAPTER_CONFIG_FILE], _ADAPTER_PICKLE: _LIMITS[ADAPTER_WEIGHTS_FILE]}
+
+
+def _replace_pickle(folder: Path, place: str) -> None:
+    """Puts safetensors in the place of the pickle in `folder`, a scratch folder. Raises IntegrityError."""
+    try:
+        convert(folder)
+    except IntegrityError as error:
+        fact = error.fact.replace(str(folder / _ADAPTER_PICKLE), f"{_ADAPTER_PICKLE} of {place}")
+        raise IntegrityError(fact, remedies=error.remedies) from error
+    (folder / _ADAPTER_PICKLE).unlink()
+
+
+def _download(place: HubRef, target: Path, *, pickles: bool) -> HubRef:
     """Where the files that are now in `target` are, at a commit."""
     from badx_hub.hub.client import HubClient, is_offline, refuse_if_offline
 
@@ -152,7 +177,7 @@ def _download(place: HubRef, target: Path) -> HubRef:
     client = HubClient()
     found = replace(place, revision=client.head(place))
     listed = client.files(found) if found.revision else {}
-    for name, limit in _LIMITS.items():
+    for name, limit in _wanted(set(listed), pickles=pickles).items():
         if (file := listed.get(name)) is None:
             raise _missing(name, set(listed), place.repo)
         if file.size > limit:
@@ -171,7 +196,10 @@ def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoun
     if name == ADAPTER_WEIGHTS_FILE and there & SAFE_NAMES.keys():
         return IntegrityError(
             f"{place} has its weights only as a pickle, which can run code when it is loaded.",
-            remedies=(ConvertWeights(),),
+            remedies=(
+                Advice("Add {} to take its tensors alone: nothing in it is run.", ((_PICKLES, True),)),
+                ConvertWeights(),
+            ),
         )
     return NotFoundError(f"{place} has no {name}: expected what `save_adapter(..., use_safetensors=True)` writes.")
 
