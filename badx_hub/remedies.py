@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 
 OptionValue = str | int | float | bool | tuple[str, str] | None
 """None: any value. A pair is a key and its value: the text of a language, an option of a task."""
@@ -115,6 +114,11 @@ class TakeNearest(Remedy):
 
     choices: tuple[NearestAdapter, ...]
 
+    def told(self, option: Callable[[str, OptionValue], str], joint: str, mark: str = "") -> str:
+        """The choices, each with its options as `option` writes them, joined and between two marks."""
+        asked = ((one, joint.join(option(*given) for given in one.options) or one.mixture) for one in self.choices)
+        return f"Nearest: {'; '.join(f'{one.name} ({one.difference}: {mark}{how}{mark})' for one, how in asked)}."
+
 
 @dataclass(frozen=True)
 class NearestAdapter:
@@ -175,103 +179,54 @@ class Notice:
         return " ".join((self.fact, *map(in_python, self.remedies)))
 
 
-@singledispatch
 def in_python(remedy: Remedy) -> str:
     """The remedy as one or more sentences for somebody who calls badx_hub from Python."""
+    match remedy:
+        case Advice():
+            return remedy.told(_keyword)
+        case ListAdapters():
+            return "Call open_registry().list() to see what is there."
+        case SearchHub():
+            return 'Call open_registry("hf:").list() to see what is there.'
+        case VerifyAdapter():
+            return f"Check it with registry.verify(registry.get({remedy.name!r}))."
+        case RemoveAdapter():
+            force = ", force=True" if remedy.force else ""
+            return (
+                f"Remove it (registry.remove(registry.get({remedy.name!r}){force}))"
+                f"{' and pull or train it again' if remedy.renew else ''}."
+            )
+        case PullAdapter():
+            origin = remedy.origin or "hf:ORG"
+            named = ", ".join(repr(one) for one in (remedy.name, remedy.commit) if one is not None)
+            return f"Get it with copy(source.get({named}), source, registry), source=open_registry({origin!r})."
+        case PushAdapter():
+            hub = f'hub=open_registry("hf:{remedy.owner}")'
+            if remedy.tag:
+                return f"Choose another: hub.tag(hub.get({remedy.name!r}), NAME), {hub}."
+            return f"Publish it with copy(registry.get({remedy.name!r}), registry, hub), {hub}."
+        case TrainAdapters():
+            return f"To {remedy.goal}: {', then '.join(map(_training, remedy.calls))}."
+        case TakeNearest():
+            return remedy.told(_keyword, ", ")
+        case WriteLock():
+            verb = "Add it" if remedy.output else "Write it again" if remedy.mixture is None else "Write it"
+            path = remedy.output or "badx.lock"
+            return f"{verb} with badx_hub.registry.lock.write_lock({path!r}, lock_stack(query, resolution, chain))."
+        case ListRecipes():
+            return "Call badx_hub.recipes.preset_names() to see the presets."
+        case CopyPreset():
+            return f"Start from badx_hub.recipes.load_recipe({remedy.preset!r})."
+        case ConvertWeights():
+            return (
+                "Where you trust it, download it, make safetensors of it (badx_hub.registry.foreign.convert(DIR)) "
+                "and import that folder."
+            )
+        case RunAgain():
+            return f"Call the same function again{remedy.addition}."
+        case ResumeTraining():
+            return "Call the same function with the same arguments to go on from there."
     raise TypeError(f"no words for {type(remedy).__name__}")
-
-
-@in_python.register
-def _(remedy: Advice) -> str:
-    return remedy.told(_keyword)
-
-
-@in_python.register
-def _(_remedy: ListAdapters) -> str:
-    return "Call open_registry().list() to see what is there."
-
-
-@in_python.register
-def _(_remedy: SearchHub) -> str:
-    return 'Call open_registry("hf:").list() to see what is there.'
-
-
-@in_python.register
-def _(remedy: VerifyAdapter) -> str:
-    return f"Check it with registry.verify(registry.get({remedy.name!r}))."
-
-
-@in_python.register
-def _(remedy: RemoveAdapter) -> str:
-    force = ", force=True" if remedy.force else ""
-    return (
-        f"Remove it (registry.remove(registry.get({remedy.name!r}){force}))"
-        f"{' and pull or train it again' if remedy.renew else ''}."
-    )
-
-
-@in_python.register
-def _(remedy: PullAdapter) -> str:
-    origin = remedy.origin or "hf:ORG"
-    named = ", ".join(repr(one) for one in (remedy.name, remedy.commit) if one is not None)
-    return f"Get it with copy(source.get({named}), source, registry), source=open_registry({origin!r})."
-
-
-@in_python.register
-def _(remedy: PushAdapter) -> str:
-    hub = f'hub=open_registry("hf:{remedy.owner}")'
-    if remedy.tag:
-        return f"Choose another: hub.tag(hub.get({remedy.name!r}), NAME), {hub}."
-    return f"Publish it with copy(registry.get({remedy.name!r}), registry, hub), {hub}."
-
-
-@in_python.register
-def _(remedy: TrainAdapters) -> str:
-    return f"To {remedy.goal}: {', then '.join(map(_training, remedy.calls))}."
-
-
-@in_python.register
-def _(remedy: TakeNearest) -> str:
-    told = (
-        f"{one.name} ({one.difference}: {', '.join(_keyword(*option) for option in one.options) or one.mixture})"
-        for one in remedy.choices
-    )
-    return f"Nearest: {'; '.join(told)}."
-
-
-@in_python.register
-def _(remedy: WriteLock) -> str:
-    verb = "Add it" if remedy.output else "Write it again" if remedy.mixture is None else "Write it"
-    path = remedy.output or "badx.lock"
-    return f"{verb} with badx_hub.registry.lock.write_lock({path!r}, lock_stack(query, resolution, chain))."
-
-
-@in_python.register
-def _(_remedy: ListRecipes) -> str:
-    return "Call badx_hub.recipes.preset_names() to see the presets."
-
-
-@in_python.register
-def _(remedy: CopyPreset) -> str:
-    return f"Start from badx_hub.recipes.load_recipe({remedy.preset!r})."
-
-
-@in_python.register
-def _(_remedy: ConvertWeights) -> str:
-    return (
-        "Where you trust it, download it, make safetensors of it (badx_hub.registry.foreign.convert(DIR)) "
-        "and import that folder."
-    )
-
-
-@in_python.register
-def _(remedy: RunAgain) -> str:
-    return f"Call the same function again{remedy.addition}."
-
-
-@in_python.register
-def _(_remedy: ResumeTraining) -> str:
-    return "Call the same function with the same arguments to go on from there."
 
 
 def _keyword(name: str, value: OptionValue) -> str:

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from functools import singledispatch
 
+from badx_hub import remedies
 from badx_hub.errors import BadxError
-from badx_hub.remedies import (
-    Advice,
-    ConvertWeights,
-    CopyPreset,
-    ListAdapters,
-    ListRecipes,
-    Notice,
-    OptionValue,
-    PullAdapter,
-    PushAdapter,
-    Remedy,
-    RemoveAdapter,
-    ResumeTraining,
-    RunAgain,
-    SearchHub,
-    TakeNearest,
-    TrainAdapters,
-    TrainingCall,
-    VerifyAdapter,
-    WriteLock,
-)
+from badx_hub.remedies import Notice, OptionValue, Remedy, TrainingCall
 
 PROGRAM = "badx-hub"
 
@@ -59,98 +39,50 @@ def training(call: TrainingCall) -> str:
     return shlex.join([PROGRAM, "train", call.mixture, *parts])
 
 
-@singledispatch
 def words(remedy: Remedy) -> str:
     """The remedy as one or more sentences for somebody at a prompt."""
+    match remedy:
+        case remedies.Advice():
+            return remedy.told(_flag)
+        case remedies.ListAdapters():
+            return f"See `{PROGRAM} list`."
+        case remedies.SearchHub():
+            return f"Look for others: `{PROGRAM} search`."
+        case remedies.VerifyAdapter():
+            return f"Check it with `{PROGRAM} verify '{remedy.name}'`."
+        case remedies.RemoveAdapter():
+            force = " --force" if remedy.force else ""
+            renew = " and pull or train it again" if remedy.renew else ""
+            return f"Remove it (`{PROGRAM} remove '{remedy.name}'{force}`){renew}."
+        case remedies.PullAdapter():
+            if remedy.origin is None:
+                return f"Get that very adapter (`{PROGRAM} pull '{remedy.name}' --from ORG`, or --from ./DIR)."
+            revision = f" --revision {remedy.commit}" if remedy.commit else ""
+            return f"Get it with `{PROGRAM} pull '{remedy.name}' --from {shlex.quote(remedy.origin)}{revision}`."
+        case remedies.PushAdapter():
+            push = f"{PROGRAM} push '{remedy.name}' --to {remedy.owner}"
+            return f"Choose another: `{push} --tag NAME`." if remedy.tag else f"Publish it with `{push}`."
+        case remedies.TrainAdapters():
+            return f"To {remedy.goal}: {', then '.join(f'`{training(call)}`' for call in remedy.calls)}."
+        case remedies.TakeNearest():
+            return remedy.told(_flag, " ", "`")
+        case remedies.WriteLock():
+            if remedy.mixture is None:
+                return f"Write it again with `{PROGRAM} lock`."
+            verb, output = ("Add", f" --output {shlex.quote(remedy.output)}") if remedy.output else ("Write", "")
+            return f"{verb} it with `{PROGRAM} lock {remedy.mixture} --task {remedy.task}{output}`."
+        case remedies.ListRecipes():
+            return f"Type `{PROGRAM} recipes` to see the presets."
+        case remedies.CopyPreset():
+            return f"Start from `{PROGRAM} recipes {remedy.preset} > my.yaml`."
+        case remedies.ConvertWeights():
+            convert = f"make safetensors of it (`{PROGRAM} convert DIR`)"
+            return f"Where you trust it, download it, {convert} and import that folder."
+        case remedies.RunAgain():
+            return f"Run the same command again{remedy.addition}."
+        case remedies.ResumeTraining():
+            return f"The same command goes on from there: {typed()}"
     raise TypeError(f"no words for {type(remedy).__name__}")
-
-
-@words.register
-def _(remedy: Advice) -> str:
-    return remedy.told(_flag)
-
-
-@words.register
-def _(_remedy: ListAdapters) -> str:
-    return f"See `{PROGRAM} list`."
-
-
-@words.register
-def _(_remedy: SearchHub) -> str:
-    return f"Look for others: `{PROGRAM} search`."
-
-
-@words.register
-def _(remedy: VerifyAdapter) -> str:
-    return f"Check it with `{PROGRAM} verify '{remedy.name}'`."
-
-
-@words.register
-def _(remedy: RemoveAdapter) -> str:
-    force = " --force" if remedy.force else ""
-    renew = " and pull or train it again" if remedy.renew else ""
-    return f"Remove it (`{PROGRAM} remove '{remedy.name}'{force}`){renew}."
-
-
-@words.register
-def _(remedy: PullAdapter) -> str:
-    if remedy.origin is None:
-        return f"Get that very adapter (`{PROGRAM} pull '{remedy.name}' --from ORG`, or --from ./DIR)."
-    revision = f" --revision {remedy.commit}" if remedy.commit else ""
-    return f"Get it with `{PROGRAM} pull '{remedy.name}' --from {shlex.quote(remedy.origin)}{revision}`."
-
-
-@words.register
-def _(remedy: PushAdapter) -> str:
-    push = f"{PROGRAM} push '{remedy.name}' --to {remedy.owner}"
-    return f"Choose another: `{push} --tag NAME`." if remedy.tag else f"Publish it with `{push}`."
-
-
-@words.register
-def _(remedy: TrainAdapters) -> str:
-    return f"To {remedy.goal}: {', then '.join(f'`{training(call)}`' for call in remedy.calls)}."
-
-
-@words.register
-def _(remedy: TakeNearest) -> str:
-    told = (
-        f"{one.name} ({one.difference}: `{' '.join(_flag(*option) for option in one.options) or one.mixture}`)"
-        for one in remedy.choices
-    )
-    return f"Nearest: {'; '.join(told)}."
-
-
-@words.register
-def _(remedy: WriteLock) -> str:
-    if remedy.mixture is None:
-        return f"Write it again with `{PROGRAM} lock`."
-    verb, output = ("Add", f" --output {shlex.quote(remedy.output)}") if remedy.output else ("Write", "")
-    return f"{verb} it with `{PROGRAM} lock {remedy.mixture} --task {remedy.task}{output}`."
-
-
-@words.register
-def _(_remedy: ListRecipes) -> str:
-    return f"Type `{PROGRAM} recipes` to see the presets."
-
-
-@words.register
-def _(remedy: CopyPreset) -> str:
-    return f"Start from `{PROGRAM} recipes {remedy.preset} > my.yaml`."
-
-
-@words.register
-def _(_remedy: ConvertWeights) -> str:
-    return f"Where you trust it, download it, make safetensors of it (`{PROGRAM} convert DIR`) and import that folder."
-
-
-@words.register
-def _(remedy: RunAgain) -> str:
-    return f"Run the same command again{remedy.addition}."
-
-
-@words.register
-def _(_remedy: ResumeTraining) -> str:
-    return f"The same command goes on from there: {typed()}"
 
 
 def _flag(name: str, value: OptionValue) -> str:
