@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
 from badx_hub.data.lines import numbered_whole_lines, stripped
-from badx_hub.stack import BilingualStack
-from badx_hub.tasks import Task
 from badx_hub.tasks.trees import is_tree
 from badx_hub.tasks.words import sentence_of
 
-CHUNK = 1024
+if TYPE_CHECKING:
+    from badx_hub.stack import BilingualStack
+    from badx_hub.tasks import Task
+
+CHUNK = 512
 """Sentences in memory at a time, and those that are predicted before the first of them is written."""
 
 _SNIFFED_LINES = 1000
@@ -60,11 +63,13 @@ def annotated(
     *,
     overwrite: bool = False,
     batch_size: int = 32,
+    done: Callable[[int], object] = lambda _: None,
 ) -> Iterator[RawSentence]:
     """The sentences, in order, with the columns of each stack's task filled; memory holds `CHUNK` of them.
 
     A word is filled where all columns of the task are "_"; with `overwrite` always. What one stack fills the next one
-    does not read. A warning is logged for sentences in which given and predicted heads together are no tree.
+    does not read. `done` is called with the number of sentences that were just finished. A warning is logged for
+    sentences in which given and predicted heads together are no tree.
     """
     source = iter(sentences)
     broken = 0
@@ -72,6 +77,7 @@ def annotated(
         for stack in stacks:
             chunk, failed = _filled(stack, chunk, overwrite, batch_size)
             broken += failed
+        done(sum(raw.sentence is not None for raw in chunk))
         yield from chunk
     if broken:
         _LOG.warning(

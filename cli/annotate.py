@@ -7,17 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from badx_hub.cli import _entries, _inputs, _options, _output, _stack
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
-
-if TYPE_CHECKING:
-    from badx_hub.data.conllu import RawSentence
-    from badx_hub.stack import BilingualStack
 
 
 def annotate(
@@ -50,6 +46,8 @@ def annotate(
     Comments, range lines, empty nodes and all other columns stay as they are. Each task uses its own adapters, on one
     base. A file is written whole or not at all.
     """
+    from badx_hub.annotation import annotated
+
     options = _options_of_tasks(tasks, _options.task_options(option))
     paths = [path.expanduser() for path in files or ()]
     outputs = _outputs(paths, output.expanduser() if output else None)
@@ -63,23 +61,9 @@ def annotate(
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
     for (path, total), out in zip(inputs, outputs, strict=True):
         with _opened(out) as write, counting("sentences", total, shown=shown) as done:
-            _annotate(stacks, _inputs.sentences(None, path), write, done, overwrite=overwrite, batch_size=batch_size)
-
-
-def _annotate(
-    stacks: Sequence[BilingualStack],
-    sentences: Iterator[RawSentence],
-    write: Callable[[str], object],
-    done: Callable[[int], None],
-    *,
-    overwrite: bool,
-    batch_size: int,
-) -> None:
-    from badx_hub.annotation import annotated
-
-    for raw in annotated(stacks, sentences, overwrite=overwrite, batch_size=batch_size):
-        write(str(raw))
-        done(raw.sentence is not None)
+            given = _inputs.sentences(None, path)
+            for raw in annotated(stacks, given, overwrite=overwrite, batch_size=batch_size, done=done):
+                write(str(raw))
 
 
 def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
