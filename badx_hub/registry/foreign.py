@@ -49,7 +49,6 @@ _UNREADABLE = (
     AssertionError,
     struct.error,
 )
-_PICKLES = "pickles"
 _RIGHT_BASE = Advice("Give the right one with {}.", (("base", None),))
 
 
@@ -197,7 +196,7 @@ def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoun
         return IntegrityError(
             f"{place} has its weights only as a pickle, which can run code when it is loaded.",
             remedies=(
-                Advice("Add {} to take its tensors alone: nothing in it is run.", ((_PICKLES, True),)),
+                Advice("Add {} to take its tensors alone: nothing in it is run.", (("pickles", True),)),
                 ConvertWeights(),
             ),
         )
