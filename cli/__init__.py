@@ -35,6 +35,7 @@ _COMMANDS = (
     ("push", "share:push", "push en-wo --task pos --to ORG"),
     ("pull", "share:pull", "pull en-wo --task pos --from ORG"),
     ("search", "search:search", "search --source en --target wo --task pos"),
+    ("zoo", "zoo:zoo", "zoo --org ORG -o zoo.md"),
     ("lock", "lock:lock", "lock en-wo --task pos"),
     ("import", "foreign:import_adapter", "import ./la-wo --language wo --base xlm-roberta-base"),
     ("convert", "foreign:convert", "convert ./old-adapter"),
