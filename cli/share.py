@@ -39,6 +39,9 @@ def push(
         list[str] | None,
         typer.Option("--card-field", metavar="KEY=VALUE", help="Metadata of the card (repeatable): license=mit."),
     ] = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", metavar="ORG/TITLE", help="Put what is pushed into this collection.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -52,11 +55,19 @@ def push(
 
     source = open_registry(registry)
     where = _hub.place_in(to, "--to")
+    shelf = _collection(collection) if collection else None
     fields = _options.key_values("--card-field", "license=mit", card_field)
     if not isinstance(where, HubRef):
         flags = {"--private": private, "--revision": bool(revision), "--tag": bool(tag), "--create-pr": create_pr}
         _hub.refuse_on_folder(
-            to, {**flags, "--message": bool(message), "--card-field": bool(fields), "--dry-run": dry_run}
+            to,
+            {
+                **flags,
+                "--message": bool(message),
+                "--card-field": bool(fields),
+                "--collection": bool(collection),
+                "--dry-run": dry_run,
+            },
         )
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
@@ -79,6 +90,8 @@ def push(
         published = _with_card(published, chosen)
     if tag:
         hub.tag(published, tag)
+    if shelf:
+        _collect(done, *shelf)
 
 
 def pull(
@@ -145,6 +158,24 @@ def _transfer(
 def _itself(done: Transferred, entry: Entry) -> Entry:
     """The adapter itself at the destination, not one that it was trained on."""
     return next(one for one in (*done.copied, *done.already) if one.name == entry.name)
+
+
+def _collection(text: str) -> tuple[str, str]:
+    """ "ORG/My adapters" as its owner and its title. Raises UsageError."""
+    from badx_hub.hub.ref import checked_owner
+
+    owner, _, title = text.partition("/")
+    if not title.strip():
+        raise UsageError(f"--collection expects ORG/TITLE, such as acme/Wolof; got {text!r}.")
+    return checked_owner(owner), title.strip()
+
+
+def _collect(done: Transferred, owner: str, title: str) -> None:
+    from badx_hub.hub.client import HubClient
+
+    repos = [one.place.repo for one in (*done.copied, *done.already) if one.place]
+    where = HubClient().collect(owner, title, repos)
+    _output.note(f"{', '.join(repos)} {'is' if len(repos) == 1 else 'are'} in the collection {where}.")
 
 
 def _with_card(entry: Entry, chosen: PushOptions) -> Entry:

@@ -152,6 +152,17 @@ class HubClient:
         """Makes a repository unless it is there. One try; what fails is one of `FAILURES`."""
         self._api.create_repo(repo, private=private or None, exist_ok=True)
 
+    def collect(self, owner: str, title: str, repos: Iterable[str]) -> str:
+        """Puts models into the collection of that title, which is made unless it is there. Returns its address."""
+
+        def add() -> str:
+            found = self._api.create_collection(title, namespace=owner, exists_ok=True)
+            for repo in repos:
+                self._api.add_collection_item(found.slug, repo, "model", exists_ok=True)
+            return str(found.url)
+
+        return self._ask(add, f"Adding to the collection {owner}/{title}")
+
     def create_branch(self, place: HubRef) -> None:
         """Makes a branch of main unless it is there. One try; what fails is one of `FAILURES`."""
         self._api.create_branch(place.repo, branch=place.at, exist_ok=True)

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.hub import routes_discussions, routes_files, routes_refs, routes_repos, routes_upload
+from tests.hub import routes_collections, routes_discussions, routes_files, routes_refs, routes_repos, routes_upload
 from tests.hub.context import ENCODED_SLASH, State
 from tests.hub.errors import HubError, refusal
 from tests.hub.faults import FaultLayer, Faults
@@ -30,7 +30,7 @@ class _Slashes:
 def build(state: State, faults: Faults) -> ASGIApp:
     app = FastAPI(openapi_url=None)
     app.state.hub = state
-    for module in (routes_repos, routes_refs, routes_upload, routes_discussions, routes_files):
+    for module in (routes_collections, routes_repos, routes_refs, routes_upload, routes_discussions, routes_files):
         app.include_router(module.router)
     app.add_exception_handler(HubError, _refuse)
     app.add_exception_handler(RequestValidationError, _misunderstand)

@@ -33,6 +33,7 @@ class State:
     accounts: Accounts = field(default_factory=Accounts)
     cards: Cards = field(default_factory=Cards)
     empty_pages: int = 0
+    collections: dict[str, Any] = field(default_factory=dict)
 
     @property
     def behaviour(self) -> Behaviour:

@@ -91,6 +91,10 @@ class HubServer:
         sent = (seen for seen in self.requests if seen.headers.get("host") == storage)
         return tuple(seen.path for seen in sent if "authorization" in seen.headers)
 
+    def collections(self) -> dict[str, list[str]]:
+        """The repositories in each collection, by its title."""
+        return {one.title: [name for _, name in one.items] for one in self._state.collections.values()}
+
     def clear_faults(self) -> None:
         self._faults.armed.clear()
 
