@@ -30,8 +30,8 @@ class Fallback(str, Enum):
     MAD_X = "mad-x"
 
 
-class Split(str, Enum):
-    """The parts of an annotated corpus."""
+class SplitName(str, Enum):
+    """The parts of an annotated corpus; the values are those of `badx_hub.data.splits.SPLITS`."""
 
     TRAIN = "train"
     DEV = "dev"
@@ -87,7 +87,7 @@ DataOption = Annotated[
     str,
     typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
 ]
-SplitOption = Annotated[Split, typer.Option("--split", help="Which part of the data.")]
+SplitOption = Annotated[SplitName, typer.Option("--split", help="Which part of the data.")]
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Windows of 64 sub-words a pass.")
 ]

@@ -25,7 +25,7 @@ def compare(
         typer.Option("--setups", metavar="LIST", help="Setups, such as bad-x,bad-x@5:1,mad-x,tlr,ma,ta-only."),
     ],
     data: _options.DataOption,
-    split: _options.SplitOption = _options.Split.TEST,
+    split: _options.SplitOption = _options.SplitName.TEST,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Take the runs of seeds 1 to N.")] = 1,
     baseline: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from badx_hub.cli._output import Format
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.demo.run import DemoReport, Row
+    from badx_hub.demo.run import DemoReport, DemoRow
     from badx_hub.manifest import Training
 
 _SCORES = ("accuracy", "macro F1")
@@ -54,7 +54,7 @@ def _tables(report: DemoReport) -> list[Table]:
     ]
 
 
-def _row(row: Row) -> tuple[str, ...]:
+def _row(row: DemoRow) -> tuple[str, ...]:
     scores = (f"{100 * value:.1f}" for value in (row.accuracy, row.macro_f1))
     return (row.stack, _budget(row.language_side), _budget(row.task_side), *scores)
 

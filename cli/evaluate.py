@@ -23,7 +23,7 @@ def evaluate(
     pair: _options.PairArgument,
     task: _options.RequiredTaskOption,
     data: _options.DataOption,
-    split: _options.SplitOption = _options.Split.TEST,
+    split: _options.SplitOption = _options.SplitName.TEST,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,

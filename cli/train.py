@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 
-TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")]
-BaseOption = Annotated[
+_TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")]
+_BaseOption = Annotated[
     str | None,
     typer.Option("--base", metavar="MODEL", help="A Hub id, a folder or demo. [default: mBERT, or the pair's base]"),
 ]
-TextOption = Annotated[
+_TextOption = Annotated[
     list[str] | None,
     typer.Option(
         "--text",
@@ -36,53 +36,53 @@ TextOption = Annotated[
         "or hf:DATASET. [default: its Wikipedia]",
     ),
 ]
-DataOption = Annotated[
+_DataOption = Annotated[
     str | None, typer.Option("--data", metavar="SOURCE", help="Annotated data for --task: a folder or ud:TREEBANK.")
 ]
-RecipeNameOption = Annotated[
+_RecipeNameOption = Annotated[
     str | None,
     typer.Option("--recipe", metavar="NAME|FILE", help="A preset or a YAML file. [default: paper; demo on base demo]"),
 ]
-StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")]
-BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Blocks or sentences a step.")]
-LearningRateOption = Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="At its highest.")]
-MaxLengthOption = Annotated[int | None, typer.Option("--max-length", metavar="N", help="Tokens a block or sentence.")]
-EvalEveryOption = Annotated[int | None, typer.Option("--eval-every", metavar="N", help="Steps between evaluations.")]
-SaveEveryOption = Annotated[
+_StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")]
+_BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Blocks or sentences a step.")]
+_LearningRateOption = Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="At its highest.")]
+_MaxLengthOption = Annotated[int | None, typer.Option("--max-length", metavar="N", help="Tokens a block or sentence.")]
+_EvalEveryOption = Annotated[int | None, typer.Option("--eval-every", metavar="N", help="Steps between evaluations.")]
+_SaveEveryOption = Annotated[
     int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
 ]
-PrecisionOption = Annotated[
+_PrecisionOption = Annotated[
     str | None, typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]")
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
-ProfileOption = Annotated[
+_SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")]
+_ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
+_ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
 
 
 def train(
     pair: _options.PairArgument,
-    task: TaskOption = None,
+    task: _TaskOption = None,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
-    base: BaseOption = None,
-    text: TextOption = None,
-    data: DataOption = None,
+    base: _BaseOption = None,
+    text: _TextOption = None,
+    data: _DataOption = None,
     ratio: _options.RatioOption = None,
-    recipe: RecipeNameOption = None,
-    steps: StepsOption = None,
-    batch_size: BatchSizeOption = None,
-    learning_rate: LearningRateOption = None,
-    max_length: MaxLengthOption = None,
-    eval_every: EvalEveryOption = None,
-    save_every: SaveEveryOption = None,
-    precision: PrecisionOption = None,
-    seed: SeedOption = None,
+    recipe: _RecipeNameOption = None,
+    steps: _StepsOption = None,
+    batch_size: _BatchSizeOption = None,
+    learning_rate: _LearningRateOption = None,
+    max_length: _MaxLengthOption = None,
+    eval_every: _EvalEveryOption = None,
+    save_every: _SaveEveryOption = None,
+    precision: _PrecisionOption = None,
+    seed: _SeedOption = None,
     label: _options.LabelOption = None,
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
-    force: ForceOption = False,
-    profile: ProfileOption = None,
+    force: _ForceOption = False,
+    profile: _ProfileOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Train an adapter and register it.

@@ -1,8 +1,9 @@
-"""The shape of the product code: its files, functions and signatures are short, and a class has a name of its own."""
+"""The shape of the product code: files, functions and signatures are short, and no type has the name of another."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,10 +93,18 @@ def test_what_is_too_long_is_found(path: str, source: str, count: int) -> None:
     assert len(list(faults(path, source))) == count
 
 
-def test_a_public_class_has_a_name_of_its_own() -> None:
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The public classes and aliases of types of a module."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        names = [getattr(target, "name", None) or getattr(target, "id", "") for target in targets]
+        yield from (name for name in names if re.match("[A-Z][a-z]", name))
+
+
+def test_a_class_or_an_alias_of_types_has_a_name_of_its_own() -> None:
     found = defaultdict(list)
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                found[node.name].append(str(path.relative_to(ROOT)))
+        for name in defined(ast.parse(path.read_text("utf-8"))):
+            found[name].append(str(path.relative_to(ROOT)))
+    assert {"Table", "Mixture", "Digest"} <= found.keys()
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

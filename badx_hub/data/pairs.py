@@ -40,7 +40,7 @@ _HUB_SPLITS: dict[Split, tuple[str, ...]] = {
 }
 _HUB_NO_GOLD = -1
 
-Row = tuple[str, Mapping[str, Any]]
+PlacedRow = tuple[str, Mapping[str, Any]]
 """FILE:LINE of a row, and its fields by name."""
 
 
@@ -83,7 +83,7 @@ def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
     return tuple(DataReference.of(path) for path in PAIR_FILES.split_files(data, split))
 
 
-def _pairs(rows: Iterable[Row], source: str) -> tuple[Pair, ...]:
+def _pairs(rows: Iterable[PlacedRow], source: str) -> tuple[Pair, ...]:
     pairs: list[Pair] = []
     unknown: dict[str, list[str]] = {}
     languages: set[str] = set()
@@ -138,11 +138,11 @@ def _label(place: str, value: Any) -> str:
 # --- files ---
 
 
-def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
+def _reader(path: Path) -> Callable[[Path], Iterator[PlacedRow]]:
     return json_objects if path.name.removesuffix(".gz").endswith(".jsonl") else _table_rows
 
 
-def _table_rows(path: Path) -> Iterator[Row]:
+def _table_rows(path: Path) -> Iterator[PlacedRow]:
     lines = numbered_lines(path)
     columns = [name.strip() for _, line in islice(lines, 1) for name in line.split("\t")]
     for number, line in lines:
@@ -169,7 +169,7 @@ def _open(data: str, split: Split) -> Rows:
     return open_rows(data, dataset, config, splits, advice=advice)
 
 
-def _streamed(rows: Rows) -> Iterator[Row]:
+def _streamed(rows: Rows) -> Iterator[PlacedRow]:
     for number, row in rows.numbered():
         yield f"{rows.name}: row {number}", {**row, **_named_labels(row, rows.stream.features)}
 

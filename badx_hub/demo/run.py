@@ -27,7 +27,7 @@ SHOWN_WORDS = 10
 
 
 @dataclass(frozen=True)
-class Row:
+class DemoRow:
     """One stack of the demo and its zero-shot scores; a budget is None where nothing was trained."""
 
     stack: str
@@ -41,7 +41,7 @@ class Row:
 class DemoReport:
     """What the demo measured and where it left its files; `predictions` are (word, tag) rows a sentence."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[DemoRow, ...]
     predictions: tuple[tuple[tuple[str, ...], ...], ...]
     folders: tuple[tuple[str, Path], ...]
     seconds: float
@@ -110,10 +110,10 @@ def _train(
     ][-1]
 
 
-def _row(title: str, stack: BilingualStack) -> Row:
+def _row(title: str, stack: BilingualStack) -> DemoRow:
     metrics = evaluate(stack, TARGET_TREEBANK).scores.metrics
     language_side = stack.language_adapter.manifest.training if stack.language_adapter else None
-    return Row(title, language_side, stack.entries[-1].manifest.training, metrics["accuracy"], metrics["macro_f1"])
+    return DemoRow(title, language_side, stack.entries[-1].manifest.training, metrics["accuracy"], metrics["macro_f1"])
 
 
 def _predictions(stack: BilingualStack) -> tuple[tuple[tuple[str, ...], ...], ...]:

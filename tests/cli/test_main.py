@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from badx_hub.cli import _COMMANDS, app, application
-from badx_hub.cli._options import Fallback, SetupName, Split
+from badx_hub.cli._options import Fallback, SetupName, SplitName
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.setups import FALLBACKS, SETUPS
 from tests.cli.conftest import Run
@@ -169,7 +169,7 @@ def test_no_tensor_library_is_imported(
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(setup.value for setup in SetupName) == tuple(SETUPS)
     assert tuple(fallback.value for fallback in Fallback) == FALLBACKS
-    assert [split.value for split in Split] == ["train", "dev", "test"]
+    assert [split.value for split in SplitName] == ["train", "dev", "test"]
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
