@@ -12,7 +12,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import yaml
@@ -28,6 +28,7 @@ else:
 MAX_DEPTH = 32
 MAX_DIGITS = 64
 MAX_VALUES = 2**20
+_MAX_BITS = 256
 MIB = 2**20
 
 # tomllib keeps a record of every prefix of a dotted key: memory grows with the square of the number of dots.
@@ -45,6 +46,14 @@ def read_json(content: str | bytes, name: str, *, limit: int = MIB) -> Any:
         ),
         name,
     )
+
+
+def read_json_record(line: str, name: str) -> Any:
+    """The value of a line of JSON Lines, of any length; NUL characters and NaN are for who reads its fields to judge.
+
+    Raises DataError.
+    """
+    return _parsed(lambda: json.loads(line, parse_int=_integer), name, record=True)
 
 
 def read_toml(content: str | bytes, name: str, *, limit: int = MIB) -> dict[str, Any]:
@@ -77,10 +86,10 @@ def _text(content: str | bytes, name: str, limit: int, kind: str) -> str:
         raise DataError(f"{name} is not {kind}: it is not UTF-8 (byte {error.start}).") from error
 
 
-def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON") -> Any:
+def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON", *, record: bool = False) -> Any:
     try:
         value = parse()
-        _check(value)
+        check_plain(value, record=record)
     except DataError:
         raise
     except RecursionError as error:
@@ -90,8 +99,11 @@ def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON") -> Any:
     return value
 
 
-def _check(value: object) -> None:
-    """Refuses what is nested too deeply, what is too much, and text that no file can hold (half surrogates, NUL)."""
+def check_plain(value: object, *, record: bool = False) -> None:
+    """Raises ValueError for what the readers here refuse in a value; `record`: as `read_json_record` does.
+
+    That is nesting that is too deep, too much, text that no file can hold (half surrogates, NUL), numbers without end.
+    """
     left = [(value, 0)]
     for count in itertools.count():
         if not left:
@@ -106,11 +118,29 @@ def _check(value: object) -> None:
         elif isinstance(one, list):
             left.extend((part, depth + 1) for part in one)
         elif isinstance(one, str):
-            if "\0" in one:
+            if not record and "\0" in one:
                 raise ValueError("a text has a NUL character")
             one.encode("utf-8")  # A half of a surrogate pair is no character: UnicodeEncodeError, a ValueError.
-        elif not isinstance(one, bool | int | float | None):
+        elif isinstance(one, float):
+            if not record and not math.isfinite(one):
+                raise ValueError("a number is infinite or no number")
+        elif isinstance(one, int):
+            if one.bit_length() > _MAX_BITS:
+                raise ValueError("a number has too many digits")
+        elif one is not None:
             raise ValueError(f"a value is a {type(one).__name__}, which is not taken here")
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """All the texts in a plain value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from texts_in(pair)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from texts_in(part)
 
 
 def _reason(error: Exception) -> str:
@@ -156,7 +186,7 @@ class _Refused(yaml.MarkedYAMLError):
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Plain data: no merges, tags or dates. A reference (`*name`) is read; `_check` counts what it stands for."""
+    """Plain data: no merges, tags or dates. A reference (`*name`) is read; `check_plain` counts what it stands for."""
 
     depth = 0
 

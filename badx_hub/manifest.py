@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic_core
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     SerializerFunctionWrapHandler,
-    StringConstraints,
     ValidationError,
     model_serializer,
     model_validator,
 )
 from typing_extensions import Self
 
-from badx_hub.adapter_files import MANIFEST_FILE, check_file_names, needed_files, weights_digest
+from badx_hub.adapter_files import MANIFEST_FILE, needed_files, weights_digest
 from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.languages import Mixture
+from badx_hub.manifest_fields import BaseName, Count, Digest, Files, Number, Schema, Settings, Text, Time, Word
 from badx_hub.names import AdapterKind, AdapterName
 from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
@@ -44,43 +41,10 @@ MAX_MANIFEST_BYTES = 4 * 2**20
 TRAINED = "trained"
 IMPORTED = "imported"
 
-_TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
-
 
 def utc_now() -> str:
     """The time now, written as in manifests: "2026-01-01T00:00:00Z"."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _is_base_name(name: str) -> str:
-    parts = name.split("/")
-    if len(parts) > 2 or "\\" in name or any(part in ("", ".", "..", "~") for part in parts):
-        raise ValueError("a base is a Hub id (org/name) or a plain name, never a path")
-    if not name.isprintable() or re.match(r"[A-Za-z]:", name):
-        raise ValueError("a base name has no drive letter and no control characters")
-    return name
-
-
-def _is_time(text: str) -> str:
-    try:
-        datetime.fromisoformat(text.removesuffix("Z"))  # The pattern was checked before, and strptime is slow.
-    except ValueError:
-        raise ValueError(f"time data {text!r} does not match format '%Y-%m-%dT%H:%M:%SZ'") from None
-    return text
-
-
-def _are_files(files: dict[str, str]) -> dict[str, str]:
-    check_file_names(files)
-    return files
-
-
-Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Time = Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
-"""UTC, as "2026-01-01T00:00:00Z"."""
 
 
 class _Frozen(BaseModel):
@@ -91,7 +55,7 @@ class _Frozen(BaseModel):
 class BaseRef(_Frozen):
     """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` is the sha256 of its weights."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_base_name)]
+    name: BaseName
     digest: Digest
     model_type: Word
     hidden_size: Count
@@ -149,7 +113,7 @@ class ManifestDraft(_Frozen):
     base: BaseRef
     parent: LanguageAdapterRef | None = None
     cycle: Annotated[tuple[LanguageAdapterRef, ...], Field(max_length=10_000)] = ()
-    recipe: Annotated[dict[Word, JsonValue], Field(max_length=1000)]
+    recipe: Settings
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
     data: Annotated[tuple[SourceRef, ...], Field(max_length=1000)]
     labels: Annotated[tuple[Word, ...], Field(max_length=10_000)] | None = None
@@ -162,6 +126,16 @@ class ManifestDraft(_Frozen):
     evaluations: Annotated[tuple[EvaluationRef, ...], Field(max_length=1000)] = ()
     origin: Word = TRAINED
     imported_from: Text | None = None
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:
+        """The draft of these values. Raises DataError for one that no manifest may have, such as an endless label."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise DataError(
+                f"{values.get('name')} cannot be published as it is: {first_problem(error)}. Change that first."
+            ) from error
 
     @cached_property
     def adapter_name(self) -> AdapterName:
@@ -242,14 +216,14 @@ class Manifest(ManifestDraft):
     sha256 of every file but badx.json, and `digest` is `weights_digest(files)`.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Schema = 1
     kind: AdapterKind
     mixture: Annotated[tuple[tuple[Word, Count], ...], Field(min_length=1, max_length=100)]
     task: Word | None = None
     setup: Word | None = None
     created: Time
     digest: Digest
-    files: Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
+    files: Files
 
     @classmethod
     def of(cls, draft: ManifestDraft, files: Mapping[str, str]) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,16 @@ from typing import Any
 import torch
 
 from badx_hub.deprecated import keeps_old_attributes
-from badx_hub.errors import IntegrityError, UsageError
+from badx_hub.errors import DataError, IntegrityError, UsageError
 from badx_hub.languages import pair
+from badx_hub.manifest import Manifest
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.full import load_model
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
+from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
 from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.folders import signed_by
@@ -62,7 +64,7 @@ class BilingualStack:
     @property
     def max_length(self) -> int:
         """Sub-words a window, as in training; longer sentences are read in overlapping windows."""
-        return int(str(self.entries[-1].manifest.recipe["max_length"]))
+        return _max_length(self.entries[-1].manifest)
 
     def examples(self, inputs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[Any, ...]:
         """The inputs as the task reads them: a text is split into words, a split sentence is taken as it is."""
@@ -78,8 +80,10 @@ class BilingualStack:
         Raises:
             UsageError: a single string in place of a list.
         """
-        if isinstance(inputs, str):
+        if isinstance(inputs, str | bytes):
             raise UsageError("predict expects a list of texts; got one string. Type predict([text]).")
+        if not isinstance(inputs, Iterable):
+            raise UsageError(f"predict expects a list of texts; got {type(inputs).__name__}.")
         return self.predict_examples(self.examples(inputs), batch_size=batch_size)
 
     def activate(self) -> None:
@@ -272,6 +276,7 @@ def _checked(part: StackParts) -> tuple[Setup, list[Path]]:
 def _task(part: StackParts) -> Task:
     """The task with the options it was trained with, and those of the part in their place."""
     last = part.entries[-1].manifest
+    _max_length(last)
     trained_with = last.recipe.get("options")
     options = {**(trained_with if isinstance(trained_with, dict) else {}), **(part.options or {})}
     return task_named(str(last.task), options)
@@ -288,6 +293,17 @@ def _check_chain(entries: Sequence[Entry]) -> None:
             f"{entries[-1].name} was trained on {trained_on} and would be used on {given}. "
             "Load the adapter it was trained on, or train it again on this one."
         )
+
+
+def _max_length(manifest: Manifest) -> int:
+    """The sub-words a window had in training. Raises DataError for a manifest that does not say it."""
+    value = manifest.recipe.get("max_length")
+    if type(value) is not int or not MIN_LENGTH <= value <= MAX_LENGTH:
+        raise DataError(
+            f"{manifest.name} does not say how long its inputs are: max_length in its recipe is no whole number from "
+            f"{MIN_LENGTH} to {MAX_LENGTH:,}. Train it anew, or tell its publisher."
+        )
+    return value
 
 
 def _setup_of(entry: Entry) -> str:

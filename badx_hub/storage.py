@@ -20,8 +20,9 @@ from typing import Any, BinaryIO
 
 import platformdirs
 
-from badx_hub.errors import BadxError, IntegrityError, StorageError
+from badx_hub.errors import BadxError, IntegrityError, StorageError, UsageError
 from badx_hub.remedies import Advice, Remedy, RunAgain
+from badx_hub.user_paths import HOME_VARIABLE, NO_HOME, user_path
 
 STAGING = ".staging"
 _CHUNK = 1 << 20
@@ -30,16 +31,23 @@ _TIMESTAMP_GRAIN_NS = 2_000_000_000  # the coarsest file timestamps in use (FAT)
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
 _SCRATCH = re.compile(r"badx-[a-z0-9_]{8}")
+_NO_TEMPORARY = (Advice("Set TMPDIR to a folder you may write to."), RunAgain())
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def home() -> Path:
-    """Folder of registries and caches: ``$BADX_HUB_HOME``, or the platform's user data folder."""
-    chosen = os.environ.get("BADX_HUB_HOME")
+    """Folder of registries and caches: ``$BADX_HUB_HOME``, or the platform's user data folder.
+
+    Raises UsageError for a user without a home folder, as in some containers, where BADX_HUB_HOME names none either.
+    """
+    chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
-    return platformdirs.user_data_path("badx_hub", appauthor=False)
+        return user_path(chosen).absolute()
+    try:
+        return platformdirs.user_data_path("badx_hub", appauthor=False).expanduser()
+    except RuntimeError as error:
+        raise UsageError("This user has no home folder, so no place for registries.", remedies=NO_HOME) from error
 
 
 def sha256_file(path: Path) -> str:
@@ -201,7 +209,12 @@ def scratch_folder() -> Iterator[Path]:
 
     Those of killed processes are removed first. Raises StorageError where it cannot be made.
     """
-    parent = Path(tempfile.gettempdir())
+    try:
+        parent = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        refusal = StorageError(f"There is no folder for temporary files: {error.strerror}.", remedies=_NO_TEMPORARY)
+        refusal.errno = error.errno
+        raise refusal from error
     sweep(parent, _SCRATCH)
     with storage_errors(parent):
         folder = tempfile.TemporaryDirectory(prefix="badx-")
@@ -223,7 +236,7 @@ def _file_state(path: Path) -> dict[str, Any]:
 def _remembered_digest(memory: Path, state: dict[str, Any]) -> str | None:
     try:
         record = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     known = isinstance(record, dict) and record.get("state") == state and isinstance(record.get("digest"), str)
     return str(record["digest"]) if known else None

@@ -117,13 +117,22 @@ def _run() -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except OSError as error:
-        if error.filename is not None:
-            raise
-        return _output.unwritable(error)  # No file of ours: the help went to an output that takes nothing.
+        if _output.is_of_stdout(error):  # The help went to an output that takes nothing.
+            return _output.unwritable(error)
+        if os.environ.get(DEBUG_VARIABLE):
+            traceback.print_exc()
+        _output.error(f"The system refused: {_reason(error)}. Check that, then run the same command again.")
+        return 1
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         return _interrupted() if stop.code == INTERRUPTED else int(stop.code or 0)
     return 0
+
+
+def _reason(error: OSError) -> str:
+    """What failed, and of which file where the system says it."""
+    reason = " ".join((error.strerror or str(error) or type(error).__name__).split()).rstrip(".")
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
 
 
 def _interrupted() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.errors import UsageError
+from badx_hub.user_paths import user_path
 
 if TYPE_CHECKING:
     from badx_hub.data.conllu import RawSentence
@@ -20,7 +21,7 @@ def sentences(text: str | None, file: Path | None) -> Iterator[RawSentence]:
     if text is not None:
         return sentences_in([(1, text)], "TEXT")
     if file is not None:
-        return read_sentences(file)
+        return read_sentences(user_path(file))
     return sentences_in(_stdin(whole=True), "stdin")
 
 
@@ -31,7 +32,7 @@ def lines(text: str | None, file: Path | None) -> Iterator[str]:
     if text is not None:
         numbered = iter([(1, text)])
     elif file is not None:
-        numbered = numbered_lines(file)
+        numbered = numbered_lines(user_path(file))
     else:
         numbered = _stdin(whole=False)
     return (stripped for _, line in numbered if (stripped := line.strip()))

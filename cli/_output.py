@@ -13,6 +13,7 @@ from enum import Enum
 from io import TextIOWrapper
 from typing import Any
 
+from badx_hub.characters import escaped
 from badx_hub.errors import StorageError
 from badx_hub.table import Table
 
@@ -41,9 +42,15 @@ def show(format: Format, *, tables: Iterable[Table], document: object, quiet: It
 
 
 def write(line: str) -> None:
-    """One line of data."""
+    """One line of data, or several. Characters that steer a terminal are escaped; in JSON it stays the same text."""
     with _data_out():
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{escaped(line)}\n")
+
+
+def write_row(cells: Iterable[str]) -> None:
+    """One row of tab-separated text, whose cells hold no tab or line end: these are escaped, too."""
+    with _data_out():
+        sys.stdout.write("\t".join(escaped(cell, breaks=False) for cell in cells) + "\n")
 
 
 def write_exactly(text: str) -> None:
@@ -135,6 +142,17 @@ def flushed(code: int) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return unwritable(problem)
     return code
+
+
+def is_of_stdout(problem: OSError) -> bool:
+    """Whether it is stdout that takes nothing: what it could not write is still due, so writing it fails again."""
+    if problem.filename is not None:
+        return False
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def unwritable(problem: OSError) -> int:

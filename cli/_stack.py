@@ -79,4 +79,6 @@ def load_together(
 
 def folder_of(base: str | None) -> str | None:
     """--base has chosen the entries; it says where the base is only if it is a folder."""
-    return base if base is not None and Path(base).expanduser().is_dir() else None
+    from badx_hub.user_paths import user_path
+
+    return base if base is not None and user_path(base).is_dir() else None

@@ -108,6 +108,6 @@ def _write(task: Task, predicted: Iterable[tuple[Any, Any]], output: Output) -> 
         return
     for example, prediction in predicted:
         for row in task.rows(example, prediction):
-            _output.write("\t".join(row))
+            _output.write_row(row)
         if task.reads_conllu:  # a row a word
             _output.write("")

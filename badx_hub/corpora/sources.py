@@ -20,6 +20,7 @@ from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import cached_sha256, digest_of
+from badx_hub.user_paths import user_path
 
 TEXT_COLUMN = "text"
 
@@ -66,7 +67,7 @@ def open_source(language: str, spec: str) -> Source:
     """
     if spec.startswith(HUB):
         return _open_dataset(language, spec)
-    return _open_files(Path(embedded(spec)).expanduser())
+    return _open_files(user_path(embedded(spec)))
 
 
 # --- files ---

@@ -49,9 +49,9 @@ class Sentence:
     def __post_init__(self) -> None:
         if not len(self.words) == len(self.upos) == len(self.heads) == len(self.deprels):
             raise DataError("A sentence needs one tag, one head and one relation for each of its words.")
-        for word in self.words:
-            if not word or any(character in word for character in "\t\n\r"):
-                raise DataError(f"{word!r} is no word: words are not empty and hold no tab or line break.")
+        for cell in (*self.words, *self.upos, *self.deprels):
+            if not cell or _CELL_BREAK.search(cell):
+                raise DataError(f"{cell!r} is no word or tag: these are not empty and hold no tab or line break.")
 
     @classmethod
     def of(

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from badx_hub.errors import NotFoundError
+from badx_hub.user_paths import user_path
 
 PREFIX = "demo:"
 
@@ -19,7 +20,7 @@ def embedded(spec: str) -> str:
     if not spec.startswith(PREFIX):
         return spec
     data = Path(str(files("badx_hub"))) / "demo" / "data"
-    path = (data / spec.removeprefix(PREFIX)).resolve()
+    path = (data / user_path(spec.removeprefix(PREFIX))).resolve()
     if not path.exists() or data.resolve() not in path.parents:
         known = ", ".join(sorted(f"{PREFIX}{part.relative_to(data).as_posix()}" for part in data.glob("*/*")))
         raise NotFoundError(f"There is no embedded data {spec!r}. There is: {known}.")

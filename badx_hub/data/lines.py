@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from badx_hub.documents import read_json_record
 from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
 
 MAX_LINE_BYTES = 2**24
@@ -85,9 +85,9 @@ def json_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if line.strip():
             where = f"{path}:{number}"
             try:
-                value = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{where}: not JSON ({error}); expected one JSON object a line.") from error
+                value = read_json_record(line, "this line")
+            except DataError as error:
+                raise DataError(f"{where}: {error.fact} Expected one JSON object a line.") from error
             if not isinstance(value, dict):
                 raise DataError(f"{where}: not a JSON object; expected one on each line.")
             yield where, value

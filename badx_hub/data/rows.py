@@ -13,6 +13,7 @@ from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, Usage
 from badx_hub.hub.ref import HUB
 from badx_hub.remedies import Remedy, RunAgain
 from badx_hub.storage import cached_sha256, digest_of
+from badx_hub.user_paths import user_path
 
 _HUB_TIMEOUT = 10.0
 
@@ -71,7 +72,7 @@ def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, ad
     from datasets import load_dataset_builder
     from datasets.exceptions import DatasetsError
 
-    folder = Path(dataset).expanduser()
+    folder = user_path(dataset)
     local = folder.is_dir()
     try:
         revision = None if local else _commit_of(dataset)

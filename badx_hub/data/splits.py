@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import sha256_file
+from badx_hub.user_paths import user_path
 
 Split: TypeAlias = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -59,7 +60,7 @@ class FileKind:
         split, for a file of another format, and for a folder with several data sets.
         """
         require_split(split)
-        path = Path(data).expanduser()
+        path = user_path(data)
         if path.is_dir():
             return self._in_folder(path, split)
         if path.exists():

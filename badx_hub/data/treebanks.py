@@ -11,6 +11,7 @@ from badx_hub.data.embedded import embedded
 from badx_hub.data.splits import FileKind, Split, require_split
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import home
+from badx_hub.user_paths import user_path
 
 INDEX = "ud:"
 DATA_VARIABLE = "BADX_HUB_DATA"
@@ -33,7 +34,7 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
 def search_folders() -> tuple[Path, ...]:
     """Where `ud:` names are looked up: the folders of $BADX_HUB_DATA, then `treebanks` in the home folder."""
     named = os.environ.get(DATA_VARIABLE, "").split(os.pathsep)
-    return (*(Path(folder).expanduser() for folder in named if folder), home() / "treebanks")
+    return (*(user_path(folder) for folder in named if folder), home() / "treebanks")
 
 
 def _indexed_folder(name: str) -> Path:

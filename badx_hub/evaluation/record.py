@@ -90,7 +90,7 @@ def _with_scores(manifest: Manifest, evaluation: Evaluation, language: str) -> M
         "created": _after(manifest.created),
     }
     fields = {field: getattr(manifest, field) for field in ManifestDraft.model_fields}
-    return ManifestDraft(**{**fields, **changed})
+    return ManifestDraft.checked(**{**fields, **changed})
 
 
 def _scores(evaluation: Evaluation, language: str) -> Mapping[str, float]:

@@ -39,7 +39,7 @@ README = "README.md"
 RESULTS = "results.json"
 
 _BEFORE_SVG = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
-_NAMESPACES = re.compile(r'\s+xmlns(:\w+)?="[^"]*"')
+_NAMESPACES = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
 _IDS = re.compile(r'((?:\bid="|href="#|url\(#))')
 
 

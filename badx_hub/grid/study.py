@@ -33,6 +33,7 @@ from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, pr
 from badx_hub.recipes.load import expanded, parsed, validated
 from badx_hub.setups import LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
+from badx_hub.user_paths import user_path
 
 _NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
 
@@ -79,11 +80,11 @@ def _once(given: Any, handler: Any) -> Any:
 
 def _beside(spec: str, info: ValidationInfo) -> str:
     """A path, relative to the folder of the study; sources that are not paths stay as they are."""
-    return spec if spec.startswith(_NO_PATHS) else str((_folder(info) / Path(spec).expanduser()).resolve())
+    return spec if spec.startswith(_NO_PATHS) else str((_folder(info) / user_path(spec)).resolve())
 
 
 def _base(spec: str, info: ValidationInfo) -> str:
-    folder = (_folder(info) / Path(spec).expanduser()).resolve()
+    folder = (_folder(info) / user_path(spec)).resolve()
     found = str(folder) if spec != DEMO and (spec.startswith((".", "/", "~")) or folder.is_dir()) else spec
     base_slug(found)
     return found
@@ -249,7 +250,7 @@ def load_study(file: str | Path) -> Study:
     Raises UsageError for a file that is unreadable or not YAML, and for unknown keys, impossible values or parts that
     do not fit together. All problems are listed; those between parts only if each part is right by itself.
     """
-    path = Path(file).expanduser()
+    path = user_path(file)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

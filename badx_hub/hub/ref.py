@@ -10,6 +10,7 @@ from pathlib import Path
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.names import AdapterName
 from badx_hub.remedies import SearchHub
+from badx_hub.user_paths import user_path
 
 HUB = "hf:"
 """What every place on a Hub begins with, typed or written in a file."""
@@ -112,7 +113,7 @@ def parse_location(text: str) -> HubRef | Path:
     Raises UsageError for "hf:" before something that is no place on a Hub.
     """
     if not text.startswith(HUB):
-        return Path(text).expanduser()
+        return user_path(text)
     found = HubRef.parse(text)
     return HubRef(checked_owner(text.removeprefix(HUB))) if found is None else found
 

@@ -14,6 +14,7 @@ from badx_hub.manifest import BaseRef
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
+from badx_hub.user_paths import user_path
 
 DEMO = "demo"
 DEFAULT_BASE = "bert-base-multilingual-cased"
@@ -61,7 +62,7 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
         from badx_hub.modeling.embedded_base import embedded_base  # numpy and safetensors
 
         return _base(DEMO, embedded_base())
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         base = _base(folder.resolve().name, folder.resolve())
         _remember(base)

@@ -14,6 +14,9 @@ from badx_hub.errors import UsageError
 from badx_hub.modeling.fast import decoder_loss
 from badx_hub.recipes import HeadTraining
 
+MAX_PERPLEXITY = 1e12
+"""What a larger perplexity is told as. A model that guesses at random has that of its vocabulary's size."""
+
 _ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
 """Encoders with the same structure, whose last layer can run on some positions only."""
 
@@ -106,5 +109,8 @@ def _transform(model: Any) -> Callable[[Tensor], Tensor]:
 
 
 def perplexity(loss_sum: float, count: int) -> float:
-    """exp(mean loss), the perplexity on masked tokens; `loss_sum` in nats."""
-    return math.exp(loss_sum / count)
+    """exp(mean loss), the perplexity on masked tokens; `loss_sum` in nats.
+
+    At most `MAX_PERPLEXITY`: a model so bad may still learn, and exp of more than 709 nats is no number.
+    """
+    return math.exp(min(loss_sum / count, math.log(MAX_PERPLEXITY)))

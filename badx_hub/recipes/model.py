@@ -6,6 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MIN_LENGTH = 8
+MAX_LENGTH = 8192
+"""Bounds of `max_length`, the sub-words of an input."""
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["fp32", "bf16"]
@@ -48,7 +52,7 @@ class TrainingRecipe(_Strict):
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     eval_every: Positive
     save_every: Annotated[int, Field(ge=0)] = 0
-    max_length: Annotated[int, Field(ge=8, le=8192)] = 256
+    max_length: Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = 256
     micro_batches: Positive = 1
     precision: Precision = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1

@@ -18,6 +18,7 @@ from badx_hub.registry.resolve import RegistrySnapshot, Resolution, resolve_in_o
 from badx_hub.remedies import Advice, ListAdapters
 from badx_hub.setups import LanguageAdapterRole
 from badx_hub.storage import home
+from badx_hub.user_paths import user_path
 
 DEMO = "demo"
 HUB_CACHE = "hf-cache:"
@@ -44,7 +45,7 @@ def open_registry(where: str | Path | None = None) -> Registry:
         if not embedded.is_dir():
             raise NotFoundError("This installation has no demo registry. Reinstall badx_hub from a wheel.")
         return LocalRegistry(embedded, read_only=True)
-    root = parse_location(where) if isinstance(where, str) else where.expanduser()
+    root = parse_location(where) if isinstance(where, str) else user_path(where)
     if isinstance(root, HubRef):
         from badx_hub.registry.hub import HubRegistry
 

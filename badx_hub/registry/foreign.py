@@ -26,6 +26,7 @@ from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights
 from badx_hub.storage import atomic_write_bytes, scratch_folder, sha256_file, storage_errors
+from badx_hub.user_paths import user_path
 
 if TYPE_CHECKING:
     import torch
@@ -136,7 +137,7 @@ def convert(folder: Path) -> Converted:
 
 def _take(place: str, target: Path, *, pickles: bool) -> str:
     """Copy configuration and weights to `target`. Returns the value of `imported_from`, which is never a path."""
-    source = Path(place).expanduser()
+    source = user_path(place)
     if source.is_dir():
         there = {path.name for path in source.iterdir()}
         for name, limit in _wanted(there, pickles=pickles).items():
@@ -253,7 +254,7 @@ def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> N
 
 def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str, licence: str | None) -> ManifestDraft:
     made_with = config.get("version")
-    return ManifestDraft(
+    return ManifestDraft.checked(
         name=str(name),
         base=base.ref,
         recipe={"adapter": config["config"]},

@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from typing_extensions import Self
 
+from badx_hub.characters import steering
 from badx_hub.documents import read_toml
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture
-from badx_hub.manifest import Digest, Text, Word, read_manifest_text
+from badx_hub.manifest import read_manifest_text
+from badx_hub.manifest_fields import Digest, Schema, Text, Word
 from badx_hub.names import AdapterName
 from badx_hub.registry.chain import HUB_CACHE, RegistryChain, Where, find, open_chain
 from badx_hub.registry.protocol import Entry
@@ -24,6 +26,7 @@ from badx_hub.registry.resolve import Resolution
 from badx_hub.remedies import Advice, PullAdapter, WriteLock, one_of
 from badx_hub.setups import setup_named
 from badx_hub.storage import atomic_write_text, storage_errors
+from badx_hub.user_paths import user_path
 
 SCHEMA = 1
 MAX_LOCK_BYTES = 2**20
@@ -98,13 +101,13 @@ class LockedStack(_Frozen):
 class Lock(_Frozen):
     """The content of badx.lock: any number of stacks."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Schema = 1
     stacks: Annotated[tuple[LockedStack, ...], Field(max_length=1000)] = ()
 
     @classmethod
     def read(cls, path: str | Path) -> Lock:
         """Raises NotFoundError, DataError (malformed), IntegrityError (written by a later badx_hub)."""
-        path = Path(path).expanduser()
+        path = user_path(path)
         with storage_errors(path):
             if not path.is_file():
                 raise NotFoundError(f"There is no lock file {path}.", remedies=(WriteLock("en-wo", "pos"),))
@@ -172,8 +175,10 @@ def lock_stack(
     """What a lock file says of a resolution; every file is fetched and verified first.
 
     `registry`: the registry that was named, if one was; adapters found on the Hub name their namespace themselves.
-    Raises IntegrityError if a file is not what its manifest says.
+    Raises IntegrityError if a file is not what its manifest says, and UsageError for a registry that no lock can name.
     """
+    if registry is not None and (found := steering(registry)) is not None:
+        raise UsageError(f"{registry!r} cannot be locked: its name has the control character {found}. Rename it.")
     base = resolution.entry.manifest.base
     return LockedStack(
         pair=str(query.mixture),

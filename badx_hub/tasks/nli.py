@@ -14,7 +14,7 @@ from badx_hub.modeling import IGNORED
 from badx_hub.tasks.batching import filled, padded
 from badx_hub.tasks.labels import best_ids, gold_id, require_known
 from badx_hub.tasks.metrics import Scores, accuracy, confusion, label_table, macro_f1
-from badx_hub.tasks.words import PairFrame, sub_words_of_texts
+from badx_hub.tasks.words import PairFrame, require_text, sub_words_of_texts
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +77,8 @@ class NliTask:
 
     def prepare(self, item: str | Sequence[str] | Sentence) -> Pair:
         """A pair without a label, from premise and hypothesis, or from a text with one tab between them."""
+        if not isinstance(item, Sentence):
+            require_text(item)
         parts = () if isinstance(item, Sentence) else item.split("\t") if isinstance(item, str) else item
         if len(parts) != 2 or not all(part.strip() for part in parts):
             shown = item.text if isinstance(item, Sentence) else item

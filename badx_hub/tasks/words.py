@@ -20,9 +20,13 @@ _CORE = rf"[\p{{L}}\p{{N}}][\p{{L}}\p{{M}}\p{{N}}{_JOINERS}]*"
 # Apostrophes of keyboards and typesetters (' ` U+2018 U+2019 U+00B4; modifier letters are in \p{L} already),
 # hyphens (- U+2010 U+2011) and the Catalan middle dot.
 _INSIDE = r"['`\u2018\u2019\u00b4\-\u2010\u2011\u00b7]"
+# Two letters of a flag, which \X would count from the beginning of a run of them each time.
+_FLAG = r"\p{RI}{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]*"
+_MAX_SHOWN = 80
 _TOKEN = regex.compile(
     rf"{_CORE}(?:(?:{_INSIDE}|(?<=\p{{N}})[.,:/](?=\p{{N}})){_CORE})*"
     r"|(\p{P})\1*"
+    rf"|{_FLAG}"
     r"|(?![\s\p{C}])\X"
 )
 
@@ -38,10 +42,33 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(match[0] for match in _TOKEN.finditer(text))
 
 
+def require_text(item: object) -> None:
+    """Raises UsageError, which shows the item, unless it is a text or a sequence of texts, all of whole characters."""
+    if isinstance(item, bytes) or not isinstance(item, Sequence):
+        raise UsageError(f"{_shown(item)} is no input: expected a text, or a list of the parts of one.")
+    for part in (item,) if isinstance(item, str) else item:
+        if not isinstance(part, str):
+            raise UsageError(f"{_shown(part)} is no text: expected str. Leave out what is missing.")
+        try:
+            part.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{_shown(part)} has half a surrogate pair, which is no character. Remove it.") from error
+
+
+def _shown(item: object) -> str:
+    """An input in an error: not endless."""
+    text = repr(item)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 def sentence_of(item: str | Sequence[str] | Sentence) -> Sentence:
-    """A sentence unchanged, or one without annotation, made from words or from text (split by `words_of`)."""
+    """A sentence unchanged, or one without annotation, made from words or from text (split by `words_of`).
+
+    Raises UsageError for anything else.
+    """
     if isinstance(item, Sentence):
         return item
+    require_text(item)
     return Sentence.of(words_of(item), text=item) if isinstance(item, str) else Sentence.of(item)
 
 

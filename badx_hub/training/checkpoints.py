@@ -21,6 +21,7 @@ from badx_hub.plain_files import is_plain, read_plain, sha256_plain
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_folder, canonical_json, discard_folder
 
+_MAX_STATE_BYTES = 2**26
 _PARTS = ("weights", "best_weights", "optimizer")
 _STATE = "state.json"
 _INDEX = "index.json"

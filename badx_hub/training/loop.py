@@ -216,10 +216,7 @@ class _Run:
         while len(self.unread) > but:
             done = self.unread.popleft()
             loss = float(done.loss) / done.labels
-            if not math.isfinite(loss):
-                raise TrainingDiverged(
-                    f"The loss is {loss} after step {done.step}: training has diverged.", remedies=(_SMALLER_STEPS,)
-                )
+            _require_number("loss", loss, done.step)
             self.reporter.stepped(done.step, loss, done.units)
             self.state = replace(self.state, losses=(*self.state.losses, loss))
 
@@ -269,6 +266,8 @@ class _Run:
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
+        for name, measured in metrics.items():
+            _require_number(name, measured, self.state.step)
         state, selection = self.state, self.objective.selection
         value = metrics[str(selection)]
         best = state.history[state.best_row][str(selection)] if state.history else None
@@ -321,6 +320,14 @@ class _Run:
             moments.setdefault(self.names.index(name), {})[field] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         return replace(state, weights={}, optimizer={})
+
+
+def _require_number(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise TrainingDiverged(
+            f"The {what} is {value} after step {step}: training has diverged.",
+            remedies=(_SMALLER_STEPS,),
+        )
 
 
 def dropout_seed(seed: int, step: int) -> int:

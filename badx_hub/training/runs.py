@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
@@ -22,7 +20,7 @@ from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice
-from badx_hub.storage import digest_of, home, storage_errors
+from badx_hub.storage import digest_of, home, scratch_folder, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
@@ -100,6 +98,7 @@ class TrainingRun:
         profiling: Profiling | None = None,
     ) -> Trained:
         """Train from the last checkpoint, publish, and remove the checkpoints; `force`: even if it is published."""
+        self._require_publishable(objective)
         checkpoints = self.checkpoints
         outcome = train(objective, self.recipe, checkpoints, reporter, profiling=profiling)
         processes = PartialState()
@@ -114,12 +113,15 @@ class TrainingRun:
             raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
         return Trained(entry, already=False)
 
+    def _require_publishable(self, objective: Objective) -> None:
+        """What publishing would refuse at the end is refused before step 1. Raises DataError, StorageError."""
+        with scratch_folder():
+            self._draft(objective, TrainingResult(0, {str(objective.selection): 0.0}, (), units=0, seconds=0.0), {})
+
     def _publish(
         self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: SourceCounts
     ) -> Entry:
-        temporary = Path(tempfile.gettempdir())
-        with storage_errors(temporary), tempfile.TemporaryDirectory(prefix="badx-") as folder:
-            building = Path(folder)
+        with scratch_folder() as building, storage_errors(building):
             save = save_model if self.name.kind == "model" else save_adapter
             save(model, self.name, building)
             write_curves(
@@ -134,7 +136,7 @@ class TrainingRun:
 
     def _draft(self, objective: Objective, outcome: TrainingResult, counts: SourceCounts) -> ManifestDraft:
         spent = {objective.unit: outcome.units}
-        return ManifestDraft(
+        return ManifestDraft.checked(
             name=str(self.name),
             run=self.key,
             base=self.base.ref,

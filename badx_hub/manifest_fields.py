@@ -1,0 +1,69 @@
+"""The fields of manifests: texts, numbers and names of strangers, each checked and limited."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+
+from badx_hub.adapter_files import check_file_names
+from badx_hub.characters import steering
+from badx_hub.documents import check_plain, texts_in
+
+_TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
+
+
+def _is_base_name(name: str) -> str:
+    parts = name.split("/")
+    if len(parts) > 2 or "\\" in name or any(part in ("", ".", "..", "~") for part in parts):
+        raise ValueError("a base is a Hub id (org/name) or a plain name, never a path")
+    if not name.isprintable() or re.match(r"[A-Za-z]:", name):
+        raise ValueError("a base name has no drive letter and no control characters")
+    return name
+
+
+def _is_time(text: str) -> str:
+    try:
+        datetime.fromisoformat(text.removesuffix("Z"))  # The pattern was checked before, and strptime is slow.
+    except ValueError:
+        raise ValueError(f"time data {text!r} does not match format '%Y-%m-%dT%H:%M:%SZ'") from None
+    return text
+
+
+def _is_whole(value: object) -> object:
+    if type(value) is not int:  # `True == 1`
+        raise ValueError("a whole number was expected")
+    return value
+
+
+def _are_files(files: dict[str, str]) -> dict[str, str]:
+    check_file_names(files)
+    return files
+
+
+def _is_plain(text: str) -> str:
+    if (found := steering(text)) is not None:
+        raise ValueError(f"a text has the control character {found}")
+    return text
+
+
+def _is_bounded(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    check_plain(value)
+    for text in texts_in(value):
+        _is_plain(text)
+    return value
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_is_plain)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_is_plain)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Time = Annotated[str, StringConstraints(pattern=_TIME), AfterValidator(_is_time)]
+"""UTC, as "2026-01-01T00:00:00Z"."""
+BaseName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_base_name)]
+Schema = Annotated[Literal[1], BeforeValidator(_is_whole)]
+Settings = Annotated[dict[Word, JsonValue], Field(max_length=1000), AfterValidator(_is_bounded)]
+Files = Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
