@@ -194,6 +194,8 @@ class _PlainLoader(yaml.SafeLoader):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         self.depth += 1
         try:
+            if getattr(event, "tag", None) is not None:
+                raise _Refused(f"tags ({event.tag[:_SHOWN]}) are not taken", event.start_mark)
             if self.depth > MAX_DEPTH:
                 raise _Refused("it is nested too deeply", event.start_mark)
             return super().compose_node(parent, index)

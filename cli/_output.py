@@ -7,11 +7,14 @@ import logging
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from io import TextIOWrapper
 from typing import Any
+
+import typer
 
 from badx_hub.characters import escaped
 from badx_hub.errors import StorageError
@@ -19,6 +22,7 @@ from badx_hub.table import Table
 
 _BETWEEN = "   "
 _RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+_MAX_TOLD = 1800
 _UNWRITABLE = "The output cannot be written ({}). Send it to another file or disk."
 
 
@@ -74,8 +78,12 @@ def write_records(records: Iterable[object]) -> None:
 
 
 def note(message: str) -> None:
-    """Something worth knowing, on stderr."""
-    sys.stderr.write(f"{printable(message)}\n")
+    """Something worth knowing, on stderr. Of a text that a stranger made endless, the middle is left out."""
+    told = printable(message)
+    if len(told) > _MAX_TOLD:
+        left_out = len(told) - _MAX_TOLD
+        told = f"{told[: _MAX_TOLD // 2]} [... {left_out:,} characters ...] {told[-_MAX_TOLD // 2 :]}"
+    sys.stderr.write(f"{told}\n")
 
 
 def warning(message: str) -> None:
@@ -145,14 +153,8 @@ def flushed(code: int) -> int:
 
 
 def is_of_stdout(problem: OSError) -> bool:
-    """Whether it is stdout that takes nothing: what it could not write is still due, so writing it fails again."""
-    if problem.filename is not None:
-        return False
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
+    """Whether it is stdout that takes nothing, when typer prints a help text; all else is printed by this module."""
+    return any(frame.f_code is typer.echo.__code__ for frame, _ in traceback.walk_tb(problem.__traceback__))
 
 
 def unwritable(problem: OSError) -> int:

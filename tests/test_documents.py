@@ -93,7 +93,7 @@ HOSTILE = [
     ),
     ("yaml", "a: !!python/object:os.system x", "not YAML"),
     ("yaml", "a: !!timestamp 2001-01-01", "not"),
-    ("yaml", "a: !!binary aGk=", "bytes"),
+    ("yaml", "a: !!binary aGk=", "binary"),
     ("yaml", "a: !!set {b}", "set"),
     ("yaml", "a: " + "9" * 5000, "digits"),
     ("yaml", "a: \x00", "not YAML"),

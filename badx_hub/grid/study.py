@@ -24,13 +24,14 @@ from pydantic import (
 from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
-from badx_hub.errors import UsageError
+from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
 from badx_hub.modeling.base import DEMO
 from badx_hub.names import base_slug
+from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
-from badx_hub.recipes.load import expanded, parsed, validated
+from badx_hub.recipes.load import MAX_RECIPE_BYTES, expanded, parsed, validated
 from badx_hub.setups import LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
 from badx_hub.user_paths import user_path
@@ -129,7 +130,7 @@ Language = Annotated[str, AfterValidator(normalise)]
 SourceText = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
 TaskName = Annotated[str, AfterValidator(_known_task)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
 Setups = Annotated[InstanceOf[Variant], BeforeValidator(_variant)]
 
 
@@ -252,8 +253,8 @@ def load_study(file: str | Path) -> Study:
     """
     path = user_path(file)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_plain(path.resolve(), limit=MAX_RECIPE_BYTES).decode("utf-8")
+    except (OSError, IntegrityError, UnicodeDecodeError) as error:
         raise UsageError(f"No study {str(path)!r}: it is no readable YAML file. Give the path of one.") from error
     data = parsed(text, str(path))
     if not isinstance(data, dict):

@@ -10,9 +10,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from badx_hub.documents import read_yaml
-from badx_hub.errors import DataError, UsageError
+from badx_hub.errors import DataError, IntegrityError, UsageError
+from badx_hub.plain_files import read_plain
 from badx_hub.recipes.model import Recipe, TrainingRecipe
 from badx_hub.remedies import CopyPreset, ListRecipes
+from badx_hub.user_paths import user_path
+
+MAX_RECIPE_BYTES = 2**18
+_MAX_PROBLEMS = 30
+_MAX_SHOWN = 100
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -90,8 +96,8 @@ def parsed(text: str, where: str) -> Any:
 
 def _read_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_plain(user_path(path).resolve(), limit=MAX_RECIPE_BYTES).decode("utf-8")
+    except (OSError, IntegrityError, UnicodeDecodeError) as error:
         presets = ", ".join(preset_names())
         raise UsageError(
             f"No recipe {str(path)!r}: it is neither a preset ({presets}) nor a readable YAML file.",
@@ -112,8 +118,9 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
     try:
         return model.model_validate(dict(data), context=context)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem) for problem in error.errors(include_url=False))
-        raise UsageError(f"{where} is not valid: {problems}.") from error
+        problems = [_describe(problem) for problem in error.errors(include_url=False)]
+        more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
+        raise UsageError(f"{where} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}.") from error
 
 
 def _describe(problem: Any) -> str:
@@ -122,4 +129,6 @@ def _describe(problem: Any) -> str:
         return f"{place} is not a known key"
     reason = problem["msg"].removeprefix("Value error, ")
     value = "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (got {problem['input']!r})"
+    if len(value) > _MAX_SHOWN:
+        value = f"{value[:_MAX_SHOWN]}...)"
     return f"{place}: {reason}{value}" if place else f"{reason}{value}"

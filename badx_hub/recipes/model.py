@@ -11,7 +11,8 @@ MAX_LENGTH = 8192
 """Bounds of `max_length`, the sub-words of an input."""
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=2**31)]
+BatchSize = Annotated[int, Field(ge=1, le=2**16)]
 Precision = Literal["fp32", "bf16"]
 HeadTraining = Literal["frozen", "transform", "all"]
 
@@ -30,7 +31,7 @@ class AdapterRecipe(_Strict):
     bottleneck's input.
     """
 
-    reduction_factor: Annotated[float, Field(gt=0.0)] = 2.0
+    reduction_factor: Annotated[float, Field(ge=0.125)] = 2.0
     non_linearity: Literal["relu", "gelu", "swish", "tanh", "leakyrelu"] = "relu"
     dropout: Fraction = 0.0
     invertible: bool = False
@@ -45,7 +46,7 @@ class TrainingRecipe(_Strict):
     """
 
     steps: Positive
-    batch_size: Positive
+    batch_size: BatchSize
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 0

@@ -108,10 +108,13 @@ def test_a_pair_on_two_bases_asks_for_one(run: Run, own: LocalRegistry, stack: S
 
 
 def test_control_characters_do_not_reach_the_terminal(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
-    own.publish(build(tmp_path / "evil", "mbert/en-wo", versions={"torch": "\x1b[2J[red]1"}))
-    result = run("info", "en-wo")
-    assert "\x1b" not in result.out
-    assert "[red]1" in result.out
+    entry = own.publish(build(tmp_path / "evil", "mbert/en-wo", versions={"torch": "[red]1"}))
+    assert "[red]1" in run("info", "en-wo").out
+    manifest = Path(entry.location) / "badx.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("[red]", "\\u001b[2J"), encoding="utf-8")
+    result = run("list")
+    assert "\x1b" not in result.out + result.err
+    assert "a text has the control character U+001B" in result.err
 
 
 def test_verify_sound_registry(run: Run, stack: Stack) -> None:

@@ -101,7 +101,6 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
 """,
     ),
     (7, "heads", "load", "num_labels-huge num_labels-large layers-huge layers-many"),
-    (7, "recipes", "study", "study-seeds-many"),
     (7, "bases", "predict", "config-layers-huge weights-huge"),
     (
         7,
@@ -175,60 +174,7 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
     weights-as-bool header-key-escapes
 """,
     ),
-    (
-        10,
-        "labels",
-        "info-json",
-        """
-    elsewhere-c1-csi elsewhere-c1-osc elsewhere-c1-nel elsewhere-del elsewhere-bidi-override elsewhere-bidi-isolate
-    elsewhere-bidi-mark elsewhere-arabic-mark elsewhere-line-separator elsewhere-paragraph-separator elsewhere-bom
-""",
-    ),
-    (
-        10,
-        "labels",
-        "info-json predict predict-json predict-conllu",
-        """
-    c1-csi c1-osc c1-nel del bidi-override bidi-isolate bidi-mark arabic-mark line-separator paragraph-separator bom
-""",
-    ),
-    (
-        10,
-        "labels",
-        "predict predict-conllu",
-        """
-    esc osc osc-8 dcs nul bell backspace return line lines tab tabs vertical-tab form-feed
-""",
-    ),
-    (10, "texts", "predict", "conllu-form-escape conllu-form-nul conllu-comment-escape"),
     (11, "folders", "list verify", "whole-many-versions"),
-    (
-        11,
-        "manifests",
-        "load predict",
-        """
-    max-length-text max-length-text-of-digits max-length-fraction max-length-nan max-length-null max-length-list
-    max-length-1e300 max-length-gone
-""",
-    ),
-    (11, "manifests", "verify pull load", "schema_version-true"),
-    (
-        11,
-        "recipes",
-        "study",
-        """
-    study-base-of-no-user study-base-long study-text-of-no-user study-setups-ratio study-setups-many
-""",
-    ),
-    (
-        11,
-        "recipes",
-        "train",
-        """
-    digits-hex digits-sexagesimal float-sexagesimal extends-device extends-long adapter-tiny batch-huge steps-huge
-""",
-    ),
-    (11, "recipes", "train study", "timestamp-tag bool-tag keys-many file-device file-sparse"),
     (
         7,
         "pickles",
@@ -239,7 +185,6 @@ _BLOCKS: tuple[tuple[int, str, str, str], ...] = (
 """,
     ),
     (7, "pickles", "convert convert-json", "shape-of-8-eb-by-stride-0 quantised expanded-2-gb"),
-    (11, "texts", "predict evaluate", "conllu-id-4400-digits conllu-head-4400-digits"),
 )
 
 KNOWN = {f"{kind}/{name}": (commands, finding) for finding, kind, commands, names in _BLOCKS for name in names.split()}

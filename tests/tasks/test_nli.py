@@ -86,7 +86,7 @@ def test_json_lines_and_pairs_without_gold(tmp_path: Path, caplog: pytest.LogCap
             "language\tpremise\thypothesis\tlabel\ngn\ta\tb\tneutral\naym\ta\tb\tneutral\n",
             "mixes the languages aym, gn",
         ),
-        ("a.jsonl", "{", r"a\.jsonl:1: not JSON"),
+        ("a.jsonl", "{", r"a\.jsonl:1: this line is not JSON"),
         ("a.jsonl", "[]", r"a\.jsonl:1: not a JSON object"),
         ("a.jsonl", '{"premise": "a", "hypothesis": "b", "label": 2}', r":1: the label is 2, and what a number means"),
         ("a.jsonl", '{"premise": {"de": "a"}, "hypothesis": "b", "label": "neutral"}', "expected a sentence, got dict"),
