@@ -44,7 +44,18 @@ class TrainingDiverged(BadxError):  # noqa: N818 - named like its sibling
 
 
 class TrainingInterrupted(BadxError):  # noqa: N818 - an interruption the user asked for is not an error
-    """Training stopped by Ctrl-C; its remedy goes on from there."""
+    """Training stopped by a signal or a limit of time; its remedy goes on from there.
+
+    `exit_code` is what a shell expects: 130 after Ctrl-C and at a limit of time, 143 after SIGTERM, 129 after SIGHUP.
+    """
+
+    def __init__(self, fact: str, exit_code: int = 130, *, remedies: Iterable[Remedy] = ()) -> None:
+        super().__init__(fact, remedies=remedies)
+        self.exit_code = exit_code
+
+
+class RunInProgress(BadxError):  # noqa: N818 - named like its siblings
+    """Another process trains this very run."""
 
 
 class StorageError(BadxError, OSError):

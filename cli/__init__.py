@@ -1,7 +1,8 @@
 """The command line: thin, typed commands over the library.
 
 Data goes to stdout and everything else to stderr. Exit codes: 0; 1 for a known error; 2 for wrong usage; 130
-after Ctrl-C. Nothing here imports torch before a command that needs tensors runs.
+after Ctrl-C; 143 and 129 for a training that saved its work after SIGTERM and SIGHUP. Nothing here imports torch
+before a command that needs tensors runs.
 """
 
 from __future__ import annotations
@@ -143,4 +144,4 @@ def _interrupted() -> int:
 def _exit_code(error: BadxError) -> int:
     if isinstance(error, UsageError):
         return 2
-    return INTERRUPTED if isinstance(error, TrainingInterrupted) else 1
+    return error.exit_code if isinstance(error, TrainingInterrupted) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,9 @@ BatchSizeOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]
 
+_DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
+_UNITS = (86_400, 3_600, 60, 1)
+
 
 def task_options(given: list[str] | None) -> dict[str, str]:
     """ "decoding=greedy" as {"decoding": "greedy"}; the task checks names and values. Raises UsageError."""
@@ -105,6 +109,15 @@ def key_values(flag: str, example: str, given: list[str] | None) -> dict[str, st
     if wrong := [key for key, equals, value in pairs if not (key and equals and value)]:
         raise UsageError(f"{flag} expects KEY=VALUE, such as {example}; got {wrong[0]!r}.")
     return {key: value for key, _, value in pairs}
+
+
+def duration(text: str) -> float:
+    """Seconds: "23h", "1h30m", "90m" or "45s". Raises UsageError."""
+    found = _DURATION.fullmatch(text.strip())
+    seconds = sum(int(number or 0) * unit for number, unit in zip(found.groups(), _UNITS, strict=True)) if found else 0
+    if not seconds:
+        raise UsageError(f"--time-limit expects a time such as 23h, 1h30m, 90m or 45s; got {text[:40]!r}.")
+    return float(seconds)
 
 
 def text_option(given: str) -> tuple[str, str]:

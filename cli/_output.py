@@ -83,7 +83,10 @@ def note(message: str) -> None:
     if len(told) > _MAX_TOLD:
         left_out = len(told) - _MAX_TOLD
         told = f"{told[: _MAX_TOLD // 2]} [... {left_out:,} characters ...] {told[-_MAX_TOLD // 2 :]}"
-    sys.stderr.write(f"{told}\n")
+    try:
+        sys.stderr.write(f"{told}\n")
+    except OSError:  # The terminal was closed. What is done and its exit code stay what they are.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
 
 
 def warning(message: str) -> None:

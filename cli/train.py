@@ -60,6 +60,11 @@ _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
 
+_TimeLimitOption = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),
+]
+
 
 def train(
     pair: _options.PairArgument,
@@ -82,6 +87,7 @@ def train(
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
     force: _ForceOption = False,
+    time_limit: _TimeLimitOption = None,
     profile: _ProfileOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
@@ -110,7 +116,14 @@ def train(
         "seed": seed,
     }
     profiling = _profiling(profile)
-    how = {"registry": found, "label": label, "force": force, "reporter": reporter_for(format), "profiling": profiling}
+    how = {
+        "registry": found,
+        "label": label,
+        "force": force,
+        "reporter": reporter_for(format),
+        "profiling": profiling,
+        "time_limit": None if time_limit is None else _options.duration(time_limit),
+    }
     if task is None:
         trained = _train_language(asked, recipe, flags, texts, how)
     else:

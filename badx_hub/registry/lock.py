@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +18,7 @@ from badx_hub.documents import read_toml
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture
+from badx_hub.locks import exclusive
 from badx_hub.manifest import read_manifest_text
 from badx_hub.manifest_fields import Digest, Schema, Text, Word
 from badx_hub.names import AdapterName
@@ -192,10 +195,19 @@ def lock_stack(
 
 def write_lock(path: Path, stack: LockedStack) -> Lock:
     """Add `stack` to the lock file, which is made if there is none. Raises as `Lock.read`, and StorageError."""
-    known = Lock.read(path) if path.exists() else Lock()
-    lock = known.with_stack(stack)
-    atomic_write_text(path, lock.to_toml())
+    with exclusive(_guard(path)):  # Another process may be adding another stack.
+        known = Lock.read(path) if path.exists() else Lock()
+        lock = known.with_stack(stack)
+        atomic_write_text(path, lock.to_toml())
     return lock
+
+
+def _guard(path: Path) -> Path:
+    """One of 16 files that are locked while a lock file is changed: none is left beside it, and they do not pile up."""
+    with storage_errors(path):
+        digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"badx-hub-locks-{user}" / digest[0]
 
 
 def locked(

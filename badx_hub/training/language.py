@@ -27,6 +27,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Registry
 from badx_hub.training.devices import moved
+from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
@@ -121,6 +122,7 @@ def train_language_adapter(
     force: bool = False,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
+    time_limit: float | None = None,
 ) -> Trained:
     """Train a BA, LA or MA on text and publish it in `registry`.
 
@@ -132,15 +134,18 @@ def train_language_adapter(
         label: the name's last field; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
         profiling: watches a few steps and writes where their time went; the run stays the same.
+        time_limit: seconds, from now on, after which to save a checkpoint and stop; default none.
 
     Raises:
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
-        TrainingInterrupted: Ctrl-C; the same call goes on.
+        TrainingInterrupted: Ctrl-C, SIGTERM, SIGHUP or `time_limit`; the same call continues.
+        RunInProgress: another process trains this very run.
     """
+    stop = StopRequest(time_limit)
     registry.require_writable()
     run, sources = planned(mixture, recipe, base=base, text=text, label=label)
-    if not force and (done := run.published_in(registry)):
-        return Trained(done, already=True)
+    if not force and (done := run.finished_in(registry)):
+        return done
     objective, model = _objective(run, recipe, sources)
     return run.execute(
         model,
@@ -150,6 +155,7 @@ def train_language_adapter(
         force=force,
         counts=lambda: {language: store.counts for language, store in objective.stores.items()},
         profiling=profiling,
+        stop=stop,
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,7 +27,7 @@ from badx_hub.recipes import TrainingRecipe
 from badx_hub.remedies import Advice, ResumeTraining
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
-from badx_hub.training.interrupts import first_interrupt
+from badx_hub.training.interrupts import StopRequest, watched
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 
@@ -92,6 +92,33 @@ class Reporter(Protocol):
     def finished(self) -> None: ...
 
 
+class Shielded:
+    """A reporter whose trouble with its output stops nothing: a terminal that was closed takes no more."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def started(self, steps: int, done: int, unit: str) -> None:
+        """Passed on."""
+        with suppress(OSError):
+            self._reporter.started(steps, done, unit)
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        """Passed on."""
+        with suppress(OSError):
+            self._reporter.stepped(step, loss, units)
+
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
+        """Passed on."""
+        with suppress(OSError):
+            self._reporter.evaluated(step, metrics, best)
+
+    def finished(self) -> None:
+        """Passed on."""
+        with suppress(OSError):
+            self._reporter.finished()
+
+
 class Silent:
     """A reporter that tells nobody."""
 
@@ -126,18 +153,21 @@ def train(
     reporter: Reporter,
     *,
     profiling: Profiling | None = None,
+    stop: StopRequest | None = None,
 ) -> TrainingResult:
     """Train, evaluate, select; leave the best weights in the model.
 
     Args:
         profiling: watches a few steps on the way.
+        stop: made by Ctrl-C, SIGTERM and SIGHUP, or by its limit of time.
 
     Raises:
-        TrainingInterrupted: Ctrl-C; the last finished step was written to `checkpoints` before.
+        TrainingInterrupted: `stop` was made; the last finished step was written to `checkpoints` before.
         TrainingDiverged: the loss is no longer a number.
     """
-    with torch.random.fork_rng(), first_interrupt() as interrupted:
-        return _Run(objective, recipe, checkpoints, reporter, profiling or Unwatched()).finish(interrupted)
+    stop = stop or StopRequest()
+    with torch.random.fork_rng(), watched(stop):
+        return _Run(objective, recipe, checkpoints, reporter, profiling or Unwatched()).finish(stop)
 
 
 @dataclass(frozen=True)
@@ -164,7 +194,8 @@ class _Run:
         self.accelerator = Accelerator()
         self.device: torch.device = self.accelerator.device
         speaks = self.accelerator.is_main_process
-        self.reporter, self.profiling = (reporter, profiling) if speaks else (Silent(), Unwatched())
+        self.reporter: Reporter = Shielded(reporter) if speaks else Silent()
+        self.profiling = profiling if speaks else Unwatched()
         self.optimizer = adamw(
             objective.parameters.values(), self.device, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
@@ -173,21 +204,18 @@ class _Run:
         self.unread: deque[_Step] = deque()
         self.ahead = Prefetcher(self._made, range(self.state.step, recipe.steps))
 
-    def finish(self, interrupted: threading.Event) -> TrainingResult:
+    def finish(self, stop: StopRequest) -> TrainingResult:
         self.reporter.started(self.recipe.steps, self.state.step, self.objective.unit)
         self.profiling.begin(self.recipe.steps - self.state.step)
         try:
             with self.ahead, self.profiling:
                 while self.state.step < self.recipe.steps:
                     self._advance()
-                    stopped = interrupted.is_set()
+                    stopped = stop.is_made
                     if stopped or self._save_is_due():
                         self._save()
                     if stopped:
-                        raise TrainingInterrupted(
-                            f"Stopped after step {self.state.step} of {self.recipe.steps}; nothing is lost.",
-                            remedies=(ResumeTraining(),),
-                        )
+                        raise self._interrupted(stop)
         finally:
             self.reporter.finished()
         self._load(self.state.best_weights)
@@ -199,6 +227,11 @@ class _Run:
             units=self.state.units,
             seconds=self.state.seconds,
         )
+
+    def _interrupted(self, stop: StopRequest) -> TrainingInterrupted:
+        cause = "Stopped" if stop.signal is not None else "The time limit is reached: stopped"
+        fact = f"{cause} after step {self.state.step} of {self.recipe.steps}; nothing is lost."
+        return TrainingInterrupted(fact, stop.exit_code, remedies=(ResumeTraining(),))
 
     def _advance(self) -> None:
         began = time.perf_counter()

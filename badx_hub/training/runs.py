@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from accelerate import PartialState
 
-from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.errors import NotFoundError, RunInProgress, UsageError
+from badx_hub.locks import Owner, claimed, exclusive
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
@@ -23,6 +25,7 @@ from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of, home, scratch_folder, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
+from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
 
@@ -96,18 +99,30 @@ class TrainingRun:
         force: bool,
         counts: Callable[[], SourceCounts],
         profiling: Profiling | None = None,
+        stop: StopRequest | None = None,
     ) -> Trained:
-        """Train from the last checkpoint, publish, and remove the checkpoints; `force`: even if it is published."""
+        """Train from the last checkpoint, publish, and remove the checkpoints.
+
+        Its many arguments come from the functions that users call.
+
+        Args:
+            force: even if it is published.
+
+        Raises RunInProgress if another process is at it, and what `train` and publishing raise.
+        """
         self._require_publishable(objective)
-        checkpoints = self.checkpoints
-        outcome = train(objective, self.recipe, checkpoints, reporter, profiling=profiling)
         processes = PartialState()
-        if processes.is_main_process:
-            # Another process may have finished the same run in the meantime.
-            if force or not self.published_in(registry):
-                self._publish(model, objective, outcome, registry, counts())
-            checkpoints.clear()
-        processes.wait_for_everyone()
+        with self._claimed() if processes.is_main_process else nullcontext():
+            # Another process may have finished the same run after the last look.
+            if not force and (done := self.published_in(registry)):
+                return Trained(done, already=True)
+            outcome = train(objective, self.recipe, self.checkpoints, reporter, profiling=profiling, stop=stop)
+            if processes.is_main_process:
+                with _publishing(registry):
+                    if force or not self.published_in(registry):
+                        self._publish(model, objective, outcome, registry, counts())
+                self.checkpoints.clear()
+            processes.wait_for_everyone()
         entry = self.published_in(registry)
         if entry is None:
             raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
@@ -117,6 +132,24 @@ class TrainingRun:
         """What publishing would refuse at the end is refused before step 1. Raises DataError, StorageError."""
         with scratch_folder():
             self._draft(objective, TrainingResult(0, {str(objective.selection): 0.0}, (), units=0, seconds=0.0), {})
+
+    def finished_in(self, registry: Registry) -> Trained | None:
+        """What the run left in `registry`, if it ran before; what a process killed at its end left is removed."""
+        if (entry := self.published_in(registry)) is None:
+            return None
+        if self.checkpoints.step and PartialState().is_main_process:
+            with suppress(RunInProgress), self._claimed():  # Otherwise it is being trained for another registry.
+                self.checkpoints.clear()
+        return Trained(entry, already=True)
+
+    def _claimed(self) -> AbstractContextManager[None]:
+        """The right to train this run: one process at a time has it."""
+        return claimed(home() / "runs" / f"{self.key[:32]}.json", self._busy)
+
+    def _busy(self, owner: Owner) -> RunInProgress:
+        who = f"process {owner.pid} on {owner.host}, since {owner.since}"
+        advice = Advice("Wait for it or stop it; what it has done is kept.")
+        return RunInProgress(f"{self.name} is being trained by {who}.", remedies=(advice,))
 
     def _publish(
         self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: SourceCounts
@@ -150,6 +183,13 @@ class TrainingRun:
             metrics={"dev": dict(outcome.best)},
             versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},
         )
+
+
+def _publishing(registry: Registry) -> AbstractContextManager[None]:
+    """Looking whether a run is published and publishing it as one act; on a Hub, commits take care of that."""
+    root = Path(registry.location)
+    # Everybody who may write to a shared folder may lock it.
+    return exclusive(root / ".publishing.lock", mode=0o666) if root.is_dir() else nullcontext()
 
 
 def seed_label(seed: int) -> str | None:

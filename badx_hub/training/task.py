@@ -24,6 +24,7 @@ from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
 from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
+from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
@@ -160,6 +161,7 @@ def train_task_adapter(
     force: bool = False,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
+    time_limit: float | None = None,
 ) -> Trained:
     """Train a task adapter and its head on source annotations and publish it in `registry`.
 
@@ -172,7 +174,7 @@ def train_task_adapter(
     Raises what `train_job` raises.
     """
     job = TaskJob(mixture, task, recipe, data, base=base, setup=setup, label=label)
-    return train_job(job, registry, force=force, reporter=reporter, profiling=profiling)
+    return train_job(job, registry, force=force, reporter=reporter, profiling=profiling, time_limit=time_limit)
 
 
 def train_job(
@@ -182,24 +184,28 @@ def train_job(
     force: bool = False,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
+    time_limit: float | None = None,
 ) -> Trained:
     """Train the task adapter of `job` on the language adapters in `registry`, and publish it there.
 
     Args:
         force: train although the registry holds this very run.
         profiling: watches a few steps and writes where their time went; the run stays the same.
+        time_limit: seconds, from now on, after which to save a checkpoint and stop; default none.
 
     Raises:
         UsageError, DataError, NotFoundError, IntegrityError, StorageError: before anything is published.
-        TrainingInterrupted: Ctrl-C; the same call goes on.
+        TrainingInterrupted: Ctrl-C, SIGTERM, SIGHUP or `time_limit`; the same call continues.
+        RunInProgress: another process trains this very run.
     """
+    stop = StopRequest(time_limit)
     registry.require_writable()
     ready = _prepared(job, registry)
-    if not force and (done := ready.run.published_in(registry)):
-        return Trained(done, already=True)
+    if not force and (done := ready.run.finished_in(registry)):
+        return done
     objective, model = _objective(ready, job.recipe, registry)
     return ready.run.execute(
-        model, objective, registry, reporter or Silent(), force=force, counts=dict, profiling=profiling
+        model, objective, registry, reporter or Silent(), force=force, counts=dict, profiling=profiling, stop=stop
     )
 
 

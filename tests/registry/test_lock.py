@@ -120,7 +120,7 @@ def test_what_was_locked_is_found_again(
 def test_a_copy_in_ones_own_registry_will_do(lock: Path, stack: tuple[Entry, Entry], home: Path) -> None:
     registry = Path(stack[0].location).parent.parent
     own = home / "registry"
-    own.parent.mkdir()
+    own.parent.mkdir(exist_ok=True)
     registry.rename(own)
     _, found = locked(lock, WANTED)
     assert [Path(entry.location).parent.parent for entry in found.entries] == [own, own]
