@@ -8,7 +8,7 @@ DOCS   := $(VENV)/.installed-docs
 # `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
 PYTEST ?=
 
-.PHONY: demo check test lint imports audit types fast unit coverage hooks bench docs tutorials links clean
+.PHONY: demo check test lint imports audit types fast unit soak coverage hooks bench docs tutorials links clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
@@ -45,6 +45,10 @@ fast: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 $(PYTEST)
+
+# Takes some minutes: servers killed at 200 moments, and two publishers of one repository.
+soak: $(STAMP)
+	$(BIN)/pytest -n 0 -m soak $(PYTEST)
 
 # What runs in processes of its own (some tests of the command line) does not count.
 coverage: $(STAMP)

@@ -59,11 +59,15 @@ class VerifyAdapter(Remedy):
 
 @dataclass(frozen=True)
 class RemoveAdapter(Remedy):
-    """Take an adapter out of the registry; `force`: even if others were trained on it; `renew`: then get it again."""
+    """Take an adapter out of the registry; `force`: even if others were trained on it; `renew`: then get it again.
+
+    `registry`: which one, where it may be another than the user's own.
+    """
 
     name: str
     force: bool = False
     renew: bool = False
+    registry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,13 @@ class ConvertWeights(Remedy):
 
 
 @dataclass(frozen=True)
+class ImportAdapter(Remedy):
+    """Register a language adapter that others published, from its place."""
+
+    place: str
+
+
+@dataclass(frozen=True)
 class RunAgain(Remedy):
     """Do the same once more; `addition` follows: when, or why that helps."""
 
@@ -221,6 +232,11 @@ def in_python(remedy: Remedy) -> str:
             return (
                 "Where you trust it, download it, make safetensors of it (badx_hub.registry.foreign.convert(DIR)) "
                 "and import that folder."
+            )
+        case ImportAdapter():
+            return (
+                "A language adapter of others is imported: "
+                f"badx_hub.registry.foreign.import_adapter({remedy.place!r}, LANG, registry)."
             )
         case RunAgain():
             return f"Call the same function again{remedy.addition}."

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.hub.ref import HubRef
 from badx_hub.metric_key import MetricKey
+from badx_hub.remedies import Advice
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -43,13 +45,29 @@ def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName
     """The adapter that a full name, or a pair with options, means in this registry."""
     if "/" not in text:
         given = {key: value for key, value in options.items() if value is not None}
-        return find(registry, query(text, **given)).entry.name
+        try:
+            return find(registry, query(text, **given)).entry.name
+        except NotFoundError as error:
+            if (hidden := _hidden(registry)) is None:
+                raise
+            raise hidden from error
     from badx_hub.names import AdapterName
 
     if any(value is not None for value in options.values()):
         flags = ", ".join(f"--{key}" for key, value in options.items() if value is not None)
         raise UsageError(f"{text!r} is a full name and says it all. Leave out {flags}, or give a pair (en-wo).")
     return AdapterName.parse(text)
+
+
+def _hidden(registry: Registry) -> NotFoundError | None:
+    """The error if the registry is a namespace on the Hub of which this account sees nothing at all."""
+    place = HubRef.parse(registry.location)
+    if place is None or place.owner is None or registry.list():
+        return None
+    return NotFoundError(
+        f"{place.owner} has published no adapter that you may see: the name is another one, or they are private.",
+        remedies=(Advice("Check the name, or log in (`hf auth login`)."),),
+    )
 
 
 def version_named(versions: tuple[str, ...], name: AdapterName, version: str) -> str:
@@ -98,10 +116,14 @@ def table(entries: tuple[Entry, ...]) -> Table:
 
 
 def headline(entry: Entry) -> str:
-    """The figure that tells most: of a language adapter the target's perplexity, else the first metric.
+    """The figure that tells most.
 
-    Perplexities under a frozen head and under a trained one do not compare, so the rarer, frozen one is marked.
+    That is the first zero-shot score of a task adapter that has any recorded; of a language-side adapter the target's
+    perplexity; else the first score on the dev set. Perplexities under a frozen head and under a trained one do not
+    compare, so the rarer, frozen one is marked.
     """
+    if (zero_shot := _zero_shot(entry)) is not None:
+        return zero_shot
     scores = entry.manifest.metrics.get("dev", {})
     selected = MetricKey.target_perplexity(entry.name.mixture.targets)
     text = str(selected) if str(selected) in scores else next(iter(scores), None)
@@ -110,3 +132,16 @@ def headline(entry: Entry) -> str:
     key = MetricKey.parse(text)
     frozen = key == selected and entry.manifest.recipe.get("head", "frozen") == "frozen"
     return f"{key.words} {key.shown(scores[text])}{' (frozen)' if frozen else ''}"
+
+
+def _zero_shot(entry: Entry) -> str | None:
+    """A score in a language without labels in training, that of the test set first."""
+    if entry.manifest.task is None:
+        return None
+    splits = sorted(entry.manifest.metrics.items(), key=lambda one: (one[0] != "test", one[0]))
+    for split, scores in splits:
+        for text, value in scores.items():
+            key = MetricKey.parse(text)
+            if key.language not in (None, entry.name.mixture.source) and key.label is None:
+                return f"{key.words} {key.shown(value)} ({split}, zero-shot)"
+    return None

@@ -52,6 +52,7 @@ def words(remedy: Remedy) -> str:
             return f"Check it with `{PROGRAM} verify '{remedy.name}'`."
         case remedies.RemoveAdapter():
             force = " --force" if remedy.force else ""
+            force += f" --registry {shlex.quote(remedy.registry)}" if remedy.registry else ""
             renew = " and pull or train it again" if remedy.renew else ""
             return f"Remove it (`{PROGRAM} remove '{remedy.name}'{force}`){renew}."
         case remedies.PullAdapter():
@@ -78,6 +79,8 @@ def words(remedy: Remedy) -> str:
         case remedies.ConvertWeights():
             convert = f"make safetensors of it (`{PROGRAM} convert DIR`)"
             return f"Where you trust it, download it, {convert} and import that folder."
+        case remedies.ImportAdapter():
+            return f"A language adapter of others is imported: `{PROGRAM} import {remedy.place} --language LANG`."
         case remedies.RunAgain():
             return f"Run the same command again{remedy.addition}."
         case remedies.ResumeTraining():

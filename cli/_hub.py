@@ -33,10 +33,11 @@ def open_hub(
 
 
 def place_in(where: str, flag: str) -> HubRef | str:
-    """The namespace on the Hub that the value of `flag` means, or what `open_registry` opens here: a folder, demo.
+    """The place on the Hub that the value of `flag` means, or what `open_registry` opens here: a folder, demo.
 
-    ORG and hf:ORG are on the Hub; what has a slash, ".", ".." and "~" are folders. A bare name that is a folder too is
-    refused: to publish in the wrong place costs more than to type two more characters.
+    ORG, hf:ORG and the repository ORG/mbert.en-wo are on the Hub; what begins with "/", "." or "~", or has more
+    slashes, is a folder. What could be either is refused: to publish in the wrong place costs more than to type two
+    more characters.
     """
     from badx_hub.hub.ref import HUB, HubRef, checked_owner, parse_location
 
@@ -44,14 +45,37 @@ def place_in(where: str, flag: str) -> HubRef | str:
         return place
     if "://" in where:
         raise UsageError(f"{flag} takes no address. Write {flag} ORG, and set HF_ENDPOINT for another Hub.")
-    if any(mark in where for mark in "/\\") or where in (".", "..", "~", "demo"):
+    if where in (".", "..", "~", "demo") or where.startswith(("/", ".", "~")) or "\\" in where or where.count("/") > 1:
         return where
-    if Path(where).exists():
+    found = HubRef.parse(HUB + where)
+    if found is None or found.revision is not None:
+        return where if "/" in where else HubRef(checked_owner(where))
+    if found.name is None or found.adapter is not None:
+        if Path(where).exists():
+            what = "an organisation" if found.name is None else "a repository"
+            raise UsageError(
+                f"{flag} {where} could be the folder ./{where} or {what} on the Hub. "
+                f"Write {flag} ./{where} or {flag} {HUB}{where}."
+            )
+        return found
+    if not Path(where).exists():
         raise UsageError(
-            f"{flag} {where} could be the folder ./{where} or an organisation on the Hub. "
-            f"Write {flag} ./{where} or {flag} {HUB}{where}."
+            f"{flag} {where}: {found.name} is no name of an adapter's repository, and there is no such folder. "
+            f"Write {flag} {found.owner} for the Hub, or {flag} ./{where} for a folder."
         )
-    return HubRef(checked_owner(where))
+    return where
+
+
+def owner_in(place: HubRef, flag: str, name: AdapterName) -> str | None:
+    """The namespace of a place on the Hub. Raises UsageError for a repository of another adapter than `name`."""
+    if place.name is None:
+        return place.namespace
+    if place.revision is not None or place.name != name.repo_name:
+        raise UsageError(
+            f"{flag} {place}: adapters have repositories of their own names, this one {place.owner}/{name.repo_name}. "
+            f"Write {flag} {place.owner}."
+        )
+    return place.owner
 
 
 def split_name(text: str) -> tuple[str, AdapterName] | None:
@@ -84,6 +108,21 @@ def named(
         return open_hub(place.namespace, revision=revision, offline=offline), None
     refuse_on_folder("this registry", {"--revision": revision is not None})
     return open_registry(registry), None
+
+
+def where(names: list[str], registry: str | None) -> tuple[Registry, list[str]]:
+    """The registry to look in, and what the names are called there. Names on the Hub have one owner."""
+    from badx_hub.registry import open_registry
+
+    on_hub = {text: split for text in names if (split := split_name(text)) is not None}
+    owners = sorted({owner for owner, _ in on_hub.values()})
+    if not on_hub:
+        return open_registry(registry), names
+    if registry is not None or len(owners) > 1 or len(on_hub) < len(names):
+        raise UsageError(
+            f"{next(iter(on_hub))} says where it is. Name others of {owners[0]} beside it or none, without --registry."
+        )
+    return open_hub(owners[0]), [str(name) for _, name in on_hub.values()]
 
 
 def refuse_on_folder(where: str, given: dict[str, bool]) -> None:

@@ -30,6 +30,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "labels": ", ".join(manifest.labels or ()),
         "training": f"{training.steps:,} steps (kept: {training.best_step:,}), {read}, {training.seconds:,.0f} s",
         "seed": str(manifest.seed),
+        "imported from": manifest.imported_from or "",
         "licence": manifest.licence or "",
         "digest": manifest.digest,
         "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),

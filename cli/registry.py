@@ -105,10 +105,8 @@ def verify(
     Every version of the named adapters is checked. Exits with 1 if anything is wrong; --format quiet prints
     the names of what is.
     """
-    from badx_hub.registry import open_registry
-
-    found = open_registry(registry)
-    entries, problems = _named(found, names or [])
+    found, names = _hub.where(names or [], registry)
+    entries, problems = _named(found, names)
     reports = [found.verify(entry) for entry in entries]
     checked = [_with_signer(_checked(report), found, report.entry, signed_by) for report in reports] + [
         _unreadable(problem) for problem in problems
@@ -126,7 +124,9 @@ def verify(
     for check in wrong:
         _output.error(f"{check['name'] or check['location']} ({check['short']}): {check['state']}")
     if wrong:
-        _output.note("Take what is wrong away with `badx-hub remove NAME` and pull or train it again.")
+        mended = "Who published what is wrong mends it by pushing it again (`badx-hub push NAME --to ORG`)."
+        removed = "Take what is wrong away with `badx-hub remove NAME` and pull or train it again."
+        _output.note(mended if _hub.is_hub(found) else removed)
         raise typer.Exit(1)
 
 

@@ -41,18 +41,19 @@ def search(
     first = (page - 1) * limit
     if hub.offline:
         everything = hub.search(query)
-        entries, count = everything[first : first + limit], len(everything)
+        entries, more = everything[first : first + limit], max(0, len(everything) - first - limit)
     else:
-        found = hub.find(query)
-        entries, count = hub.confirm(found[first : first + limit]), len(found)
+        entries, more = hub.page(query, first, limit)
     for problem in hub.problems():
         _output.warning(_errors.message(problem.error))
-    if not count and hub.offline:
+    if not entries and hub.offline:
         _output.note("Nothing that was loaded from the Hub before fits, and offline the Hub itself is not asked.")
-    elif not count:
+    elif not entries and page > 1:
+        _output.note(f"There is no page {page}.")
+    elif not entries:
         _output.note("Nothing on the Hub fits. Look for less (leave out an option), or train it: badx-hub train --help")
-    elif count > first + limit:
-        _output.note(f"{first + 1} to {first + limit} of {count}; go on with --page {page + 1}.")
+    elif more:
+        _output.note(f"{first + 1} to {first + len(entries)}, and at most {more} more; go on with --page {page + 1}.")
     _show(entries, own, format)
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def push(
     name: _options.NameArgument,
-    to: Annotated[str, typer.Option("--to", metavar="ORG|DIR", help="ORG on the Hub, or the folder ./DIR.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="ORG|DIR", help="ORG or ORG/mbert.en-wo on the Hub, or the folder ./DIR.")
+    ],
     task: _options.TaskOption = None,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,
@@ -80,7 +82,7 @@ def push(
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
     chosen = PushOptions(private, revision, create_pr, message, card_fields(fields))
-    hub = _hub.open_hub(where.namespace, options=chosen)
+    hub = _hub.open_hub(_hub.owner_in(where, "--to", entry.name), options=chosen)
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
@@ -115,11 +117,13 @@ def pull(
 
     A task adapter brings the adapters it was trained on along. What is here already stays as it is.
     """
-    from badx_hub.hub.ref import parse_location
+    from badx_hub.hub.ref import HubRef, parse_location
     from badx_hub.registry import open_registry
 
     destination = open_registry(registry)
     where = None if origin is None else str(_hub.place_in(origin, "--from"))
+    if where is not None and (repository := HubRef.parse(where)) is not None and repository.name is not None:
+        raise UsageError(f"--from {origin} is one repository. Pull it without --from: badx-hub pull {repository.repo}")
     if where is None and _hub.split_name(name) is None:
         raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
     if where not in (None, "demo") and isinstance(place := parse_location(where), Path) and not place.exists():
@@ -191,11 +195,12 @@ def _with_card(entry: Entry, chosen: PushOptions) -> Entry:
 
 
 def _plans(entry: Entry, source: Registry, hub: HubRegistry) -> list[PushPlan]:
-    """What a push would do, first the adapters that it was trained on, as far as the Hub lacks them."""
-    from badx_hub.registry.transfer import language_adapter_of
+    """What a push would do: first for the adapters that it was trained on, as far as the Hub lacks them or has them
+    damaged.
+    """
+    from badx_hub.registry.transfer import plan_copy
 
-    lacking = [ref for ref in entry.manifest.language_adapters if not hub.by_digest(ref.digest, ref.name)]
-    under = [language_adapter_of(entry, ref, source) for ref in lacking]
+    under = [one for one in plan_copy(entry, source, hub).to_go if one != entry]
     return [hub.plan(source.fetch(one)) for one in (*under, entry)]
 
 

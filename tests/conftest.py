@@ -41,9 +41,15 @@ SLOW_PLACES = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the slow tests. A toy model of a few numbers, as in tests/training/test_loop.py, is not slow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the slow tests. A toy model of a few numbers, as in tests/training/test_loop.py, is not slow.
+
+    Those marked `soak` run only if that marker is asked for.
+    """
+    soaks = "soak" in (config.getoption("markexpr") or "")
     for item in items:
+        if "soak" in item.keywords and not soaks:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: make soak"))
         asked = getattr(item, "fixturenames", ())
         if not SLOW_FIXTURES.keys().isdisjoint(asked) or item.nodeid.startswith(SLOW_PLACES):
             item.add_marker("slow")

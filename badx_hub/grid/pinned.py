@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from badx_hub.errors import NotFoundError
@@ -59,6 +59,15 @@ class Pinned:
 
     def require_writable(self) -> None:
         self.registry.require_writable()
+
+    @property
+    def mends(self) -> bool:
+        """As the registry."""
+        return self.registry.mends
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        """As the registry."""
+        self.registry.require_publishable(names)
 
     def publish(self, folder: Path) -> Entry:
         return self.registry.publish(folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -18,38 +19,29 @@ from huggingface_hub import (
     snapshot_download,
 )
 from huggingface_hub.errors import CacheNotFound, LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.hf_api import RepoFile
 
 from badx_hub.errors import HubError, IntegrityError, NotFoundError
-from badx_hub.hub.errors import FAILURES, hub_error, one_line
-from badx_hub.hub.ref import HubRef, is_commit
-from badx_hub.hub.transport import TIME_LIMITS, Answer, RetryPolicy, attempt, client, download, read_file
+from badx_hub.hub.errors import FAILURES, hub_error, one_line, status_of
+from badx_hub.hub.listings import ListedFile as ListedFile
+from badx_hub.hub.listings import ListedRepo, commit_in, file_in, tags_in
+from badx_hub.hub.pages import Pages, Query
+from badx_hub.hub.patience import waiting
+from badx_hub.hub.ref import HubRef
+from badx_hub.hub.session import TIME_LIMITS
+from badx_hub.hub.transport import Answer, RetryPolicy, attempt, client, download, get_page, read_file
 from badx_hub.hub.validation import check_card
 from badx_hub.remedies import Advice
 
 MAX_FILES_LISTED = 5000
 
+_LOG = logging.getLogger(__name__)
+_PAGE = 1000  # repositories, the most that the Hub gives at once
+_BAD_REQUEST, _IN_THE_WAY = 400, 409
 _NOT_OFFERED = (405, 501)
 _PARENT_DIGITS = 40  # huggingface_hub takes no longer id as the parent of a commit
 _T = TypeVar("_T")
-_ASK_THE_HUB = Advice("Leave out {} and HF_HUB_OFFLINE to ask the Hub.", (("offline", True),))
-
-
-@dataclass(frozen=True)
-class ListedRepo:
-    """A repository in a listing, as the server describes it: its newest commit `sha`, and the tags of its card."""
-
-    repo: str
-    sha: str | None
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ListedFile:
-    """A file in a listing: `size` in bytes, and the server's own `sha256` for those in LFS."""
-
-    size: int
-    sha256: str | None = None
+_ASK_THE_HUB = Advice("Leave out {} to ask the Hub.", (("offline", True),))
+_UNSET = Advice("Unset HF_HUB_OFFLINE to ask the Hub.")
 
 
 @dataclass(frozen=True)
@@ -86,52 +78,97 @@ class HubClient:
         download(self._api, place, file, target, limit=limit, retries=self.retries)
 
     def models(self, owner: str | None, tags: Sequence[str], *, most: int) -> tuple[ListedRepo, ...]:
-        """At most `most` model repositories of an owner, or of all those that have the tags."""
+        """At most `most` model repositories of an owner, or of all those that have the tags.
 
-        def listing() -> tuple[ListedRepo, ...]:
-            found = self._api.list_models(
-                author=owner, filter=None if owner else list(tags), expand=["sha", "tags"], limit=most
-            )
-            return tuple(ListedRepo(str(one.id), _commit(one.sha), _tags(one.tags)) for one in found)
+        What is no repository is passed over. The user is told of that, and of a listing that has more than was read.
+        """
+        doing = f"Looking for {f'the adapters of {owner}' if owner else 'adapters on the Hub'}"
+        chosen = [("author", owner)] if owner else [("filter", tag) for tag in tags]
+        query = [*chosen, ("limit", str(_PAGE))]
+        try:
+            return self._models([*query, ("expand", "sha"), ("expand", "tags")], doing, most)
+        except HubError as error:
+            if error.status != _BAD_REQUEST:
+                raise
+            return self._models(query, doing, most)  # some Hubs know no `expand`
 
-        return self._ask(listing, f"Looking for {f'the adapters of {owner}' if owner else 'adapters on the Hub'}")
+    def _models(self, query: Query, doing: str, most: int) -> tuple[ListedRepo, ...]:
+        pages = self._pages("/api/models", query, doing)
+        found: list[ListedRepo] = []
+        for item in pages:
+            if len(found) == most:
+                pages.is_cut = True
+                break
+            if isinstance(repo := item.get("id"), str):
+                found.append(ListedRepo(repo, commit_in(item.get("sha")), tags_in(item.get("tags"))))
+            else:
+                pages.passed_over += 1
+        if pages.passed_over:
+            _LOG.warning("%s: %d entries of the listing name no repository.", doing, pages.passed_over)
+        if pages.is_cut:
+            _LOG.warning(
+                "%s: only the first %s repositories were looked at, and there are more. Say whose you mean "
+                "(`--org ORG`, `hf:ORG`).", doing, f"{len(found):,}"
+            )  # fmt: skip
+        return tuple(found)
+
+    def _pages(self, path: str, query: Query, doing: str) -> Pages:
+        return Pages(lambda asked: get_page(self._api, path, asked, doing, self.retries), query)
 
     def head(self, place: HubRef) -> str | None:
         """The commit that a place is at; None for an empty repository."""
         return self._ask(
-            lambda: _commit(self._api.model_info(place.repo, revision=place.at, timeout=TIME_LIMITS[1]).sha),
+            lambda: commit_in(self._api.model_info(place.repo, revision=place.at, timeout=TIME_LIMITS[1]).sha),
             f"Reading {place.repo}",
         )
 
     def is_public(self, repo: str) -> bool:
-        """Whether the server says that everybody may read it."""
-        return self._ask(lambda: self._api.model_info(repo, timeout=TIME_LIMITS[1]).private is False, f"Reading {repo}")
+        """Whether everybody may read it. A server that does not say so is asked by nobody in particular."""
+        doing = f"Reading {repo}"
+        private = self._ask(lambda: self._api.model_info(repo, timeout=TIME_LIMITS[1]).private, doing)
+        if isinstance(private, bool):
+            return not private
+        try:
+            self._ask(lambda: self._api.model_info(repo, timeout=TIME_LIMITS[1], token=False), doing)
+        except (NotFoundError, HubError):
+            return False
+        return True
 
     def files(self, place: HubRef) -> dict[str, ListedFile]:
-        """The files at the top of a repository by name. Raises IntegrityError beyond `MAX_FILES_LISTED`."""
+        """The files at the top of a repository by name.
 
-        def listing() -> dict[str, ListedFile]:
-            tree = islice(self._api.list_repo_tree(place.repo, revision=place.at), MAX_FILES_LISTED + 1)
-            return {str(item.path): _listed(item) for item in tree if isinstance(item, RepoFile)}
-
-        found = self._ask(listing, f"Listing the files of {place.repo}")
-        if len(found) > MAX_FILES_LISTED:
+        Raises IntegrityError beyond `MAX_FILES_LISTED`, or for a listing without an end.
+        """
+        path = f"/api/models/{place.repo}/tree/{quote(place.at, safe='')}"
+        pages = self._pages(path, (("recursive", "False"), ("expand", "False")), f"Listing the files of {place.repo}")
+        found: dict[str, ListedFile] = {}
+        for item in pages:
+            if len(found) > MAX_FILES_LISTED:
+                break
+            if item.get("type") == "file" and isinstance(name := item.get("path"), str):
+                found[name] = file_in(item)
+        if len(found) > MAX_FILES_LISTED or pages.is_cut:
             raise IntegrityError(f"{place.repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
         return found
 
-    def commits(self, place: HubRef) -> tuple[str, ...]:
-        """The commits of a revision, newest first; none where the server keeps no such list."""
+    def commits(self, place: HubRef, *, most: int, until: str | None = None) -> tuple[str, ...]:
+        """The commits of a revision, newest first; none where the server keeps no such list.
 
-        def listing() -> tuple[str, ...]:
-            found = self._api.list_repo_commits(place.repo, revision=place.at)
-            return tuple(commit.commit_id for commit in found if is_commit(commit.commit_id))
-
+        At most `most`, and none after `until`.
+        """
+        path = f"/api/models/{place.repo}/commits/{quote(place.at, safe='')}"
+        found: list[str] = []
         try:
-            return self._ask(listing, f"Reading the history of {place.repo}")
+            for item in self._pages(path, (), f"Reading the history of {place.repo}"):
+                if (commit := commit_in(item.get("id"))) is not None:
+                    found.append(commit)
+                if len(found) == most or commit == until is not None:
+                    break
         except HubError as error:
-            if error.status in _NOT_OFFERED:
-                return ()
-            raise
+            if error.status not in _NOT_OFFERED:
+                raise
+            return ()
+        return tuple(found)
 
     def tags(self, repo: str) -> dict[str, str]:
         """The commits that tags name."""
@@ -148,9 +185,19 @@ class HubClient:
         """Raises DataError if the Hub would refuse this README.md of a repository for its metadata."""
         check_card(self._api, text, repo, kind=kind, retries=self.retries)
 
-    def create_repo(self, repo: str, *, private: bool) -> None:
-        """Makes a repository unless it is there. One try; what fails is one of `FAILURES`."""
-        self._api.create_repo(repo, private=private or None, exist_ok=True)
+    def create_repo(self, repo: str, *, private: bool) -> bool:
+        """Makes a repository, and says whether it was not there before. One try; what fails is one of `FAILURES`."""
+        try:
+            self._api.create_repo(repo, private=private or None)
+        except FAILURES as error:
+            if status_of(error) != _IN_THE_WAY:
+                raise
+            return False
+        return True
+
+    def delete_repo(self, repo: str) -> None:
+        """Deletes a repository with all its history."""
+        self._ask(lambda: self._api.delete_repo(repo), f"Deleting {repo}")
 
     def collect(self, owner: str, title: str, repos: Iterable[str]) -> str:
         """Puts models into the collection of that title, which is made unless it is there. Returns its address."""
@@ -177,8 +224,9 @@ class HubClient:
         message: str,
         create_pr: bool,
     ) -> str:
-        """The id of one new commit on top of `parent`. Raises IntegrityError for an answer that cannot be used.
+        """The id of one new commit on top of `parent`, or of the newest where the answer names none.
 
+        It is `parent` if the server found nothing to commit. Raises IntegrityError for an answer that cannot be used.
         One try, and what fails is one of `FAILURES`: who publishes has to look before they try again.
         """
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
@@ -186,15 +234,17 @@ class HubClient:
         ]
         operations += [CommitOperationDelete(name) for name in deletes]
         try:
-            done = self._api.create_commit(
-                place.repo,
-                operations,
-                commit_message=message,
-                revision=place.at,
-                create_pr=create_pr,
-                parent_commit=parent if parent and len(parent) <= _PARENT_DIGITS else None,
-            )
-            return str(done.oid)
+            with waiting(f"Publishing {place.repo}", None):
+                done = self._api.create_commit(
+                    place.repo,
+                    operations,
+                    commit_message=message,
+                    revision=place.at,
+                    create_pr=create_pr,
+                    parent_commit=parent if parent and len(parent) <= _PARENT_DIGITS else None,
+                )
+            revision = done.pr_revision if create_pr else place.revision
+            return commit_in(done.oid) or self.head(replace(place, revision=revision)) or ""
         except FAILURES:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -264,7 +314,7 @@ def is_offline() -> bool:
 def refuse_if_offline(offline: bool, doing: str) -> None:
     """Raises HubError if the Hub must not be asked."""
     if offline:
-        raise HubError(f"{doing}: you are offline.", remedies=(_ASK_THE_HUB,))
+        raise HubError(f"{doing}: you are offline.", remedies=(_UNSET if is_offline() else _ASK_THE_HUB,))
 
 
 def cached_models() -> tuple[str, ...]:
@@ -273,15 +323,3 @@ def cached_models() -> tuple[str, ...]:
         return tuple(sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model"))
     except CacheNotFound:
         return ()
-
-
-def _commit(sha: object) -> str | None:
-    return sha if isinstance(sha, str) and is_commit(sha) else None
-
-
-def _tags(tags: object) -> tuple[str, ...]:
-    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
-
-
-def _listed(item: RepoFile) -> ListedFile:
-    return ListedFile(item.size, item.lfs.sha256 or None if item.lfs is not None else None)

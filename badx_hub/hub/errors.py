@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -49,7 +50,11 @@ _REMEDIES: dict[int, tuple[Remedy, ...]] = {
 }
 _FAILED = "the Hub itself failed; try again later"
 _UNREACHABLE = "no connection, or it broke"
-_CONNECT = Advice("Check the network and HF_ENDPOINT, or use what is here with {}.", (("offline", True),))
+_CONNECT = Advice("Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what is here.")
+
+
+class NoSuchFile(NotFoundError):  # noqa: N818 - named like its parent
+    """The repository is there, and a file of it is not."""
 
 
 def cause_of(error: Exception) -> Exception:
@@ -74,6 +79,11 @@ def is_passing(error: Exception) -> bool:
         return status in _WORTH_ANOTHER_TRY
     # Broken bodies and unreadable JSON are other RequestExceptions: a cut connection makes these too.
     return isinstance(error, RequestException) and not isinstance(error, HfHubHTTPError)
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether the Hub was reached and then said nothing until the time was over."""
+    return isinstance(cause_of(error), Timeout)
 
 
 def asked_to_wait(error: Exception) -> float | None:
@@ -128,6 +138,8 @@ def _answered(error: Exception, status: int, doing: str) -> BadxError:
     quoted = f' (it says: "{said}")' if said else ""
     # To a stranger, the Hub of Hugging Face answers 401 for what is not there.
     hidden = isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError)
+    if isinstance(error, EntryNotFoundError):
+        return NoSuchFile(f"{doing}: the repository has no such file.")
     if status == 404 or hidden:
         return NotFoundError(
             f"{doing}: there is no such thing on the Hub, or it is private and not yours{quoted}. "

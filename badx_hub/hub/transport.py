@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from huggingface_hub import HfApi, configure_http_backend, get_session, hf_hub_url
@@ -19,13 +19,16 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 
 from badx_hub.errors import BadxError, IntegrityError
 from badx_hub.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
+from badx_hub.hub.pages import Page, Query
+from badx_hub.hub.patience import Patience, current, waiting
 from badx_hub.hub.ref import HubRef, is_commit
+from badx_hub.hub.session import TIME_LIMITS, LimitedSession
 from badx_hub.storage import storage_errors
 
 LIBRARY = "badx_hub"
-TIME_LIMITS = (10.0, 60.0)  # seconds to connect, and of silence
 
 _CHUNK = 1 << 16
+_MAX_QUERY = 8192
 _T = TypeVar("_T")
 
 
@@ -33,14 +36,16 @@ _T = TypeVar("_T")
 class RetryPolicy:
     """How often something is tried, and how long is waited in between: `first_wait` seconds, then twice that, ...
 
-    A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told. A download
-    may be slow, but not silent for more than `silence` seconds.
+    A Hub that asks to wait (Retry-After) is obeyed up to `longest` seconds; beyond that the user is told. All tries of
+    one call together take at most `patience` seconds. A download may take longer than that, but not be silent for more
+    than `silence` seconds.
     """
 
     tries: int = 4
     first_wait: float = 0.5
     longest: float = 30.0
     silence: float = TIME_LIMITS[1]
+    patience: float = TIME_LIMITS[1]
 
     def pause(self, error: Exception, tried: int) -> float | None:
         """The seconds to wait after the failed try number `tried` (from 1); None to give up."""
@@ -62,19 +67,12 @@ class Answer:
 def client(endpoint: str | None = None, token: str | None = None) -> HfApi:
     """A client for `endpoint` (default: HF_ENDPOINT) with `token` (default: huggingface_hub's own store).
 
-    huggingface_hub waits for ever for most answers; unless the program has set up its own HTTP backend, its
-    sessions get time limits here.
+    huggingface_hub waits for ever for most answers, and takes what comes; unless the program has set up its own HTTP
+    backend, its sessions get limits here.
     """
     if type(get_session().get_adapter("https://")).__name__ == "UniqueRequestIdAdapter":
-        configure_http_backend(limited_session)
+        configure_http_backend(LimitedSession)
     return HfApi(endpoint=endpoint, token=token, library_name=LIBRARY, library_version=version("badx-hub"))
-
-
-def limited_session() -> Any:
-    """An HTTP session whose requests have `TIME_LIMITS` if they name none."""
-    session: Any = requests.Session()
-    session.request = partial(session.request, timeout=TIME_LIMITS)
-    return session
 
 
 def attempt(act: Callable[[], _T], doing: str, retries: RetryPolicy) -> _T:
@@ -82,23 +80,56 @@ def attempt(act: Callable[[], _T], doing: str, retries: RetryPolicy) -> _T:
 
     An answer that huggingface_hub cannot make sense of (a listing without ids, say) is an IntegrityError.
     """
-    for tried in count(1):
-        try:
-            return act()
-        except BadxError:
-            raise
-        except FAILURES as error:
-            if isinstance(error, RuntimeError) and cause_of(error) is error:
+    with waiting(doing, retries.patience) as patience:
+        for tried in count(1):
+            try:
+                return act()
+            except BadxError:
                 raise
-            wait = retries.pause(error, tried)
-            if wait is None:
-                raise hub_error(error, doing) from error
-            time.sleep(wait)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(
-                f"{doing}: the answer is not what a Hub says ({type(error).__name__}). Check HF_ENDPOINT."
-            ) from error
+            except FAILURES as error:
+                _pause_or_raise(error, tried, doing, retries, patience)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise _unusable(error, doing) from error
     raise AssertionError("unreachable")
+
+
+def _pause_or_raise(error: Exception, tried: int, doing: str, retries: RetryPolicy, patience: Patience) -> None:
+    if isinstance(error, RecursionError):  # JSON in JSON in JSON
+        raise _unusable(error, doing) from error
+    if isinstance(error, RuntimeError) and cause_of(error) is error:
+        raise error
+    wait = retries.pause(error, tried)
+    if wait is None or (patience.left is not None and wait >= patience.left):
+        raise hub_error(error, doing) from error
+    time.sleep(wait)
+
+
+def _unusable(error: Exception, doing: str) -> IntegrityError:
+    return IntegrityError(f"{doing}: the answer is not what a Hub says ({type(error).__name__}). Check HF_ENDPOINT.")
+
+
+def get_page(api: HfApi, path: str, query: Query, doing: str, retries: RetryPolicy) -> Page:
+    """A page of a listing below `path`.
+
+    Of the address of the next page only the query is taken: host and path stay, so that no token goes elsewhere and a
+    Hub behind a proxy may name itself as it likes.
+    """
+
+    def get() -> Page:
+        headers = build_hf_headers(token=api.token, library_name=LIBRARY, library_version=api.library_version)
+        response = get_session().get(f"{api.endpoint}{path}", params=list(query), headers=headers)
+        hf_raise_for_status(response)
+        items = response.json()
+        if not isinstance(items, list):
+            raise TypeError("no list")
+        return Page(items, len(response.content), _next_query(response))
+
+    return attempt(get, doing, retries)
+
+
+def _next_query(response: requests.Response) -> Query | None:
+    query = urlsplit(response.links.get("next", {}).get("url", "")).query
+    return parse_qsl(query, keep_blank_values=True) if 0 < len(query) <= _MAX_QUERY else None
 
 
 def read_file(api: HfApi, place: HubRef, file: str, *, limit: int, retries: RetryPolicy) -> Answer:
@@ -128,6 +159,8 @@ def download(api: HfApi, place: HubRef, file: str, target: Path, *, limit: int, 
             with storage_errors(target), target.open("ab" if resumed else "wb") as stream:
                 for chunk in _bounded(response, limit - (have if resumed else 0), doing):
                     stream.write(chunk)
+                    if (patience := current()) is not None:
+                        patience.heard()
 
     attempt(go_on, doing, retries)
 
@@ -149,10 +182,23 @@ def _open(api: HfApi, place: HubRef, file: str, start: int, retries: RetryPolicy
         return _open(api, place, file, 0, retries)
     try:
         hf_raise_for_status(response)
-    except requests.HTTPError:
+        _refuse_cut(response)
+    except requests.RequestException:
         response.close()
         raise
     return response
+
+
+def _refuse_cut(response: Any) -> None:
+    """Raises ConnectionError for an answer that was cut inside its headers, and so looks like a complete empty file.
+
+    A file that is empty has a Content-Length that says so.
+    """
+    if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        raise requests.ConnectionError("the answer is no file")
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    if "Content-Length" not in response.headers and not chunked:
+        raise requests.ConnectionError("the answer does not say how long the file is")
 
 
 def _bounded(response: Any, limit: int, doing: str) -> Iterator[bytes]:

@@ -173,6 +173,15 @@ class RegistryChain:
         """Of the first registry."""
         next(self.registries).require_writable()
 
+    @property
+    def mends(self) -> bool:
+        """Of the first registry."""
+        return next(self.registries).mends
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        """Of the first registry."""
+        next(self.registries).require_publishable(names)
+
     def publish(self, folder: Path) -> Entry:
         """Into the first registry."""
         first = next(self.registries)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
+from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE, MANIFEST_FILE
 from badx_hub.documents import read_json
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
@@ -24,7 +24,7 @@ from badx_hub.names import AdapterName, base_slug
 from badx_hub.plain_files import copy_plain, open_plain
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
-from badx_hub.remedies import Advice, ConvertWeights
+from badx_hub.remedies import Advice, ConvertWeights, PullAdapter
 from badx_hub.storage import atomic_write_bytes, scratch_folder, sha256_file, storage_errors
 from badx_hub.user_paths import user_path
 
@@ -93,7 +93,7 @@ def import_adapter(
         licence: its licence, such as "apache-2.0"; default not recorded.
 
     Raises:
-        UsageError: an unknown language, or no base.
+        UsageError: an unknown language, no base, or an adapter of badx_hub, which is pulled.
         NotFoundError, HubError: the adapter or the base is not there.
         DataError: its configuration is not one of `adapters`.
         IntegrityError: there are only pickles and these are not wanted or hold more than tensors, another base, or
@@ -106,7 +106,7 @@ def import_adapter(
             _replace_pickle(folder, place)
         config = _config(folder / ADAPTER_CONFIG_FILE, place)
         found = resolve_base(_base_named(base, config, place))
-        _check_base(config, found, place)
+        _check_base(config, found, place, given=base is not None)
         name = AdapterName(found.slug, Mixture.of(tag), label=label)
         _check_weights(name, found, folder, place)
         manifest = prepare(folder, _draft(name, found, config, origin, licence))
@@ -140,6 +140,11 @@ def _take(place: str, target: Path, *, pickles: bool) -> str:
     source = user_path(place)
     if source.is_dir():
         there = {path.name for path in source.iterdir()}
+        if MANIFEST_FILE in there:
+            raise UsageError(
+                f"{place} has a {MANIFEST_FILE}: it is an adapter of badx_hub, which is pulled and not imported.",
+                remedies=(Advice("Pull it from its registry, the folder two above."),),
+            )
         for name, limit in _wanted(there, pickles=pickles).items():
             if name not in there:
                 raise _missing(name, there, place)
@@ -177,6 +182,8 @@ def _download(place: HubRef, target: Path, *, pickles: bool) -> HubRef:
     client = HubClient()
     found = replace(place, revision=client.head(place))
     listed = client.files(found) if found.revision else {}
+    if MANIFEST_FILE in listed:
+        _refuse_ours(place)
     for name, limit in _wanted(set(listed), pickles=pickles).items():
         if (file := listed.get(name)) is None:
             raise _missing(name, set(listed), place.repo)
@@ -190,6 +197,17 @@ def _download(place: HubRef, target: Path, *, pickles: bool) -> HubRef:
                 f"{name} of {place.repo} is not what the Hub says it has (its sha256 differs). Try again."
             )
     return found
+
+
+def _refuse_ours(place: HubRef) -> None:
+    if place.adapter is None:
+        raise UsageError(
+            f"{place.repo} has a {MANIFEST_FILE} and no name of an adapter of badx_hub. Do not use it; tell its owner."
+        )
+    raise UsageError(
+        f"{place.repo} has a {MANIFEST_FILE}: it is an adapter of badx_hub, which is pulled and not imported.",
+        remedies=(PullAdapter(str(place.adapter), str(HubRef(place.owner)), place.revision),),
+    )
 
 
 def _missing(name: str, there: set[str], place: str) -> IntegrityError | NotFoundError:
@@ -219,6 +237,11 @@ def _config(path: Path, place: str) -> Mapping[str, Any]:
 
 def _base_named(base: str | None, config: Mapping[str, Any], place: str) -> str:
     named = base or config.get("model_name")
+    if base is None and _is_path(named) and not Path(named).expanduser().is_dir():
+        raise UsageError(
+            f"{place} was trained in the model at {named}, a folder that is not here.",
+            remedies=(Advice("Say which model that is with {}.", (("base", "MODEL"),)),),
+        )
     if not isinstance(named, str) or not named:
         raise UsageError(
             f"{place} does not say which model it was trained in.", remedies=(Advice("Add {}.", (("base", "MODEL"),)),)
@@ -226,8 +249,16 @@ def _base_named(base: str | None, config: Mapping[str, Any], place: str) -> str:
     return named
 
 
-def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
-    """Raises IntegrityError if the configuration names another model than `base`."""
+def _is_path(named: object) -> TypeGuard[str]:
+    """Whether a model is named by a folder on somebody's machine, and not by its id on a Hub."""
+    return isinstance(named, str) and (named.startswith(("/", "~", ".")) or "\\" in named or named.count("/") > 1)
+
+
+def _check_base(config: Mapping[str, Any], base: Base, place: str, *, given: bool) -> None:
+    """Raises IntegrityError if the configuration names another model than `base`.
+
+    Where that was `given`, a folder in the configuration says nothing against it: its name is whatever its owner chose.
+    """
     ref = base.ref
     for field, found in (("model_type", ref.model_type), ("hidden_size", ref.hidden_size)):
         if (said := config.get(field)) is not None and said != found:
@@ -236,6 +267,8 @@ def _check_base(config: Mapping[str, Any], base: Base, place: str) -> None:
                 remedies=(_RIGHT_BASE,),
             )
     named = config.get("model_name")
+    if given and _is_path(named):
+        return
     if isinstance(named, str) and named and base_slug(named) != base.slug:
         raise IntegrityError(f"{place} was trained in {named}, not in {ref.name}.", remedies=(_RIGHT_BASE,))
 

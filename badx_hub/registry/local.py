@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from badx_hub.adapter_files import MANIFEST_FILE, SIGNATURE_FILE
@@ -90,6 +90,15 @@ class LocalRegistry:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
+
+    @property
+    def mends(self) -> bool:
+        """What is damaged has to be removed first."""
+        return False
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        """Raises UsageError if it is read-only."""
+        self._refuse_if_read_only()
 
     def publish(self, folder: Path) -> Entry:
         """Copies a prepared folder in, re-hashing the copy, and makes it visible by one rename.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -137,6 +137,13 @@ class Registry(Protocol):
     def require_writable(self) -> None:
         """Called before work that ends in `publish`. Raises UsageError or StorageError if that would fail."""
 
+    @property
+    def mends(self) -> bool:
+        """Whether `publish` mends a version that is there and damaged; where not, it refuses."""
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        """Called before a copy looks at what is there. Raises UsageError if `publish` would refuse any such adapter."""
+
     def publish(self, folder: Path) -> Entry:
         """Checks a prepared folder and makes all of it visible in one step. Does nothing if it is there already."""
 
@@ -154,6 +161,15 @@ def version_of(manifest_text: str, created: str) -> str:
     """A version's name, "20260101T000000Z-" and 12 digits of badx.json's sha256: later sorts higher."""
     stamp = created.replace("-", "").replace(":", "")
     return f"{stamp}-{hashlib.sha256(manifest_text.encode()).hexdigest()[:12]}"
+
+
+def same_weights(entries: Iterable[Entry], ref: LanguageAdapterRef) -> tuple[Entry, ...]:
+    """Those that have the weights which `ref` names by digest, of its name if there are any.
+
+    An adapter that was imported or labelled anew may have the same weights under another name.
+    """
+    same = [one for one in entries if one.manifest.digest == ref.digest and one.name.task is None]
+    return tuple([one for one in same if one.manifest.name == ref.name] or same)
 
 
 def newest(entries: Iterable[Entry]) -> Entry:

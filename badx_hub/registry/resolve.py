@@ -9,9 +9,9 @@ what was asked for. The rules:
 2. The base is the one asked for, or the only one there is. The publisher is the only namespace there is. Several bases
    or several publishers are an error.
 3. The newest version wins.
-4. A task adapter gets the language adapter whose digest its manifest names, from the first registry that has it; names
-   do not count. Some setups use the target's LA instead. If the task adapter was not trained on that LA, the newest LA
-   of the target on the same base and with the same label is taken.
+4. A task adapter gets the language adapter whose digest its manifest names, from the first registry that has it: under
+   the name in the manifest if it is there, else under any other. Some setups use the target's LA instead. If the task
+   adapter was not trained on that LA, the newest LA of the target on the same base and with the same label is taken.
 5. Only if nothing fits, the setup named by `fallback` is tried in the same way. `Resolution.setup` says so.
 """
 
@@ -25,7 +25,7 @@ from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.registry.protocol import Entry, Problem, newest
+from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
 from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
 from badx_hub.registry.suggest import (
     MAX_SHOWN,
@@ -209,8 +209,7 @@ def _find_language_adapter(
     if isinstance(needed, AdapterQuery):
         return _choose_first(snapshots, needed)
     for snapshot in snapshots:
-        same = [one for one in snapshot.entries if one.manifest.digest == needed.digest and one.name.task is None]
-        if same:
+        if same := same_weights(snapshot.entries, needed):
             return _on_same_base(newest(same), entry)
     return None
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from badx_hub.errors import IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry.local import LocalRegistry
-from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest
-from badx_hub.remedies import Advice, PullAdapter, VerifyAdapter
+from badx_hub.registry.protocol import Entry, Registry, VerificationReport, newest, same_weights
+from badx_hub.remedies import Advice, PullAdapter, RemoveAdapter, VerifyAdapter
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,19 @@ class Transferred:
     already: tuple[Entry, ...]
 
 
+@dataclass(frozen=True)
+class Copying:
+    """What a copy comes to: entries of the source that have `to_go`, in this order, and those `already` there."""
+
+    to_go: tuple[Entry, ...]
+    already: tuple[Entry, ...]
+
+
 def copy(entry: Entry, source: Registry, destination: Registry, *, sign_with: Path | None = None) -> Transferred:
     """Copies `entry` from `source` to `destination`, after the language adapters that it was trained on.
 
-    What the destination has already is re-hashed and stays as it is. A copy that is interrupted leaves only whole
-    entries, and the same call goes on from there.
+    What the destination has already is re-hashed and stays as it is; damaged, it is mended where the destination can.
+    A copy that is interrupted leaves only whole entries, and the same call goes on from there.
 
     `sign_with` is the file of an SSH key (`badx_hub.signing`): all of them are signed with it in `source` first, and
     what the destination has already gets its signature.
@@ -35,23 +43,37 @@ def copy(entry: Entry, source: Registry, destination: Registry, *, sign_with: Pa
         IntegrityError: a file in either registry is not what its manifest says.
         StorageError, UsageError: as `publish` does.
     """
-    language_adapters = {ref: destination.by_digest(ref.digest, ref.name) for ref in entry.manifest.language_adapters}
-    lacking = [language_adapter_of(entry, ref, source) for ref, there in language_adapters.items() if not there]
-    already = [_sound(newest(there), destination) for there in language_adapters.values() if there]
+    found = plan_copy(entry, source, destination)
     if sign_with is not None:
         _sign((*_in(source, entry), entry), source, destination, sign_with)
-    copied = [_publish(one, source, destination) for one in lacking]
+    return Transferred(tuple(_publish(one, source, destination) for one in found.to_go), found.already)
+
+
+def plan_copy(entry: Entry, source: Registry, destination: Registry) -> Copying:
+    """What `copy` will do; nothing is changed. Raises like `copy`."""
+    destination.require_publishable([entry.name])
+    to_go: list[Entry] = []
+    already: list[Entry] = []
+    for ref in entry.manifest.language_adapters:
+        there = same_weights(destination.by_digest(ref.digest, ref.name), ref)
+        newest_first = (_usable(one, destination) for one in reversed(there))
+        sound = next((one for one in newest_first if one is not None), None)
+        if sound is None:
+            to_go.append(language_adapter_of(entry, ref, source))
+        else:
+            already.append(sound)
     same = _same_version(entry, destination)
-    if same is not None:
-        already.append(_sound(same, destination))
+    if same is None:
+        to_go.append(entry)
     else:
-        copied.append(_publish(entry, source, destination))
-    return Transferred(tuple(copied), tuple(already))
+        already.append(same)
+    destination.require_publishable([one.name for one in to_go])
+    return Copying(tuple(to_go), tuple(already))
 
 
 def language_adapter_of(entry: Entry, ref: LanguageAdapterRef, source: Registry) -> Entry:
     """The entry of a language adapter that `entry` was trained on, found by digest. Raises NotFoundError."""
-    if not (found := source.by_digest(ref.digest, ref.name)):
+    if not (found := same_weights(source.by_digest(ref.digest, ref.name), ref)):
         raise NotFoundError(
             f"{entry.name} was trained on {ref.name} with digest {ref.digest[:12]}, which is not in "
             f"{source.location}. Pull that adapter there first.",
@@ -77,9 +99,21 @@ def _sign(entries: Iterable[Entry], source: Registry, destination: Registry, key
 
 def _same_version(entry: Entry, registry: Registry) -> Entry | None:
     try:
-        return registry.get(entry.name, entry.version)
+        found = registry.get(entry.name, entry.version)
     except NotFoundError:
         return None
+    except (DataError, IntegrityError):
+        if registry.mends:
+            return None
+        raise
+    return _usable(found, registry)
+
+
+def _usable(entry: Entry, registry: Registry) -> Entry | None:
+    """The entry if it is sound, None if publishing it again mends it. Raises IntegrityError if neither."""
+    if registry.mends and registry.verify(entry).faults:
+        return None
+    return _sound(entry, registry)
 
 
 def _publish(entry: Entry, source: Registry, destination: Registry) -> Entry:
@@ -97,6 +131,7 @@ def _sound(entry: Entry, registry: Registry) -> Entry:
     if report.faults:
         raise IntegrityError(
             f"{entry.name} {entry.version} in {registry.location} is damaged "
-            f"({report.faults[0].name}: {report.faults[0].state}). Remove it there and copy it again."
+            f"({report.faults[0].name}: {report.faults[0].state}).",
+            remedies=(RemoveAdapter(str(entry.name), renew=True, registry=registry.location),),
         )
     return entry

@@ -61,6 +61,8 @@ class Behaviour:
     expand: Literal["honoured", "ignored", "refused"] = "honoured"
     # The body of every refusal: a line of JSON; the same compressed; compressed, and cut; or with 2 MB of text.
     error_body: Literal["json", "gzip", "broken gzip", "huge"] = "json"
+    # The server is killed inside its next commit: the commit is written, and no branch names it.
+    dies_in_commit: bool = False
 
     def become(self, other: Behaviour) -> None:
         """Turn every switch as it is in `other`."""

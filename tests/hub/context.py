@@ -32,7 +32,9 @@ class State:
     cdn: str = ""
     accounts: Accounts = field(default_factory=Accounts)
     cards: Cards = field(default_factory=Cards)
+    # Pages behind the end that were asked for in a row since the last other one, and the most of them ever.
     empty_pages: int = 0
+    most_empty_pages: int = 0
     collections: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -88,8 +90,8 @@ def page_of(
     behaviour = hub.behaviour
     if cursor > 0 and behaviour.pages == "refused":
         raise HubError(429, "We had to rate limit you: too many pages")
-    if cursor >= max(1, len(items)):
-        hub.empty_pages += 1
+    hub.empty_pages = hub.empty_pages + 1 if cursor >= max(1, len(items)) else 0
+    hub.most_empty_pages = max(hub.most_empty_pages, hub.empty_pages)
     end = cursor + max(1, min(size, behaviour.page_size))
     more = end < len(items)
     if not more and behaviour.pages == "endless":

@@ -10,6 +10,11 @@ from starlette.responses import Response
 
 from tests.hub.behaviour import Behaviour
 
+
+class Died(Exception):  # noqa: N818 - it is no error of anybody's
+    """The server was killed inside a commit."""
+
+
 HUGE = 2_000_000
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from http import HTTPStatus
 from types import UnionType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
@@ -17,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.hub.behaviour import Behaviour
-from tests.hub.errors import refusal
+from tests.hub.errors import Died, refusal
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,24 @@ class Freeze:
 
 
 @dataclass(frozen=True)
+class Die:
+    """The server is killed: before it does what was asked, inside a commit, or before the answer.
+
+    It is silent until `HubServer.restart`. Any other request than a commit is done or not, and never half.
+    """
+
+    moment: Literal["before", "inside", "after"]
+
+
+@dataclass(frozen=True)
+class Bomb:
+    """Answer with `size` blanks, which are few bytes on the way: gzip."""
+
+    size: int
+    code: int = 200
+
+
+@dataclass(frozen=True)
 class Slow:
     """Wait `seconds` before every `chunk` bytes of the answer's body."""
 
@@ -84,7 +104,7 @@ class WrongEtag:
     etag: str = "0" * 64
 
 
-Before = Status | CutRequest | Freeze
+Before = Status | CutRequest | Freeze | Die | Bomb
 After = CutResponse | CutHeaders | LoseResponse | Slow | WrongContent
 Action = Before | After | WrongEtag
 
@@ -131,6 +151,7 @@ class Faults:
     seen: list[Seen] = field(default_factory=list)
     transports: MutableMapping[Any, asyncio.Transport] = field(default_factory=dict)
     behaviour: Behaviour = field(default_factory=Behaviour)
+    dead: bool = False
 
     def strike(self, method: str, path: str, kinds: type | UnionType) -> Action | None:
         """The action of the first fault of these kinds that strikes."""
@@ -169,6 +190,9 @@ class FaultLayer:
         headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
         seen = Seen(scope["method"], path, headers=headers)
         self.faults.seen.append(seen)
+        if self.faults.dead:
+            await self.faults.close(scope, abort=True)
+            return
         action = self.faults.strike(scope["method"], path, Before)
         if isinstance(action, CutRequest):
             await self._cut_request(scope, receive, action.after)
@@ -176,12 +200,31 @@ class FaultLayer:
         if isinstance(action, Freeze):
             await self._freeze(scope, receive, action.seconds)
             return
+        if isinstance(action, Die):
+            await self._die(scope, receive, action.moment)
+            return
         request = _Request(receive)
         answer = _Answer(self.faults, scope, request, send, seen, path)
         if isinstance(action, Status):
             await _refusal(action, self.faults.behaviour)(scope, request.receive, answer.send)
             return
+        if isinstance(action, Bomb):
+            headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+            await Response(packed_blanks(action.size), action.code, headers)(scope, request.receive, answer.send)
+            return
         await self.app(scope, request.receive, answer.send)
+
+    async def _die(self, scope: Scope, receive: Receive, moment: str) -> None:
+        async def nobody(_: Message) -> None:
+            return
+
+        if moment != "before":
+            self.faults.behaviour.dies_in_commit = moment == "inside"
+            with suppress(Died):
+                await self.app(scope, receive, nobody)
+            self.faults.behaviour.dies_in_commit = False
+        self.faults.dead = True
+        await self.faults.close(scope, abort=True)
 
     async def _cut_request(self, scope: Scope, receive: Receive, after: int) -> None:
         got = 0
@@ -293,6 +336,13 @@ class _Answer:
     async def _close(self) -> None:
         self.closed = True
         await self.faults.close(self.scope)
+
+
+@cache
+def packed_blanks(size: int) -> bytes:
+    """gzip of so many blanks, made without holding them."""
+    packer, block = zlib.compressobj(wbits=31), b" " * 2**20
+    return b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
 
 
 def _head_without_length(message: Message) -> bytes:

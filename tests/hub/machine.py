@@ -7,8 +7,8 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_ba
 from requests.adapters import HTTPAdapter
 
 from badx_hub.cli import main
+from badx_hub.hub import patience
 from badx_hub.registry import LocalRegistry
 
 _REALLY = time.sleep
@@ -44,10 +45,42 @@ class Clock:
     """The seconds of sleep and of silence, which are counted and not waited for."""
 
     seconds: float = 0.0
+    alarms: list[Alarm] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+        self.passes(seconds)
         _REALLY(0)
+
+    def passes(self, seconds: float) -> None:
+        """Let the time pass, and what was set for it happen."""
+        self.seconds += seconds
+        for alarm in [one for one in self.alarms if one.due <= self.seconds]:
+            self.alarms.remove(alarm)
+            alarm.act()
+
+    def now(self) -> float:
+        return self.seconds
+
+    def timer(self, after: float, act: Callable[[], None]) -> Alarm:
+        """In place of `threading.Timer`."""
+        return Alarm(self, self.seconds + after, act)
+
+
+@dataclass(eq=False)
+class Alarm:
+    """Something to do at a time of the clock."""
+
+    clock: Clock
+    due: float
+    act: Callable[[], None]
+    daemon: bool = False
+
+    def start(self) -> None:
+        self.clock.alarms.append(self)
+
+    def cancel(self) -> None:
+        with suppress(ValueError):
+            self.clock.alarms.remove(self)
 
 
 @contextmanager
@@ -59,6 +92,8 @@ def clock(*, silent: bool = False) -> Iterator[Clock]:
     counted = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "sleep", counted.sleep)
+        patch.setattr(patience, "now", counted.now)
+        patch.setattr(patience, "Timer", counted.timer)
         if silent:
             patch.setattr(HTTPAdapter, "send", _impatient(HTTPAdapter.send, counted))
         yield counted
@@ -70,7 +105,7 @@ def _impatient(send: Callable[..., Any], counted: Clock) -> Callable[..., Any]:
             return send(self, request, *given, timeout=_SHORT, **options)
         except requests.Timeout:
             limit = timeout[1] if isinstance(timeout, tuple) else timeout
-            counted.seconds += math.inf if limit is None else float(limit)
+            counted.passes(math.inf if limit is None else float(limit))
             raise
 
     return sent

@@ -80,10 +80,19 @@ class HubServer:
         self.behaviour.become(mode.behaviour)
         self._faults.armed[:] = [replace(fault) for fault in mode.faults]
 
+    def restart(self) -> None:
+        """Begin again with what is on the disk, as after a kill; no fault stays armed."""
+        kept = self.behaviour
+        self._state.store = Store(self._state.store.root)
+        self.behaviour = self._faults.behaviour = self._state.behaviour
+        self.behaviour.become(kept)
+        self.clear_faults()
+        self._faults.dead = False
+
     @property
     def empty_pages(self) -> int:
-        """How many pages behind the end of a listing were asked for since the start."""
-        return self._state.empty_pages
+        """The most pages behind the end of a listing that were asked for in a row, since the start."""
+        return self._state.most_empty_pages
 
     def tokens_elsewhere(self) -> tuple[str, ...]:
         """The paths of requests that took a token to the storage host, which is another than the Hub."""

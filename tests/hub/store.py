@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.hub.behaviour import Behaviour
-from tests.hub.errors import conflict, revision_not_found
+from tests.hub.errors import Died, conflict, revision_not_found
 from tests.hub.objects import Blob, Objects
 
 RepoType = Literal["model", "dataset", "space"]
@@ -162,6 +162,8 @@ class Repo:
         hashed = hashlib.sha1 if self.behaviour.commit_digits == 40 else hashlib.sha256
         sha = hashed(json.dumps(stored, sort_keys=True).encode()).hexdigest()
         _write(self.folder / "commits" / f"{sha}.json", stored)
+        if self.behaviour.dies_in_commit:
+            raise Died
         self.refs[ref] = sha
         self.save()
         return self.commit_of(sha)

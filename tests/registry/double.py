@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from badx_hub.errors import BadxError, HubError, NotFoundError
@@ -43,6 +43,13 @@ class Double:
 
     def by_digest(self, digest: str, near: str | None = None) -> tuple[Entry, ...]:
         return tuple(one for one in self.list() if one.manifest.digest == digest)
+
+    @property
+    def mends(self) -> bool:
+        return False
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        pass
 
     def publish(self, folder: Path) -> Entry:
         raise NotImplementedError

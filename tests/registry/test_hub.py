@@ -421,7 +421,7 @@ def test_whose(hub: HubServer, tmp_path: Path, org: HubRegistry, registry: Local
 
 def test_nothing_is_removed_from_here(org: HubRegistry, registry: LocalRegistry, pair: Pair) -> None:
     (entry,) = copy(pair[0], registry, org).copied
-    with pytest.raises(UsageError, match=rf"hf repo delete {BA}"):
+    with pytest.raises(UsageError, match=rf"/{BA}/settings"):
         org.remove(entry, force=True)
     assert org.list() == (entry,)
 

@@ -10,94 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from badx_hub.adapter_files import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE
-from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
-from badx_hub.hub.client import Upload
-from badx_hub.hub.errors import FAILURES, cause_of, hub_error, status_of
-from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit
+from badx_hub.errors import BadxError, DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.hub.client import HubClient
+from badx_hub.hub.errors import FAILURES, cause_of, hub_error, is_silence, status_of
+from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit, is_commit
 from badx_hub.hub.transport import RetryPolicy
-from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
+from badx_hub.manifest import LanguageAdapterRef, Manifest
+from badx_hub.names import AdapterName
 from badx_hub.plain_files import read_plain
 from badx_hub.registry.cards import card_data, render_card
-from badx_hub.registry.folders import check_content, check_names, signature_in
-from badx_hub.registry.hub.files import foreign_weights
-from badx_hub.registry.hub.reader import HubReader
+from badx_hub.registry.folders import signature_in
+from badx_hub.registry.hub.plans import Prepared, PushOptions, PushPlan, refuse_foreign, refuse_newer, uploads
+from badx_hub.registry.hub.reader import MAX_HISTORY, HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, metadata_of, sealed, with_fields
-from badx_hub.registry.protocol import Entry, FileCheck, version_of
+from badx_hub.registry.protocol import Entry, FileCheck
 from badx_hub.registry.sizes import MAX_README
-from badx_hub.remedies import Advice, Notice, PullAdapter
+from badx_hub.remedies import Advice, Notice, PullAdapter, RunAgain
 
 _ONCE_MORE = frozenset({409, 412})
-
-
-@dataclass(frozen=True)
-class PushOptions:
-    """How to publish: a new repository `private`; on a branch `revision`; as a pull request; under a `message`.
-
-    `card` has metadata for the cards, as `card_fields` reads them: they go before what badx.json or people say there.
-    """
-
-    private: bool = False
-    revision: str | None = None
-    create_pr: bool = False
-    message: str | None = None
-    card: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PushPlan:
-    """What a push will do: `creates` the repository, `uploads` and `deletes` files on top of the commit `parent`.
-
-    `already` is the entry if that very version is there, sound, and there is nothing to do.
-    """
-
-    repo: str
-    revision: str
-    version: str
-    creates: bool
-    new_branch: bool
-    parent: str | None
-    uploads: tuple[Upload, ...]
-    deletes: tuple[str, ...]
-    keeps_readme: bool
-    already: Entry | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A folder that has passed every check, and its manifest."""
-
-    folder: Path
-    text: str
-    manifest: Manifest
-
-    @classmethod
-    def of(cls, folder: Path) -> Prepared:
-        """Raises UsageError (a whole model), IntegrityError (a pickle, a changed, missing or foreign file), DataError,
-        NotFoundError.
-        """
-        text = read_manifest_text(folder)
-        manifest = Manifest.from_json(text, str(folder / MANIFEST_FILE))
-        if manifest.kind == "model":
-            raise UsageError(
-                f"{manifest.name} is a fully fine-tuned model, which stays local.",
-                remedies=(Advice("Share adapters, or copy it to a folder: `{}`.", (("to", "./DIR"),)),),
-            )
-        check_names(folder, manifest)
-        check_content(folder, manifest, folder)
-        return cls(folder, text, manifest)
-
-    @property
-    def version(self) -> str:
-        """The version it will have everywhere."""
-        return version_of(self.text, self.manifest.created)
 
 
 @dataclass(frozen=True)
@@ -115,18 +52,40 @@ class Publisher:
         """The branch."""
         return self.options.revision or MAIN
 
+    def check(self, names: Iterable[AdapterName]) -> None:
+        """Raises UsageError if nothing may be published under one of these names with these options."""
+        for name in names:
+            repo = HubRef(self.owner, name.repo_name).repo
+            with suppress(NotFoundError):  # there is no such repository yet
+                if self.options.private:
+                    self._refuse_public(repo)
+                if self.options.revision is not None and not self.options.create_pr:
+                    self._refuse_no_branch(repo, self.options.revision)
+
     def publish(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str]) -> Entry:
         """Makes the commit; `published` says where the adapters that it was trained on are ("org/repo@commit").
 
+        A repository that was made for it and is still empty is deleted if the commit is refused.
+
         Raises IntegrityError and UsageError (something else is there, a public repository), HubError.
         """
+        self.check([prepared.manifest.adapter_name])
+        made = Made(self.reader.client, self._place(prepared))
+        try:
+            return self._publish(prepared, published, made)
+        except BadxError as error:
+            if _is_refusal(error) and (left := made.undo()) is not None:
+                error.fact = f"{error.fact} {left}"
+            raise
+
+    def _publish(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str], made: Made) -> Entry:
         repo = self._place(prepared).repo
         for tried in count(1):
             plan = self.plan(prepared, published)
             try:
                 if plan.creates or plan.new_branch:
                     # Then look again: others may have done the same just now, and the commit needs its parent.
-                    self._make(prepared, plan)
+                    self._make(prepared, plan, made)
                     plan = self.plan(prepared, published)
                 if plan.already is not None:
                     return plan.already
@@ -136,8 +95,8 @@ class Publisher:
             except _Mixed as mixed:
                 if tried >= self._retries.tries:
                     raise IntegrityError(
-                        f"{repo} does not hold what was published ({mixed}): its Hub keeps changing files or refuses "
-                        "some. Look at the repository, then push again."
+                        f"{repo} does not hold what was published ({mixed}): others keep changing it, or its Hub does.",
+                        remedies=(Advice("Look at the repository."), RunAgain()),
                     ) from mixed
             except FAILURES as error:
                 self._wait_or_raise(error, tried, repo)
@@ -152,14 +111,15 @@ class Publisher:
         at_head = replace(place, revision=head)
         names = self.reader.client.files(at_head) if head else {}
         there = self._there(at_head) if MANIFEST_FILE in names else None
-        _refuse_foreign(repo, list(names), there.manifest if there else None)
+        refuse_foreign(repo, list(names), there.manifest if there else None)
         already = None
         if there is not None:
             if there.version == prepared.version:
                 unsigned = SIGNATURE_FILE not in names and signature_in(prepared.folder) is not None
-                already = None if unsigned or self.faults(there) else there
+                is_head = adapter_at_commit(there.location).at == head
+                already = there if is_head and not unsigned and not self.faults(there) else None
             elif self.revision == MAIN:  # on a branch people may keep what they like
-                _refuse_newer(repo, there, manifest)
+                refuse_newer(repo, there, manifest)
         theirs = self._readme(at_head) if CARD_FILE in names else None
         card = self._card(prepared, theirs, repo, published, there.manifest if there else None)
         if already is None:
@@ -172,7 +132,7 @@ class Publisher:
             creates=new == "repository",
             new_branch=new is not None and self.revision != MAIN and not self.options.create_pr,
             parent=head,
-            uploads=_uploads(prepared, card),
+            uploads=uploads(prepared, card),
             deletes=tuple(sorted((old & set(names)) - set(manifest.files) - {CARD_FILE})),
             keeps_readme=theirs is not None and bool(theirs.strip()) and not is_ours(theirs),
             already=already,
@@ -194,12 +154,23 @@ class Publisher:
         return None, "repository"
 
     def _there(self, place: HubRef) -> Entry:
+        """The adapter at the head; if its badx.json cannot be read, as it was last.
+
+        Who has written that file before may write it again, on top of what is there.
+        """
         try:
             return self.reader.read(place)
         except (DataError, IntegrityError) as error:
+            if last := self.reader.history(place):
+                return last[0]
             raise IntegrityError(
                 f"{place.repo} holds an adapter that cannot be read, so it is left alone: {error.fact}",
-                remedies=error.remedies,
+                remedies=(
+                    Advice(
+                        f"Take {MANIFEST_FILE} out there, or publish elsewhere ({{}}, {{}}).",
+                        (("to", "ORG"), ("label", "NAME")),
+                    ),
+                ),
             ) from error
 
     def _readme(self, place: HubRef) -> str:
@@ -234,11 +205,25 @@ class Publisher:
             create_pr=self.options.create_pr,
         )
 
-    def _make(self, prepared: Prepared, plan: PushPlan) -> None:
-        if plan.creates:
-            self.reader.client.create_repo(plan.repo, private=self.options.private)
+    def _make(self, prepared: Prepared, plan: PushPlan, made: Made) -> None:
+        if plan.creates and self.reader.client.create_repo(plan.repo, private=self.options.private):
+            made.repository = True
         if plan.new_branch:
             self.reader.client.create_branch(self._place(prepared))
+
+    def _refuse_no_branch(self, repo: str, revision: str) -> None:
+        try:
+            tags = self.reader.client.tags(repo)
+        except HubError as error:
+            if error.status not in (405, 501):  # a Hub without tags
+                raise
+            tags = {}
+        if revision in tags or is_commit(revision):
+            what = "tag" if revision in tags else "commit"
+            raise UsageError(
+                f"{revision} is a {what} of {repo}, and what a {what} names never changes: a push needs a branch.",
+                remedies=(Advice("Leave {} out, or name a branch.", (("revision", None),)),),
+            )
 
     def _refuse_public(self, repo: str) -> None:
         """Who asks for a private one does not want it read by all: an older repository is as its owner made it."""
@@ -251,18 +236,45 @@ class Publisher:
             )
 
     def _read_back(self, prepared: Prepared, plan: PushPlan, commit: str) -> Entry:
-        entry = self.reader.read(replace(self._place(prepared), revision=commit))
-        if entry.version != prepared.version:
-            raise _Mixed(f"{MANIFEST_FILE} is another one")
-        if faults := self.faults(entry):
-            raise _Mixed(f"{faults[0].name} is {faults[0].state}")
+        entry, wrong = self._at(prepared, commit)
+        if entry is None or wrong:
+            if commit == plan.parent:
+                raise IntegrityError(
+                    f"{plan.repo}: the Hub made no commit. It took the push for nothing new, though {wrong} there.",
+                    remedies=(Advice("Push it to another repository ({}).", (("label", "NAME"),)),),
+                )
+            if self._is_alone(prepared, plan, commit):
+                raise IntegrityError(
+                    f"{plan.repo}: the Hub made the commit and not as it was sent: {wrong}. "
+                    "It will do the same again; tell those who run it."
+                )
+            raise _Mixed(wrong)
         if not self.options.create_pr:
             self._look_for_others(prepared, plan, adapter_at_commit(entry.location))
         return entry
 
+    def _at(self, prepared: Prepared, commit: str) -> tuple[Entry | None, str]:
+        """What a commit holds, and what of it is not as it was sent: a file, and how it is."""
+        place = replace(self._place(prepared), revision=commit)
+        try:
+            entry = self.reader.read(place)
+        except (NotFoundError, DataError, IntegrityError):
+            return None, f"{MANIFEST_FILE} is missing or broken"
+        if entry.version != prepared.version:
+            return entry, f"{MANIFEST_FILE} is another one"
+        faults = self.faults(entry)
+        return entry, f"{faults[0].name} is {faults[0].state}" if faults else ""
+
+    def _is_alone(self, prepared: Prepared, plan: PushPlan, commit: str) -> bool:
+        """Whether nobody else can have had a hand in it: the commit is the newest, directly on what was seen before."""
+        if self.options.create_pr:
+            return True
+        client = self.reader.client
+        return client.commits(self._place(prepared), most=2) == (commit, plan.parent)
+
     def _look_for_others(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
         """Tells of a commit that came between the look and ours: the server should have refused ours."""
-        history = self.reader.client.commits(self._place(prepared))
+        history = self.reader.client.commits(self._place(prepared), most=MAX_HISTORY, until=plan.parent)
         if place.at not in history:
             head = self.reader.read(self._place(prepared)) if history else None
             if head is not None and head.version != prepared.version:
@@ -283,46 +295,46 @@ class Publisher:
             time.sleep(retries.first_wait)
             return
         wait = retries.pause(error, tried)
-        if wait is None:
+        if wait is None or (tried > 1 and is_silence(error)):
             raise hub_error(error, f"Publishing {repo}") from error
         time.sleep(wait)
 
 
+@dataclass
+class Made:
+    """What a push has made so far: the whole `repository`, or nothing that would have to go again."""
+
+    client: HubClient
+    place: HubRef
+    repository: bool = False
+
+    def undo(self) -> str | None:
+        """Deletes the repository if this push made it and it has nothing but its first commit.
+
+        Returns what the user has to know if it is left behind.
+        """
+        if not self.repository:
+            return None
+        try:
+            if self._is_empty(MAIN) and self._is_empty(self.place.at):
+                self.client.delete_repo(self.place.repo)
+        except BadxError:
+            return f"The repository {self.place.repo} was made for this and is left there, empty."
+        return None
+
+    def _is_empty(self, branch: str) -> bool:
+        """A Hub begins a repository with one commit or none."""
+        with suppress(NotFoundError):
+            return len(self.client.commits(replace(self.place, revision=branch), most=2)) < 2
+        return True
+
+
+def _is_refusal(error: BadxError) -> bool:
+    """Whether the Hub has said no: where it said nothing, or failed, a commit may yet be made."""
+    if isinstance(error, HubError):
+        return error.status is not None and 400 <= error.status < 500 and error.status not in (408, 429)
+    return isinstance(error, (NotFoundError, UsageError))
+
+
 class _Mixed(BadxError):  # noqa: N818 - never seen outside
     """What can be read back is not what was sent."""
-
-
-def _uploads(prepared: Prepared, card: str) -> tuple[Upload, ...]:
-    """badx.json as it is, the weights, and the card; README.md comes from the card alone."""
-    signature = {SIGNATURE_FILE} if signature_in(prepared.folder) is not None else set()
-    names = sorted({MANIFEST_FILE, *prepared.manifest.files} - {CARD_FILE} | signature)
-    paths = [prepared.folder / name for name in names]
-    content = card.encode()
-    files = [Upload(path.name, path.stat().st_size, path) for path in paths]
-    return (*files, Upload(CARD_FILE, len(content), content))
-
-
-def _refuse_foreign(repo: str, names: list[str], there: Manifest | None) -> None:
-    if strange := foreign_weights(names, there):
-        raise IntegrityError(
-            f"{repo} holds {', '.join(strange[:3])}, which badx_hub did not put there: weights of others are never "
-            "written over or mixed with.",
-            remedies=(
-                Advice("Take them out there, or publish elsewhere ({}, {}).", (("to", "ORG"), ("label", "NAME"))),
-            ),
-        )
-    if there is None and (
-        other := sorted(set(names) - {CARD_FILE, SIGNATURE_FILE, ".gitattributes", ".gitignore", "LICENSE"})
-    ):
-        raise IntegrityError(
-            f"{repo} holds something else ({', '.join(other[:3])}) and no {MANIFEST_FILE}.",
-            remedies=(Advice("Publish elsewhere ({}, or train with another {}).", (("to", "ORG"), ("label", None))),),
-        )
-
-
-def _refuse_newer(repo: str, there: Entry, manifest: Manifest) -> None:
-    if there.manifest.created > manifest.created:
-        raise UsageError(
-            f"{repo} has a newer version ({there.manifest.created}) than this one ({manifest.created}).",
-            remedies=(Advice("Publish this one on a branch: {}.", (("revision", "NAME"),)),),
-        )

@@ -10,15 +10,17 @@ from typing import TypeVar
 from badx_hub.adapter_files import MANIFEST_FILE
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.hub.client import HubClient
+from badx_hub.hub.errors import NoSuchFile
 from badx_hub.hub.ref import MAIN, HubRef, split_repo
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.registry.hub.cache import HubCache
 from badx_hub.registry.protocol import Entry, Problem, version_of
+from badx_hub.remedies import ImportAdapter
 
 TAG = "badx"
 MAX_REPOS = 20_000
-_MAX_HISTORY = 200
+MAX_HISTORY = 200
 _READERS = 8
 
 _A = TypeVar("_A")
@@ -91,7 +93,13 @@ class HubReader:
         """
         if place.commit is not None and (known := self.cache.manifest(place)) is not None:
             return _entry(known, place)
-        answer = self.client.read(place, MANIFEST_FILE, limit=MAX_MANIFEST_BYTES)
+        try:
+            answer = self.client.read(place, MANIFEST_FILE, limit=MAX_MANIFEST_BYTES)
+        except NoSuchFile as error:
+            raise NoSuchFile(
+                f"{place.repo} at {place.at} has no {MANIFEST_FILE}: it is no adapter of badx_hub, or is being made.",
+                remedies=(ImportAdapter(place.repo),),
+            ) from error
         try:
             text = answer.content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -119,7 +127,7 @@ class HubReader:
 
     def history(self, place: HubRef) -> tuple[Entry, ...]:
         """Every readable version in the last 200 commits of a repository's branch, newest commit first."""
-        commits = self.client.commits(place)[:_MAX_HISTORY]
+        commits = self.client.commits(place, most=MAX_HISTORY)
         seen: dict[str, Entry] = {}
         for entry in self._in_parallel(lambda commit: self._try(replace(place, revision=commit)), commits):
             if entry is not None:

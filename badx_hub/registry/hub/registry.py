@@ -7,11 +7,11 @@ or not at all. README.md is prose that people edit on the Hub: it is never a rea
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import HubError, NotFoundError, UsageError
 from badx_hub.hub.client import HubClient, default_endpoint, is_offline, refuse_if_offline
 from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit, checked_owner, is_commit
 from badx_hub.hub.transport import RetryPolicy
@@ -19,7 +19,9 @@ from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
 from badx_hub.registry.hub.files import check_files, download_into
-from badx_hub.registry.hub.publish import Prepared, Publisher, PushOptions, PushPlan
+from badx_hub.registry.hub.lookup import Lookup
+from badx_hub.registry.hub.plans import Prepared, PushOptions, PushPlan
+from badx_hub.registry.hub.publish import Publisher
 from badx_hub.registry.hub.reader import HubReader, RepoFilter, RepoListing
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
 from badx_hub.registry.query import AdapterQuery, is_exactly
@@ -92,6 +94,18 @@ class HubRegistry:
         found = self._reader.find(self.owner, query.tags())
         return tuple(one for one in found if query.fits(one.name))
 
+    def page(self, query: RepoFilter, first: int, most: int) -> tuple[tuple[Entry, ...], int]:
+        """At most `most` of the adapters that fit, without the `first` so many, and how many more there can be.
+
+        Only what badx.json confirms counts; of what comes after, the names alone are known.
+        """
+        found, entries = self.find(query), list[Entry]()
+        while found and len(entries) < first + most:
+            size = first + most - len(entries)
+            entries += self.confirm(found[:size])
+            found = found[size:]
+        return tuple(entries[first:]), len(found)
+
     def confirm(self, found: Iterable[RepoListing]) -> tuple[Entry, ...]:
         """The adapters of a listing, in its order; `problems` has what cannot be read of it."""
         entries, problems = self._reader.read_all(found)
@@ -148,7 +162,8 @@ class HubRegistry:
         try:
             newest = self._reader.read(place)
         except NotFoundError as error:
-            raise NotFoundError(f"{error.fact}{self._nearest(owner, name)}", remedies=error.remedies) from error
+            nearest = "" if version else self._nearest(owner, name)
+            raise NotFoundError(f"{error.fact}{nearest}", remedies=error.remedies) from error
         if version in (None, newest.version):
             return newest
         for entry in self._reader.history(place):
@@ -172,6 +187,15 @@ class HubRegistry:
             remedies=(PushAdapter("NAME", self.owner or "ORG"),),
         )
 
+    @property
+    def mends(self) -> bool:
+        """A damaged version is published again, on top of what is there."""
+        return True
+
+    def require_publishable(self, names: Sequence[AdapterName]) -> None:
+        """Raises UsageError: no owner, `private` where it is public, a tag in place of a branch."""
+        self._publisher().check(names)
+
     def publish(self, folder: Path) -> Entry:
         """One atomic commit in ORG/<repo name>, which is made if it is not there; there already: no-op.
 
@@ -190,7 +214,9 @@ class HubRegistry:
         """What `publish` would do; nothing is changed."""
         refuse_if_offline(self.offline, "Planning a push")
         prepared = Prepared.of(folder)
-        return self._publisher().plan(prepared, self._published(prepared.manifest))
+        publisher = self._publisher()
+        publisher.check([prepared.manifest.adapter_name])
+        return publisher.plan(prepared, self._published(prepared.manifest))
 
     def tag(self, entry: Entry, tag: str) -> None:
         """Gives the entry's commit a name. Raises HubError if another commit has it."""
@@ -203,7 +229,7 @@ class HubRegistry:
         repo = place.repo if place and place.name else entry.location
         raise UsageError(
             f"badx_hub deletes nothing on a Hub: others' task adapters may need {repo}. "
-            f"If you must, do it there (`hf repo delete {repo}`, or the repository's settings)."
+            f"If you must, do it in the repository's settings ({self._endpoint}/{repo}/settings)."
         )
 
     def fetch(self, entry: Entry) -> Path:
@@ -270,31 +296,7 @@ class HubRegistry:
     def _near(self, digest: str, name: AdapterName) -> tuple[Entry, ...]:
         if self.offline:
             return self.list()
-        for look in (self._newest_of, self._history_of, self._beside):
-            if found := tuple(entry for entry in look(name) if entry.manifest.digest == digest):
-                return found
-        return ()
-
-    def _newest_of(self, name: AdapterName) -> tuple[Entry, ...]:
-        owner = self.owner
-        if owner is None:
-            return tuple(e for e in self._beside(name) if e.name == name)
-        try:
-            return (self._reader.read(HubRef(owner, name.repo_name)),)
-        except (NotFoundError, DataError, IntegrityError):
-            return ()
-
-    def _history_of(self, name: AdapterName) -> tuple[Entry, ...]:
-        try:
-            return self._reader.history(HubRef(self.owner, name.repo_name)) if self.owner else ()
-        except NotFoundError:
-            return ()
-
-    def _beside(self, name: AdapterName) -> tuple[Entry, ...]:
-        mixture = name.mixture
-        tags = RepoFilter(mixture.source, mixture.targets[0] if mixture.kind != "language" else None).tags()
-        found = [one for one in self._reader.find(self.owner, tags) if _is_beside(one.name, name)]
-        return self.confirm(found)
+        return Lookup(self._reader, self.owner, self.revision, self.confirm).near(digest, name)
 
     def _related(self, query: AdapterQuery, found: tuple[RepoListing, ...]) -> tuple[RepoListing, ...]:
         if self.owner is None:  # narrowed to the wanted target so far
@@ -325,13 +327,6 @@ class HubRegistry:
         known = [str(one.name) for one in self._reader.find(owner)]
         nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
         return f" Nearest there: {', '.join(nearest)}." if nearest else ""
-
-
-def _is_beside(one: AdapterName, other: AdapterName) -> bool:
-    """Whether they differ in ratio or label alone."""
-    return (one.base, one.task, one.setup) == (other.base, other.task, other.setup) and (
-        one.mixture.languages == other.mixture.languages
-    )
 
 
 def _set_tag(client: HubClient, place: HubRef, tag: str) -> None:
