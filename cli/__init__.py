@@ -37,6 +37,7 @@ _COMMANDS = (
     ("pull", "share:pull", "pull en-wo --task pos --from ORG"),
     ("search", "search:search", "search --source en --target wo --task pos"),
     ("zoo", "zoo:zoo", "zoo --org ORG -o zoo.md"),
+    ("space", "space:space", "space en-wo --task pos --to ./my-space"),
     ("lock", "lock:lock", "lock en-wo --task pos"),
     ("import", "foreign:import_adapter", "import ./la-wo --language wo --base xlm-roberta-base"),
     ("convert", "foreign:convert", "convert ./old-adapter"),

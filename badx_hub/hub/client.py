@@ -210,6 +210,16 @@ class HubClient:
 
         return self._ask(add, f"Adding to the collection {owner}/{title}")
 
+    def push_space(self, repo: str, folder: Path, *, private: bool, message: str) -> str:
+        """Publishes a folder as a Gradio Space, which is made unless it is there. Returns the Space's address."""
+
+        def push() -> str:
+            made = self._api.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+            self._api.upload_folder(repo_id=repo, repo_type="space", folder_path=folder, commit_message=message)
+            return str(made)
+
+        return self._ask(push, f"Publishing the Space {repo}")
+
     def create_branch(self, place: HubRef) -> None:
         """Makes a branch of main unless it is there. One try; what fails is one of `FAILURES`."""
         self._api.create_branch(place.repo, branch=place.at, exist_ok=True)

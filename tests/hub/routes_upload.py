@@ -63,6 +63,11 @@ def dataset_batch(hub: Hub, who: Who, namespace: str, name: str, body: Body) -> 
     return _batch(hub, who, "dataset", f"{namespace}/{name}", body)
 
 
+@router.post("/spaces/{namespace}/{name}.git/info/lfs/objects/batch")
+def space_batch(hub: Hub, who: Who, namespace: str, name: str, body: Body) -> Response:
+    return _batch(hub, who, "space", f"{namespace}/{name}", body)
+
+
 def _batch(hub: State, who: Account | None, kind: RepoType, id_: str, body: bytes) -> Response:
     """Offers `basic` alone, whatever else (`xet`) the client can do; objects already there need no upload."""
     repo = readable(hub.store, who, kind, id_)
