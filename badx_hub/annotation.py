@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
-from badx_hub.data.lines import numbered_whole_lines, stripped
+from badx_hub.data.lines import BOM, numbered_whole_lines, stripped
 from badx_hub.tasks.trees import is_tree
 from badx_hub.tasks.words import sentence_of
 
@@ -21,6 +23,7 @@ CHUNK = 512
 """Sentences in memory at a time, and those that are predicted before the first of them is written."""
 
 _SNIFFED_LINES = 1000
+_PROBABILITY = re.compile(r"[01]\.[0-9]+")
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,20 +65,22 @@ def annotated(
     sentences: Iterable[RawSentence],
     *,
     overwrite: bool = False,
+    confidence: bool = False,
     batch_size: int = 32,
     done: Callable[[int], object] = lambda _: None,
 ) -> Iterator[RawSentence]:
     """The sentences, in order, with the columns of each stack's task filled; memory holds `CHUNK` of them.
 
     A word is filled where all columns of the task are "_"; with `overwrite` always. What one stack fills the next one
-    does not read. `done` is called with the number of sentences that were just finished. A warning is logged for
+    does not read. With `confidence`, the probability of what is filled in goes into MISC (`Task.probability_column`).
+    `done` is called with the number of sentences that were just finished. A warning is logged for
     sentences in which given and predicted heads together are no tree.
     """
     source = iter(sentences)
     broken = 0
     while chunk := list(islice(source, CHUNK)):
         for stack in stacks:
-            chunk, failed = _filled(stack, chunk, overwrite, batch_size)
+            chunk, failed = _filled(stack, chunk, overwrite, confidence, batch_size)
             broken += failed
         done(sum(raw.sentence is not None for raw in chunk))
         yield from chunk
@@ -87,6 +92,39 @@ def annotated(
         )
 
 
+def certainty(raw: RawSentence, columns: Sequence[str]) -> float | None:
+    """The mean of all probabilities that these columns hold for the words; None if there are none."""
+    found = [cell for column in columns for cell in raw.cells(column) if cell != NOT_ANNOTATED]
+    numbers = [float(cell) for cell in found if _PROBABILITY.fullmatch(cell)]
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+class LeastCertain:
+    """The `count` sentences of lowest certainty, of any number of them; memory holds no more."""
+
+    def __init__(self, count: int, columns: Sequence[str]) -> None:
+        """`columns` as for `certainty`."""
+        self._count, self._columns = count, columns
+        self._worst: list[tuple[float, int, RawSentence]] = []
+        self._seen = 0
+
+    def add(self, raw: RawSentence) -> None:
+        """Keep the sentence if it is among them so far; of equal ones the first."""
+        mean = certainty(raw, self._columns)
+        if mean is None:
+            return
+        self._seen += 1
+        heapq.heappush(self._worst, (-mean, -self._seen, raw))
+        if len(self._worst) > self._count:
+            heapq.heappop(self._worst)
+
+    def text(self) -> str:
+        """The sentences as a CoNLL-U file, the least certain first."""
+        ordered = sorted(self._worst, reverse=True)
+        rows = ([line.removesuffix("\n") for line in raw.lines if line.strip(" \r\n")] for _, _, raw in ordered)
+        return "".join("\n".join([*lines, "", ""]).removeprefix(BOM) for lines in rows)
+
+
 def _of_text(lines: Iterable[tuple[int, str]]) -> Iterator[RawSentence]:
     for number, line in lines:
         sentence = sentence_of(stripped(number, line).strip())
@@ -95,7 +133,7 @@ def _of_text(lines: Iterable[tuple[int, str]]) -> Iterator[RawSentence]:
 
 
 def _filled(
-    stack: BilingualStack, chunk: Sequence[RawSentence], overwrite: bool, batch_size: int
+    stack: BilingualStack, chunk: Sequence[RawSentence], overwrite: bool, confidence: bool, batch_size: int
 ) -> tuple[list[RawSentence], int]:
     """The chunk with the task's columns filled, and the number of sentences that were no tree afterwards."""
     task = stack.task
@@ -105,20 +143,28 @@ def _filled(
         for index, raw in enumerate(chunk)
         if raw.sentence is not None and any(words := _due(raw, task, overwrite))
     ]
+    if not due:
+        return result, 0
     examples = [task.prepare(sentence) for _, sentence, _ in due]
+    predictions, chances = stack.predict_with_probabilities(examples, batch_size=batch_size)
     broken = 0
-    predictions = stack.predict_examples(examples, batch_size=batch_size) if examples else ()
-    for (index, _, words), example, prediction in zip(due, examples, predictions, strict=True):
-        raw = chunk[index]
-        predicted = zip(task.columns, task.cells(example, prediction), strict=True)
-        result[index] = raw.replaced(
-            {
-                column: [new if here else old for here, new, old in zip(words, cells, raw.cells(column), strict=True)]
-                for column, cells in predicted
-            }
-        )
+    for (index, _, words), example, prediction, chance in zip(due, examples, predictions, chances, strict=True):
+        columns = dict(zip(task.columns, task.cells(example, prediction), strict=True))
+        if confidence and task.probability_column is not None:
+            columns[task.probability_column] = tuple(f"{probability:.3f}" for probability in chance)
+        result[index] = _with(chunk[index], columns, words)
         broken += not all(words) and not _sound(result[index], task)
     return result, broken
+
+
+def _with(raw: RawSentence, columns: Mapping[str, Sequence[str]], words: Sequence[bool]) -> RawSentence:
+    """The sentence with the columns replaced at these words."""
+    return raw.replaced(
+        {
+            column: [new if here else old for here, new, old in zip(words, cells, raw.cells(column), strict=True)]
+            for column, cells in columns.items()
+        }
+    )
 
 
 def _due(raw: RawSentence, task: Task, overwrite: bool) -> list[bool]:

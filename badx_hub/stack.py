@@ -27,7 +27,7 @@ from badx_hub.registry.lock import resolved
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
 from badx_hub.tasks import Task, task_named
-from badx_hub.tasks.batching import predict_windows
+from badx_hub.tasks.batching import decode_windows
 
 
 @keeps_old_attributes
@@ -93,14 +93,23 @@ class BilingualStack:
 
     def predict_examples(self, examples: Sequence[Any], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an example, as read by the task."""
+        return self.task.merge(examples, self._parts(examples, batch_size))
+
+    def predict_with_probabilities(
+        self, examples: Sequence[Any], *, batch_size: int = 32
+    ) -> tuple[tuple[Any, ...], tuple[tuple[float, ...], ...]]:
+        """The predictions, and how probable the model holds them: for each example a number a word, or one."""
+        parts = self._parts(examples, batch_size)
+        return self.task.merge(examples, parts), self.task.probabilities(examples, parts)
+
+    def _parts(self, examples: Sequence[Any], batch_size: int) -> list[Any]:
         if self.model.active_head != self.name.module_name:
             self.activate()
         windows = self.task.encode(examples, self.tokenizer, self.max_length)
-        return predict_windows(
+        return decode_windows(
             self.model,
             self.task,
             windows,
-            examples=examples,
             labels=self.labels,
             pad_id=self.tokenizer.pad_token_id,
             batch_size=batch_size,

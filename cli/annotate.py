@@ -6,14 +6,18 @@ import gzip
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from badx_hub.cli import _entries, _inputs, _options, _output, _stack
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.annotation import LeastCertain
 
 
 def annotate(
@@ -30,6 +34,15 @@ def annotate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is annotated. [default: fill only what is _]")
     ] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Write how probable each tag and head is into MISC.")
+    ] = False,
+    review: Annotated[
+        int | None,
+        typer.Option(
+            "--review", metavar="N", min=1, help="Also write the N least certain sentences to OUT.review.conllu."
+        ),
+    ] = None,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,
@@ -44,26 +57,45 @@ def annotate(
     """Fill UPOS (pos), HEAD and DEPREL (dp) and name= in MISC (ner) of files.
 
     Comments, range lines, empty nodes and all other columns stay as they are. Each task uses its own adapters, on one
-    base. A file is written whole or not at all.
+    base. A file is written whole or not at all. The keys of --confidence, which --review implies, are UposProb,
+    HeadProb and NameProb.
     """
-    from badx_hub.annotation import annotated
+    from badx_hub.annotation import LeastCertain, annotated
 
     options = _options_of_tasks(tasks, _options.task_options(option))
     paths = [path.expanduser() for path in files or ()]
     outputs = _outputs(paths, output.expanduser() if output else None)
+    if review and output is None:
+        raise UsageError("--review writes a file beside OUT: add -o OUT.")
     found = []
     for task in options:
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
         found.append(_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline))
     totals = [_checked(path) for path in paths]  # a bad line is answered before work is spent
     stacks = _stack.load_together(found, list(options.values()), base, offline=offline)
+    fill = partial(annotated, stacks, overwrite=overwrite, confidence=confidence or bool(review), batch_size=batch_size)
+    columns = [column for stack in stacks if (column := stack.task.probability_column)]
     shown = output is not None or not sys.stdout.isatty()
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
     for (path, total), out in zip(inputs, outputs, strict=True):
+        worst = LeastCertain(review or 0, columns)
         with _opened(out) as write, counting("sentences", total, shown=shown) as done:
             given = _inputs.sentences(None, path)
-            for raw in annotated(stacks, given, overwrite=overwrite, batch_size=batch_size, done=done):
+            for raw in fill(given, done=done):
                 write(str(raw))
+                worst.add(raw)
+        if review and out:
+            _write_review(out, worst)
+
+
+def _write_review(out: Path, worst: LeastCertain) -> None:
+    """Beside `out`, and under its name, the sentences to look at first."""
+    from badx_hub.annotation import output_name
+    from badx_hub.storage import atomic_write_text
+
+    path = out.with_name(f"{Path(output_name(out).removesuffix('.gz')).stem}.review.conllu")
+    atomic_write_text(path, worst.text())
+    _output.note(f"wrote {path}")
 
 
 def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[str, str]]:

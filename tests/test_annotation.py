@@ -11,8 +11,8 @@ import pytest
 from udtools.udeval import evaluate as udeval
 from udtools.udeval import load_conllu_file
 
-from badx_hub.annotation import annotated, output_name, read_sentences, sentences_in
-from badx_hub.data.conllu import RawSentence, read_raw_conllu
+from badx_hub.annotation import LeastCertain, annotated, certainty, output_name, read_sentences, sentences_in
+from badx_hub.data.conllu import RawSentence, Sentence, read_raw_conllu
 from badx_hub.evaluation import evaluate
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.stack import BilingualStack, StackParts, load_bilingual_stack, load_entries, load_together
@@ -187,6 +187,58 @@ def test_a_row_tells_conllu_from_text(tmp_path: Path, head: str) -> None:
     path.write_text(head + "# Ndox\n1 2 3\n", encoding="utf-8")
     texts = [raw.sentence.text for raw in read_sentences(path) if raw.sentence is not None]
     assert texts[-2:] == ["# Ndox", "1 2 3"]
+
+
+# How certain
+
+
+def test_probabilities_stand_beside_what_was_filled_in(stacks: tuple[BilingualStack, ...]) -> None:
+    import torch
+
+    given = rows("X _ _ _", "_ _ _ _", "_ _ _ SpaceAfter=No|UposProb=0.5")
+    (raw,) = annotated(stacks, pieces(given), confidence=True)
+    assert raw.cells("MISC.UposProb")[0] == "_"
+    for column, count in (("UposProb", 2), ("HeadProb", 3), ("NameProb", 3)):
+        found = [float(cell) for cell in raw.cells(f"MISC.{column}") if cell != "_"]
+        assert len(found) == count
+        assert all(0 < probability <= 1 for probability in found)
+    (without,) = annotated(stacks, pieces(given))
+    bare = {f"MISC.{key}": ["_"] * 3 for key in ("UposProb", "HeadProb", "NameProb")}
+    assert raw.replaced(bare) == without.replaced(bare)
+    assert without.cells("MISC.UposProb") == ("_", "_", "0.5")
+    tagger = stacks[0]
+    tagger.activate()
+    (window,) = tagger.task.encode([raw.sentence], tagger.tokenizer, tagger.max_length)
+    with torch.no_grad():
+        logits = tagger.model(**tagger.task.collate([window], None, 0)).logits[0, list(window.positions)]
+    expected = logits.softmax(-1).max(-1).values.tolist()
+    assert [float(cell) for cell in raw.cells("MISC.UposProb")[1:]] == pytest.approx(expected[1:], abs=6e-4)
+
+
+def test_heads_are_as_probable_in_windows_as_their_scores_say(stacks: tuple[BilingualStack, ...]) -> None:
+    parser = stacks[1]
+    words = [f"{word}" for word in " ".join(SENTENCES * 12).split()]
+    examples = [parser.task.prepare(words), parser.task.prepare(words[:5])]
+    trees, chances = parser.predict_with_probabilities(examples)
+    assert trees == parser.predict_examples(examples)
+    assert [len(one) for one in chances] == [len(words), 5]
+    assert len(parser.task.encode(examples, parser.tokenizer, parser.max_length)) > 2
+    assert all(0 <= chance <= 1 for one in chances for chance in one)
+
+
+def test_the_least_certain_sentences_come_first() -> None:
+    probabilities = ("0.900", "0.100", "0.500", "0.300", "_", "0.100")
+    given = [
+        RawSentence.of(Sentence.of(["w", "v"], sent_id=str(number))).replaced({"MISC.UposProb": [cell, "1.000"]})
+        for number, cell in enumerate(probabilities)
+    ]
+    assert certainty(given[0], ["MISC.UposProb", "MISC.HeadProb"]) == pytest.approx(0.95)
+    review = LeastCertain(3, ["MISC.UposProb"])
+    for raw in given:
+        review.add(raw)
+    found = [raw.sentence.sent_id for raw in pieces(review.text()) if raw.sentence is not None]
+    assert found == ["1", "5", "3"]
+    assert LeastCertain(3, ["MISC.UposProb"]).text() == ""
 
 
 # Against other programs

@@ -76,7 +76,7 @@ class RawSentence:
     `lines` have their ends, and the first one of a file its byte order mark; `words` are the indices of the lines of
     the syntactic words. `sentence` is None for what has no word, such as comments or blank lines that stand alone.
 
-    A column is named as in `COLUMNS`, or "MISC.KEY" for the value of one key in MISC.
+    A column is named as in `COLUMNS`, or "MISC.KEY" for the value of one key in MISC; "_" is no value, and no key.
     """
 
     lines: tuple[str, ...]
@@ -235,8 +235,8 @@ def _put(row: list[str], column: str, cell: str) -> None:
     index = COLUMNS.index(name)
     parts = [] if row[index] == NOT_ANNOTATED else row[index].split("|")
     at = next((place for place, part in enumerate(parts) if part.startswith(f"{key}=")), len(parts))
-    parts[at : at + 1] = [f"{key}={cell}"]
-    row[index] = "|".join(parts)
+    parts[at : at + 1] = [] if cell == NOT_ANNOTATED else [f"{key}={cell}"]
+    row[index] = "|".join(parts) or NOT_ANNOTATED
 
 
 def _viewed(sentence: Sentence, columns: Mapping[str, Sequence[str]]) -> Sentence:

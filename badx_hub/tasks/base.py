@@ -63,6 +63,10 @@ class Task(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns of CoNLL-U that a prediction fills, as `RawSentence` names them; none if it has no place."""
 
+    @property
+    def probability_column(self) -> str | None:
+        """The column of CoNLL-U for the probability of each word's prediction."""
+
     def read(self, data: str, split: Split) -> tuple[Any, ...]:
         """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
 
@@ -101,6 +105,12 @@ class Task(Protocol):
 
     def merge(self, examples: Sequence[Any], parts: Iterable[Any]) -> tuple[Any, ...]:
         """One prediction an example, from the parts of all their windows, in any order."""
+
+    def probabilities(self, examples: Sequence[Any], parts: Sequence[Any]) -> tuple[tuple[float, ...], ...]:
+        """How probable the model holds what `merge` makes of the same parts: a number a word, or one an example.
+
+        They are those of the softmax, as they come: of a tag, of a head (not of its relation), of a class.
+        """
 
     def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Scores:
         """Raises DataError where there is no gold label to score against."""

@@ -112,10 +112,17 @@ def predict_windows(
     pad_id: int,
     batch_size: int,
 ) -> tuple[Any, ...]:
-    """One prediction an example; the model stays in the mode and on the device it is in.
+    """One prediction an example, of windows that `task.encode` made of `examples`; see `decode_windows`."""
+    parts = decode_windows(model, task, windows, labels=labels, pad_id=pad_id, batch_size=batch_size)
+    return task.merge(examples, parts)
+
+
+def decode_windows(
+    model: Any, task: Task, windows: Sequence[Any], *, labels: Sequence[str], pad_id: int, batch_size: int
+) -> list[Any]:
+    """The parts of all windows, for `task.merge`; the model stays in the mode and on the device it is in.
 
     Args:
-        windows: what `task.encode` made of `examples`.
         batch_size: windows of 64 sub-words in a forward pass; more if they are shorter, fewer if they are longer (see
             `bucketed`). Predictions do not depend on it.
     """
@@ -128,7 +135,7 @@ def predict_windows(
             inputs = task.collate(chosen, None, pad_id)
             output = model(**{key: value.to(model.device) for key, value in inputs.items()})
             parts.extend(task.decode(output, chosen, labels))
-    return task.merge(examples, parts)
+    return parts
 
 
 def _filled_up(order: Iterable[int], lengths: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:

@@ -20,6 +20,7 @@ from badx_hub.tasks.parsing import (
     Part,
     Tree,
     TreeWindow,
+    arc_probabilities,
     collate_trees,
     decode_trees,
     encode_trees,
@@ -57,6 +58,7 @@ class DpTask:
     selection_metric: ClassVar[str] = "las"
     reads_conllu: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ("HEAD", "DEPREL")
+    probability_column: ClassVar[str | None] = "MISC.HeadProb"
 
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
@@ -121,6 +123,9 @@ class DpTask:
 
     def merge(self, examples: Sequence[Sentence], parts: Iterable[Part]) -> tuple[Tree, ...]:
         return merge_trees([len(sentence.words) for sentence in examples], parts, self.decoding)
+
+    def probabilities(self, examples: Sequence[Sentence], parts: Iterable[Part]) -> tuple[tuple[float, ...], ...]:
+        return arc_probabilities([len(sentence.words) for sentence in examples], parts, self.decoding)
 
     def score(self, examples: Sequence[Sentence], predictions: Sequence[Tree]) -> Scores:
         """LAS and UAS as in the CoNLL 2018 shared task, over all words with a gold head, and one row for each relation.

@@ -97,3 +97,8 @@ def best_ids(logits: torch.Tensor, labels: Sequence[str], barred: torch.Tensor |
             " train or pull the adapter again."
         )
     return (logits if barred is None else logits.masked_fill(barred, float("-inf"))).argmax(dim=-1)
+
+
+def best_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """The probability that the softmax gives the best label: float32, the shape of `logits` without the labels."""
+    return logits.float().softmax(dim=-1).amax(dim=-1)

@@ -39,6 +39,7 @@ class NerTask(WordTask[Tagged]):
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     selection_metric: ClassVar[str] = "f1"
     columns: ClassVar[tuple[str, ...]] = ("MISC.name",)
+    probability_column: ClassVar[str | None] = "MISC.NameProb"
 
     def words(self, example: Tagged) -> tuple[str, ...]:
         return example.words

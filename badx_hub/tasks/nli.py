@@ -12,7 +12,7 @@ from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import DataError, UsageError
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.batching import filled, padded
-from badx_hub.tasks.labels import best_ids, gold_id, require_known
+from badx_hub.tasks.labels import best_ids, best_probabilities, gold_id, require_known
 from badx_hub.tasks.metrics import Scores, accuracy, confusion, label_table, macro_f1
 from badx_hub.tasks.words import PairFrame, require_text, sub_words_of_texts
 
@@ -41,10 +41,11 @@ class PairWindow:
 
 
 class PairLabel(NamedTuple):
-    """The predicted label of one example, counted from 0."""
+    """The predicted label of one example, counted from 0, and its probability."""
 
     example: int
     label: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class NliTask:
     selection_metric: ClassVar[str] = "accuracy"
     reads_conllu: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ()
+    probability_column: ClassVar[str | None] = None
 
     def read(self, data: str, split: Split) -> tuple[Pair, ...]:
         """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
@@ -144,12 +146,19 @@ class NliTask:
             pool_by_mean(model, name)
 
     def decode(self, output: Any, windows: Sequence[PairWindow], labels: Sequence[str]) -> tuple[PairLabel, ...]:
-        best = best_ids(output.logits, labels).tolist()
-        return tuple(PairLabel(window.example, labels[index]) for window, index in zip(windows, best, strict=True))
+        best, chances = best_ids(output.logits, labels).tolist(), best_probabilities(output.logits).tolist()
+        return tuple(
+            PairLabel(window.example, labels[index], chance)
+            for window, index, chance in zip(windows, best, chances, strict=True)
+        )
 
     def merge(self, examples: Sequence[Pair], parts: Iterable[PairLabel]) -> tuple[str, ...]:
         found = {part.example: part.label for part in parts}
         return tuple(found[index] for index in range(len(examples)))
+
+    def probabilities(self, examples: Sequence[Pair], parts: Iterable[PairLabel]) -> tuple[tuple[float, ...], ...]:
+        found = {part.example: part.probability for part in parts}
+        return tuple((found[index],) for index in range(len(examples)))
 
     def score(self, examples: Sequence[Pair], predictions: Sequence[str]) -> Scores:
         """Accuracy, macro F1 over the gold classes, one row for each class, and the confusion matrix."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -56,10 +56,11 @@ class TreeWindow(SentenceWindow):
 
 
 class WholeTree(NamedTuple):
-    """The tree of a sentence that fits into one window."""
+    """The tree of a sentence that fits into one window, and the probability of each of its arcs."""
 
     example: int
     tree: Tree
+    probabilities: tuple[float, ...]
 
 
 class PartialScores(NamedTuple):
@@ -114,13 +115,13 @@ def decode_trees(
     """
     scores = output.arc_preds.float().cpu().numpy()
     heads = {
-        row: best_heads(scores[row, : window.length, : window.length + 1], decoding)
-        for row, window in enumerate(windows)
-        if window.whole
+        row: best_heads(_square(scores[row], window), decoding) for row, window in enumerate(windows) if window.whole
     }
     trees = _trees(output, heads, labels)
     return tuple(
-        WholeTree(window.example, trees[row]) if window.whole else _partial(output, row, window, scores[row], labels)
+        WholeTree(window.example, trees[row], _probabilities(_square(scores[row], window), trees[row].heads))
+        if window.whole
+        else _partial(output, row, window, scores[row], labels)
         for row, window in enumerate(windows)
     )
 
@@ -131,10 +132,23 @@ def merge_trees(lengths: Sequence[int], parts: Iterable[Part], decoding: Decodin
     A sentence in several windows is decoded here, from the scores of all of them. The head of a word is the root or a
     word of the window that owns it; if no tree is possible that way, any word.
     """
+    return tuple(tree for tree, _ in _merged_all(lengths, parts, decoding))
+
+
+def arc_probabilities(
+    lengths: Sequence[int], parts: Iterable[Part], decoding: Decoding
+) -> tuple[tuple[float, ...], ...]:
+    """The probability of each head in what `merge_trees` returns: its share in the softmax over the word's heads."""
+    return tuple(probabilities for _, probabilities in _merged_all(lengths, parts, decoding))
+
+
+def _merged_all(
+    lengths: Sequence[int], parts: Iterable[Part], decoding: Decoding
+) -> Iterator[tuple[Tree, tuple[float, ...]]]:
     found: dict[int, list[Part]] = defaultdict(list)
     for part in parts:
         found[part.example].append(part)
-    return tuple(_merged(length, found[example], decoding) for example, length in enumerate(lengths))
+    return (_merged(length, found[example], decoding) for example, length in enumerate(lengths))
 
 
 def _window(window: SentenceWindow, sentence: Sentence) -> TreeWindow:
@@ -176,6 +190,11 @@ def _trees(output: Any, heads: Mapping[int, NDArray[np.int64]], labels: Sequence
     return {row: Tree(tuple(found.tolist()), tuple(islice(relations, len(found)))) for row, found in heads.items()}
 
 
+def _square(scores: NDArray[np.float32], window: TreeWindow) -> NDArray[np.float32]:
+    """The scores of a whole sentence without padding: words x (root and words)."""
+    return scores[: window.length, : window.length + 1]
+
+
 def _partial(
     output: Any, row: int, window: TreeWindow, scores: NDArray[np.float32], labels: Sequence[str]
 ) -> PartialScores:
@@ -205,11 +224,11 @@ def _named(ids: Any, labels: Sequence[str]) -> Any:
     return [_named(one, labels) if isinstance(one, list) else labels[one] for one in ids]
 
 
-def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> Tree:
+def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> tuple[Tree, tuple[float, ...]]:
     import numpy as np
 
     if len(parts) == 1 and isinstance(parts[0], WholeTree):
-        return parts[0].tree
+        return parts[0].tree, parts[0].probabilities
     partial = [part for part in parts if isinstance(part, PartialScores)]
     scores = np.full((words, words + 1), -np.inf, dtype=np.float32)
     for part in partial:
@@ -218,7 +237,17 @@ def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> Tree:
     relations = {
         word: _relation(part, index, heads[word]) for part in partial for index, word in enumerate(part.words.owned)
     }
-    return Tree(heads, tuple(relations[word] for word in range(words)))
+    tree = Tree(heads, tuple(relations[word] for word in range(words)))
+    return tree, _probabilities(scores, heads)
+
+
+def _probabilities(scores: NDArray[np.float32], heads: Sequence[int]) -> tuple[float, ...]:
+    """The share of each word's head in the softmax over its row; `scores` are words x (root and words)."""
+    import numpy as np
+
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    chosen = shares[np.arange(len(heads)), list(heads)] / shares.sum(axis=1)
+    return tuple(chosen.tolist())
 
 
 def _relation(part: PartialScores, index: int, head: int) -> str:

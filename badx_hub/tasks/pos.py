@@ -50,6 +50,7 @@ class PosTask(WordTask[Sentence]):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     selection_metric: ClassVar[str] = "accuracy"
     columns: ClassVar[tuple[str, ...]] = ("UPOS",)
+    probability_column: ClassVar[str | None] = "MISC.UposProb"
 
     def words(self, example: Sentence) -> tuple[str, ...]:
         return example.words

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.batching import padded
-from badx_hub.tasks.labels import best_ids, gold_id, require_known
+from badx_hub.tasks.labels import best_ids, best_probabilities, gold_id, require_known
 from badx_hub.tasks.windows import sentence_windows
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ class WordWindow:
 
 
 class WordLabel(NamedTuple):
-    """The predicted label of one word of one example, both counted from 0."""
+    """The predicted label of one word of one example, both counted from 0, and its probability."""
 
     example: int
     word: int
     label: str
+    probability: float
 
 
 def encode_words(
@@ -96,9 +97,10 @@ def decode_words(logits: torch.Tensor, windows: Sequence[WordWindow], labels: Se
 
     Raises IntegrityError for a head with another number of labels.
     """
+    best, chances = best_ids(logits, labels).tolist(), best_probabilities(logits).tolist()
     return tuple(
-        WordLabel(window.example, word, labels[best[position]])
-        for window, best in zip(windows, best_ids(logits, labels).tolist(), strict=True)
+        WordLabel(window.example, word, labels[best[row][position]], chances[row][position])
+        for row, window in enumerate(windows)
         for word, position in zip(window.words, window.positions, strict=True)
     )
 
@@ -106,6 +108,12 @@ def decode_words(logits: torch.Tensor, windows: Sequence[WordWindow], labels: Se
 def merge_words(lengths: Sequence[int], parts: Iterable[WordLabel]) -> tuple[tuple[str, ...], ...]:
     """The labels of sentences of `lengths` words. Raises KeyError if the parts leave a word out."""
     found = {(part.example, part.word): part.label for part in parts}
+    return tuple(tuple(found[example, word] for word in range(length)) for example, length in enumerate(lengths))
+
+
+def merge_probabilities(lengths: Sequence[int], parts: Iterable[WordLabel]) -> tuple[tuple[float, ...], ...]:
+    """The probabilities of what `merge_words` returns for the same parts."""
+    found = {(part.example, part.word): part.probability for part in parts}
     return tuple(tuple(found[example, word] for word in range(length)) for example, length in enumerate(lengths))
 
 
@@ -172,6 +180,9 @@ class WordTask(ABC, Generic[ExampleT]):
 
     def merge(self, examples: Sequence[ExampleT], parts: Iterable[WordLabel]) -> tuple[tuple[str, ...], ...]:
         return merge_words([len(self.words(example)) for example in examples], parts)
+
+    def probabilities(self, examples: Sequence[ExampleT], parts: Iterable[WordLabel]) -> tuple[tuple[float, ...], ...]:
+        return merge_probabilities([len(self.words(example)) for example in examples], parts)
 
     def rows(self, example: ExampleT, prediction: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """(word, label) of each word."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from badx_hub.annotation import certainty
 from badx_hub.data.conllu import RawSentence, read_raw_conllu
 from badx_hub.registry import LocalRegistry
 from tests.cli.conftest import Run
@@ -80,9 +81,22 @@ def test_overwriting_takes_the_prediction(run: Run, arguments: list[str], treeba
     assert replaced.out.replace("\r", "").count("\n") == full.count("\n")
 
 
+def test_what_to_look_at_first_goes_into_a_file_of_its_own(run: Run, arguments: list[str], tmp_path: Path) -> None:
+    text = tmp_path / "wo.txt"
+    text.write_text("Nanga def?\nNdox mi sedd na.\nXanaa leeral ne.\n", encoding="utf-8")
+    out = tmp_path / "out.conllu.gz"
+    done = run(*arguments, text, "-o", out, "--review", "2")
+    assert done.err.splitlines() == [f"wrote {out}", f"wrote {tmp_path / 'out.review.conllu'}"]
+    every, worst = ([str(raw) for raw in read_raw_conllu(path)] for path in (out, tmp_path / "out.review.conllu"))
+    columns = ("MISC.UposProb", "MISC.NameProb")
+    means = [certainty(raw, columns) for raw in read_raw_conllu(out)]
+    assert worst == [every[index] for index in sorted(range(3), key=lambda index: means[index] or 0)][:2]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        (["a.conllu", "--review", "3"], "--review writes a file beside OUT"),
         (["a.conllu", "b.conllu"], "Several files need a folder"),
         (["a.conllu", "b.conllu", "-o", "a.conllu"], "Give -o a folder"),
         (["a.conllu", "x/a.conllu", "-o", "out"], "would both become out"),
