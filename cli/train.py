@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +18,20 @@ if TYPE_CHECKING:
     from badx_hub.languages import Mixture
     from badx_hub.recipes import Recipe, TaskRecipe
     from badx_hub.registry import AdapterQuery, Registry
+    from badx_hub.training.loop import Reporter
     from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
 
 DEMO = "demo"
+
+
+class Tracker(str, Enum):
+    """Experiment trackers; the values are those of `badx_hub.training.tracking.TRACKERS`."""
+
+    TENSORBOARD = "tensorboard"
+    TRACKIO = "trackio"
+    WANDB = "wandb"
+
 
 _TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")]
 _BaseOption = Annotated[
@@ -60,6 +71,9 @@ _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
 
+_TrackOption = Annotated[
+    Tracker | None, typer.Option("--track", help="Log to this tracker too; everything stays on this machine.")
+]
 _TimeLimitOption = Annotated[
     str | None,
     typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),
@@ -89,6 +103,7 @@ def train(
     force: _ForceOption = False,
     time_limit: _TimeLimitOption = None,
     profile: _ProfileOption = None,
+    track: _TrackOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Train an adapter and register it.
@@ -120,7 +135,7 @@ def train(
         "registry": found,
         "label": label,
         "force": force,
-        "reporter": reporter_for(format),
+        "reporter": reporter_for(format) if track is None else _tracked(track, reporter_for(format)),
         "profiling": profiling,
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
@@ -213,6 +228,15 @@ def _profiling(folder: Path | None) -> Profiling | None:
     from badx_hub.training.profiling import Profiling
 
     return Profiling(folder, _errors.typed())
+
+
+def _tracked(track: Tracker, reporter: Reporter | None) -> Reporter:
+    from badx_hub.training.loop import Silent
+    from badx_hub.training.tracking import Tracked, track_folder
+
+    made = Tracked(track.value, reporter or Silent())
+    _output.note(f"tracked with {track.value} in {track_folder(track.value)}")
+    return made
 
 
 def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None:

@@ -29,6 +29,7 @@ from badx_hub.training.curves import write_curves
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
+from badx_hub.training.tracking import Tracked
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
 
@@ -117,6 +118,8 @@ class TrainingRun:
             # Another process may have finished the same run after the last look.
             if not force and (done := self.published_in(registry)):
                 return Trained(done, already=True)
+            if isinstance(reporter, Tracked):
+                reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
             outcome = train(objective, self.recipe, self.checkpoints, reporter, profiling=profiling, stop=stop)
             if processes.is_main_process:
                 with _publishing(registry):
