@@ -37,14 +37,18 @@ _MAX_TOML_LINE = 2**16
 _SHOWN = 200
 
 
-def read_json(content: str | bytes, name: str, *, limit: int = MIB) -> Any:
-    """The value of a JSON document; `name` stands for it in errors. Raises DataError."""
+def read_json(content: str | bytes, name: str, *, limit: int = MIB, values: int = MAX_VALUES) -> Any:
+    """The value of a JSON document; `name` stands for it in errors. Raises DataError.
+
+    `limit`: the most bytes; `values`: the most values in it, keys included.
+    """
     text = _text(content, name, limit, "JSON")
     return _parsed(
         lambda: json.loads(
             text, parse_int=_integer, parse_float=_float, parse_constant=_no_number, object_pairs_hook=_once
         ),
         name,
+        values=values,
     )
 
 
@@ -86,10 +90,12 @@ def _text(content: str | bytes, name: str, limit: int, kind: str) -> str:
         raise DataError(f"{name} is not {kind}: it is not UTF-8 (byte {error.start}).") from error
 
 
-def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON", *, record: bool = False) -> Any:
+def _parsed(
+    parse: Callable[[], Any], name: str, kind: str = "JSON", *, record: bool = False, values: int = MAX_VALUES
+) -> Any:
     try:
         value = parse()
-        check_plain(value, record=record)
+        check_plain(value, record=record, values=values)
     except DataError:
         raise
     except RecursionError as error:
@@ -99,16 +105,17 @@ def _parsed(parse: Callable[[], Any], name: str, kind: str = "JSON", *, record: 
     return value
 
 
-def check_plain(value: object, *, record: bool = False) -> None:
+def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES) -> None:
     """Raises ValueError for what the readers here refuse in a value; `record`: as `read_json_record` does.
 
-    That is nesting that is too deep, too much, text that no file can hold (half surrogates, NUL), numbers without end.
+    That is nesting that is too deep, more than `values` values, text that no file can hold (half surrogates, NUL),
+    numbers without end.
     """
     left = [(value, 0)]
     for count in itertools.count():
         if not left:
             return
-        if count > MAX_VALUES:
+        if count > values:
             raise ValueError("it has too many values")
         one, depth = left.pop()
         if depth > MAX_DEPTH:

@@ -53,7 +53,11 @@ class _Frozen(BaseModel):
 
 
 class BaseRef(_Frozen):
-    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` is the sha256 of its weights."""
+    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` is the sha256 of its weights.
+
+    `config` and `tokenizer` are digests of what decides, beside the weights, what is computed of a text. Manifests made
+    before these were known lack them.
+    """
 
     name: BaseName
     digest: Digest
@@ -61,6 +65,13 @@ class BaseRef(_Frozen):
     hidden_size: Count
     num_layers: Count
     vocab_size: Count
+    config: Digest | None = None
+    tokenizer: Digest | None = None
+
+    @model_serializer(mode="wrap")
+    def _known_alone(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = serialise(self)
+        return {key: one for key, one in value.items() if one is not None}
 
 
 class LanguageAdapterRef(_Frozen):

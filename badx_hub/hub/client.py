@@ -26,7 +26,7 @@ from badx_hub.hub.listings import ListedFile as ListedFile
 from badx_hub.hub.listings import ListedRepo, commit_in, file_in, tags_in
 from badx_hub.hub.pages import Pages, Query
 from badx_hub.hub.patience import waiting
-from badx_hub.hub.ref import HubRef
+from badx_hub.hub.ref import MAIN, HubRef
 from badx_hub.hub.session import TIME_LIMITS
 from badx_hub.hub.transport import Answer, RetryPolicy, attempt, client, download, get_page, read_file
 from badx_hub.hub.validation import check_card
@@ -139,8 +139,12 @@ class HubClient:
 
         Raises IntegrityError beyond `MAX_FILES_LISTED`, or for a listing without an end.
         """
-        path = f"/api/models/{place.repo}/tree/{quote(place.at, safe='')}"
-        pages = self._pages(path, (("recursive", "False"), ("expand", "False")), f"Listing the files of {place.repo}")
+        return self.model_files(place.repo, place.at)
+
+    def model_files(self, repo: str, revision: str = MAIN) -> dict[str, ListedFile]:
+        """`files` of any model; old ones have no owner in their name."""
+        path = f"/api/models/{repo}/tree/{quote(revision, safe='')}"
+        pages = self._pages(path, (("recursive", "False"), ("expand", "False")), f"Listing the files of {repo}")
         found: dict[str, ListedFile] = {}
         for item in pages:
             if len(found) > MAX_FILES_LISTED:
@@ -148,7 +152,7 @@ class HubClient:
             if item.get("type") == "file" and isinstance(name := item.get("path"), str):
                 found[name] = file_in(item)
         if len(found) > MAX_FILES_LISTED or pages.is_cut:
-            raise IntegrityError(f"{place.repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
+            raise IntegrityError(f"{repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
         return found
 
     def commits(self, place: HubRef, *, most: int, until: str | None = None) -> tuple[str, ...]:

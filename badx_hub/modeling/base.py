@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.errors import HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
+from badx_hub.modeling import base_files
+from badx_hub.modeling.families import BaseConfig
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
 from badx_hub.user_paths import user_path
+
+if TYPE_CHECKING:
+    from badx_hub.hub.client import HubClient
 
 DEMO = "demo"
 DEFAULT_BASE = "bert-base-multilingual-cased"
@@ -35,11 +40,12 @@ RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
 
 @dataclass(frozen=True)
 class Base:
-    """A base on this machine: its folder, what a manifest says of it, and the longest input in sub-words."""
+    """A base on this machine: its folder, what a manifest says of it, the longest input in sub-words, its settings."""
 
     folder: Path
     ref: BaseRef
     max_length: int
+    config: BaseConfig
 
     @property
     def slug(self) -> str:
@@ -47,16 +53,19 @@ class Base:
         return base_slug(self.ref.name)
 
 
-def resolve_base(spec: str, *, offline: bool = False) -> Base:
+def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None = None) -> Base:
     """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
 
-    A folder is remembered, so that adapters trained on it find it again. `offline`: use only the cache.
+    A folder is remembered, so that adapters trained on it find it again. `offline`: use only the cache. Nothing is
+    downloaded that cannot be the `expected` base of a manifest, if one is given.
 
     Raises:
         NotFoundError: there is no such base, or it is not in the cache and nothing may be downloaded.
         HubError: the Hub refuses, fails or is out of reach, and the cache does not have it.
-        IntegrityError: it holds no safetensors weights.
-        DataError: its config.json cannot be read.
+        IntegrityError: its weights are no safetensors, not those that its config.json describes or not those that are
+            expected; or its tokenizer has more tokens than it has embeddings.
+        DataError: its config.json or its tokenizer cannot be read, would run code, or is out of bounds.
+        UsageError: a type of model that is not supported.
     """
     if spec == DEMO:
         from badx_hub.modeling.embedded_base import embedded_base  # numpy and safetensors
@@ -72,7 +81,7 @@ def resolve_base(spec: str, *, offline: bool = False) -> Base:
             f"No folder {spec!r} with a base.",
             remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
         )
-    return _base(spec, _downloaded(spec, offline))
+    return _base(spec, _downloaded(spec, offline, expected))
 
 
 def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:
@@ -82,17 +91,31 @@ def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> 
 
     Raises:
         NotFoundError: this machine does not have it.
-        IntegrityError: the base found has other weights than the adapter was trained on.
+        IntegrityError: the base found has other weights than the adapter was trained on, or, where the manifest says
+            which, other settings or another tokenizer.
     """
     place = None if spec is None or _names(spec, ref) else spec
-    base = resolve_base(place or _remembered(ref.digest) or ref.name, offline=offline)
-    if base.ref.digest != ref.digest:
-        raise IntegrityError(
-            f"The adapter was trained on base {ref.name} ({ref.digest[:12]}), but {spec or ref.name} has other "
-            f"weights ({base.ref.digest[:12]}).",
-            remedies=(RIGHT_BASE,),
-        )
+    base = resolve_base(place or _remembered(ref.digest) or ref.name, offline=offline, expected=ref)
+    for what, wanted, found in (
+        ("weights", ref.digest, base.ref.digest),
+        ("settings", ref.config, base.ref.config),
+        ("words", ref.tokenizer, base.ref.tokenizer),
+    ):
+        if wanted not in (None, found):
+            raise _another(what, ref, spec or ref.name, wanted, found)
     return base
+
+
+_MADE_BY = {"weights": "weights", "settings": "settings in config.json", "words": "words in its tokenizer"}
+
+
+def _another(what: str, ref: BaseRef, found_as: str, wanted: str | None, found: str | None) -> IntegrityError:
+    shown = [one[:12] if one else "unknown" for one in (wanted, found)]
+    return IntegrityError(
+        f"The adapter was trained on base {ref.name} ({shown[0]}), but {found_as} has other {_MADE_BY[what]} "
+        f"({shown[1]}).",
+        remedies=(RIGHT_BASE,),
+    )
 
 
 def _names(spec: str, ref: BaseRef) -> bool:
@@ -100,48 +123,41 @@ def _names(spec: str, ref: BaseRef) -> bool:
 
 
 def _base(name: str, folder: Path) -> Base:
-    config = _config(folder)
-    weights = sorted(folder.glob("model*.safetensors"))
+    config = base_files.read_config(folder)
+    weights = sorted(folder.glob(base_files.WEIGHTS))
     if not weights:
-        raise IntegrityError(
-            f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
-            "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it.",
-            remedies=(Advice("Then use {}.", (("base", "FOLDER"),)),),
-        )
+        raise _without_weights(name)
+    base_files.check_weights(weights, config, name)
+    vocabulary = base_files.read_vocabulary(folder, config)
     ref = BaseRef(
         name=name,
         digest=digest_of({file.name: cached_sha256(file) for file in weights}),
-        model_type=str(config["model_type"]),
-        hidden_size=int(config.get("hidden_size") or config["dim"]),
-        num_layers=int(config.get("num_hidden_layers") or config["n_layers"]),
-        vocab_size=int(config["vocab_size"]),
+        model_type=config.model_type,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        vocab_size=config.vocab_size,
+        config=digest_of(config.identity()),
+        tokenizer=vocabulary.digest if vocabulary else None,
     )
-    return Base(folder, ref, _max_length(config))
+    return Base(folder, ref, config.max_length, config)
 
 
-def _max_length(config: Mapping[str, Any]) -> int:
-    positions = int(config.get("max_position_embeddings", 512))
-    # The RoBERTa family counts positions from behind the padding's own.
-    offset = int(config.get("pad_token_id", 1)) + 1 if "roberta" in config["model_type"] else 0
-    return positions - offset
+def _without_weights(name: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
+        "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it.",
+        remedies=(Advice("Then use {}.", (("base", "FOLDER"),)),),
+    )
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
+def _downloaded(repo: str, offline: bool, expected: BaseRef | None) -> Path:
+    from badx_hub.hub.client import HubClient, cached_models, is_offline
+
+    client = HubClient()
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return {**config, "model_type": config["model_type"], "vocab_size": config["vocab_size"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder.name}/config.json does not describe a transformer ({error!r}).",
-            remedies=(Advice("Give {} a folder written by `save_pretrained`.", (("base", None),)),),
-        ) from error
-
-
-def _downloaded(repo: str, offline: bool) -> Path:
-    from badx_hub.hub.client import HubClient, cached_models
-
-    try:
-        return HubClient().snapshot(repo, _DOWNLOADED, offline=offline)
+        if offline or is_offline():
+            return client.snapshot(repo, _DOWNLOADED, offline=True)
+        return client.snapshot(repo, _checked_files(client, repo, expected), offline=False)
     except (NotFoundError, HubError, UsageError) as error:
         cached = cached_models()
         known = f"The Hugging Face cache holds {', '.join(cached)}" if cached else "The Hugging Face cache has no model"
@@ -151,6 +167,36 @@ def _downloaded(repo: str, offline: bool) -> Path:
         if isinstance(error, HubError):
             raise HubError(fact, error.status, remedies=remedies) from error
         raise NotFoundError(fact, remedies=remedies) from error
+
+
+def _checked_files(client: HubClient, repo: str, expected: BaseRef | None) -> tuple[str, ...]:
+    """The files to download, once their listing and config.json say that they can be right and are not too large."""
+    listed = {
+        name: file
+        for name, file in client.model_files(repo).items()
+        if any(fnmatchcase(name, pattern) for pattern in _DOWNLOADED)
+    }
+    weights = {name: file for name, file in sorted(listed.items()) if fnmatchcase(name, base_files.WEIGHTS)}
+    if not weights:
+        raise _without_weights(repo)
+    digests = {name: file.sha256 for name, file in weights.items()}
+    if expected and all(digests.values()) and digest_of(digests) != expected.digest:
+        raise _another("weights", expected, repo, expected.digest, digest_of(digests))
+    for name, file in listed.items():
+        if name not in weights:
+            _refuse_larger(repo, name, file.size, base_files.most_beside(name))
+    config = base_files.read_config(client.snapshot(repo, (base_files.CONFIG_FILE,), offline=False))
+    if expected and (config.hidden_size, config.num_hidden_layers) != (expected.hidden_size, expected.num_layers):
+        raise _another("settings", expected, repo, expected.config, digest_of(config.identity()))
+    _refuse_larger(repo, "weights", sum(file.size for file in weights.values()), base_files.most_bytes(config))
+    return tuple(listed)
+
+
+def _refuse_larger(repo: str, what: str, size: int, most: int) -> None:
+    if size > most:
+        raise IntegrityError(
+            f"{repo}: its {what} would have {size:,} bytes and may have {most:,}. It was not downloaded."
+        )
 
 
 def _remember(base: Base) -> None:

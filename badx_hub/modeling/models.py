@@ -9,22 +9,39 @@ from typing import Any
 
 import adapters
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from badx_hub.errors import UsageError
+from badx_hub.data.rows import first_line
+from badx_hub.errors import BadxError, IntegrityError, UsageError
 from badx_hub.modeling.base import Base
+from badx_hub.modeling.base_files import too_many_tokens
+from badx_hub.modeling.families import ATTENTION
 from badx_hub.remedies import Advice
+
+_SAFELY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is fetched and no code of a base is run, whatever its files ask for."""
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
     """The fast tokenizer of a base.
 
     Raises:
-        UsageError: the base has no fast tokenizer.
+        UsageError: the base has no fast tokenizer, or one without tokens for masking, beginning and end.
+        IntegrityError: it cannot be read, or has more tokens than the base has embeddings.
     """
-    tokenizer = AutoTokenizer.from_pretrained(base.folder, use_fast=True)
+    with _opening(base, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.folder, use_fast=True, config=base.config.for_transformers(), **_SAFELY
+        )
     if not tokenizer.is_fast:
         raise UsageError(f"{base.ref.name} has no fast tokenizer (tokenizer.json). Save it as one and try again.")
+    tokens = {"mask": tokenizer.mask_token_id, "cls": tokenizer.cls_token_id, "sep": tokenizer.sep_token_id}
+    if missing := [name for name, number in tokens.items() if number is None]:
+        raise UsageError(
+            f"The tokenizer of {base.ref.name} has no {' and no '.join(missing)} token. Take another base."
+        )
+    if len(tokenizer) > base.config.vocab_size:
+        raise IntegrityError(too_many_tokens(base.ref.name, len(tokenizer), base.config))
     return tokenizer
 
 
@@ -33,10 +50,17 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
 
     Raises:
         UsageError: the checkpoint has no such head, so training would start with a random one.
+        IntegrityError: its weights cannot be read, or do not fit.
     """
-    with without_warnings("transformers"):  # It advises to train layers that we replace or do not use.
+    with _opening(base, "weights"):
         model, report = AutoModelForMaskedLM.from_pretrained(
-            base.folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            base.folder,
+            config=base.config.for_transformers(),
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation=ATTENTION,
+            output_loading_info=True,
+            **_SAFELY,
         )
     head = [key for key in report["missing_keys"] if not key.startswith(model.base_model_prefix)]
     if head:
@@ -51,11 +75,16 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
 
 def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
-    with without_warnings("transformers"):
-        config = AutoConfig.from_pretrained(base.folder)
-        # Without an architecture `adapters` adds no head called "default" (the whole decoder, and active).
-        config.architectures = None
-        model = adapters.AutoAdapterModel.from_pretrained(base.folder, config=config, use_safetensors=True, dtype=dtype)
+    with _opening(base, "weights"):
+        # Its configuration names no architecture: `adapters` would add a head for it (a whole decoder, and active).
+        model = adapters.AutoAdapterModel.from_pretrained(
+            base.folder,
+            config=base.config.for_transformers(),
+            use_safetensors=True,
+            dtype=dtype,
+            attn_implementation=ATTENTION,
+            **_SAFELY,
+        )
     return freeze(_named(model, base)).eval()
 
 
@@ -68,6 +97,20 @@ def _named(model: Any, base: Base) -> Any:
 def freeze(model: Any) -> Any:
     """`model` with gradients off for every parameter it has now."""
     return model.requires_grad_(False)
+
+
+@contextmanager
+def _opening(base: Base, what: str) -> Iterator[None]:
+    """Errors of transformers about a base's files become one of ours; its advice about layers we replace is hidden."""
+    try:
+        with without_warnings("transformers"):
+            yield
+    except BadxError:
+        raise
+    except Exception as error:  # Its loaders, and tokenizers' Rust code, raise whatever comes up, `Exception` too.
+        raise IntegrityError(
+            f"The {what} of {base.ref.name} cannot be opened: {first_line(error)}. Get the base again."
+        ) from error
 
 
 @contextmanager
