@@ -194,7 +194,7 @@ def _parse(text: str) -> AdapterName:
 def base_slug(base: str) -> str:
     """The short name of a base model: "mbert" and "xlmr-base" for the paper's, else made from the end of its path.
 
-    ``base`` is a Hub id, a folder or "demo". Raises UsageError if it has no letters or digits.
+    ``base`` is a Hub id, a folder or "demo". Raises UsageError if it has no Latin letters or digits.
     """
     known = _KNOWN_BASES.get(base)
     if known:
@@ -202,7 +202,7 @@ def base_slug(base: str) -> str:
     last = re.split(r"[/\\]", base.rstrip("/\\"))[-1]
     slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")
     if not slug:
-        raise UsageError(f"{base!r} has no letters or digits to name the base by: give its folder's full name.")
+        raise UsageError(f"{base!r} has no Latin letters or digits, and adapters are named by their base. Rename the folder.")
     return slug
 
 
