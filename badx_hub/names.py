@@ -202,7 +202,9 @@ def base_slug(base: str) -> str:
     last = re.split(r"[/\\]", base.rstrip("/\\"))[-1]
     slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")
     if not slug:
-        raise UsageError(f"{base!r} has no Latin letters or digits, and adapters are named by their base. Rename the folder.")
+        raise UsageError(
+            f"{base!r} has no Latin letters or digits, and adapters are named by their base. Rename the folder."
+        )
     return slug
 
 

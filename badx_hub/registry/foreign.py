@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import re
-import struct
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -21,8 +17,9 @@ from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.plain_files import copy_plain, open_plain
+from badx_hub.plain_files import copy_plain
 from badx_hub.registry.folders import prepare
+from badx_hub.registry.pickles import tensors_in
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights, PullAdapter
 from badx_hub.storage import atomic_write_bytes, scratch_folder, sha256_file, storage_errors
@@ -35,21 +32,7 @@ SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.b
 """The pickles that `adapters` writes by default, and the files to put in their place."""
 
 _LIMITS = {ADAPTER_CONFIG_FILE: 2**20, ADAPTER_WEIGHTS_FILE: 2**30}
-_MAX_PICKLE = 2**31
 _ADAPTER_PICKLE = next(pickled for pickled, safe in SAFE_NAMES.items() if safe == ADAPTER_WEIGHTS_FILE)
-_NEEDS = re.compile(r"GLOBAL ([\w.]+)")
-# What torch.load raises for a pickle that needs more than tensors, and for a file that is none.
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    AssertionError,
-    struct.error,
-)
 _RIGHT_BASE = Advice("Give the right one with {}.", (("base", None),))
 
 
@@ -119,7 +102,8 @@ def import_adapter(
 def convert(folder: Path) -> Converted:
     """Write safetensors beside the pickles that `adapters` made in `folder`; the pickles stay as they are.
 
-    They are read with `torch.load(weights_only=True)`, which runs no code and refuses a pickle of more than tensors.
+    They are read with `torch.load(weights_only=True)`, which runs no code and refuses a pickle of more than tensors,
+    once it is known that they ask for no more memory than their bytes justify.
 
     Raises NotFoundError (no such folder, no pickle in it), IntegrityError (refused), StorageError.
     """
@@ -129,7 +113,7 @@ def convert(folder: Path) -> Converted:
     if not pickles:
         raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(SAFE_NAMES)} is there.")
     already = tuple(safe for safe in pickles.values() if os.path.lexists(folder / safe))
-    tensors = {safe: _tensors(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
+    tensors = {safe: tensors_in(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
     for safe, content in tensors.items():
         _write(folder / safe, content)
     return Converted(tuple(tensors), already)
@@ -303,31 +287,6 @@ def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str
         origin=IMPORTED,
         imported_from=origin,
     )
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    import torch
-
-    try:
-        with open_plain(path, limit=_MAX_PICKLE) as stream, storage_errors(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # It is about protocols; what cannot be read is refused below.
-            value = torch.load(stream, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        needs = _NEEDS.search(str(error))
-        reason = f"it needs {needs[1]}" if needs else f"{type(error).__name__}"
-        raise IntegrityError(
-            f"{path} is not a pickle of tensors alone ({reason}) and might run code, so it was not loaded. "
-            "Ask its authors for safetensors."
-        ) from error
-    if not isinstance(value, dict) or not all(_is_plain(key, tensor) for key, tensor in value.items()):
-        raise IntegrityError(f"{path} holds something else than named tensors. Ask its authors for safetensors.")
-    return value
-
-
-def _is_plain(key: object, value: object) -> bool:
-    import torch
-
-    return isinstance(key, str) and isinstance(value, torch.Tensor) and value.layout is torch.strided
 
 
 def _write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +220,78 @@ def test_if_one_of_two_is_refused_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         convert(tmp_path)
     assert not (tmp_path / "adapter.safetensors").exists()
+
+
+def tensor_of(items: int, shape: tuple[int, ...], stride: tuple[int, ...], data: bytes = b"\0" * 16) -> bytes:
+    """A file of `torch.save` with a tensor whose storage claims to have `items` numbers."""
+
+    class Storage:
+        pass
+
+    class Rebuilt:
+        def __reduce__(self) -> Any:
+            return torch._utils._rebuild_tensor_v2, (Storage(), 0, shape, stride, False, OrderedDict())
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value: object) -> Any:
+            return ("storage", torch.FloatStorage, "0", "cpu", items) if isinstance(value, Storage) else None
+
+    program, packed = io.BytesIO(), io.BytesIO()
+    Pickler(program, protocol=2).dump({"a": Rebuilt()})
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in {"data.pkl": program.getvalue(), "data/0": data, "version": b"3\n"}.items():
+            archive.writestr(f"archive/{name}", content)
+    return packed.getvalue()
+
+
+def deflated(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for one in old.infolist():
+            new.writestr(one.filename, old.read(one))
+    return packed.getvalue()
+
+
+class Claims:
+    """Pickled as a call that takes 8 GB."""
+
+    def __reduce__(self) -> Any:
+        return bytearray, (8 * 2**30,)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tensor_of(2**31, (2**31,), (1,)),
+        tensor_of(4, (2**31,), (0,)),
+        tensor_of(4, (2**30, 2**31), (0, 0)),
+        tensor_of(4, (8,), (0,)),
+        tensor_of(400, (400,), (1,)),
+        deflated(tensor_of(2**20, (2**20,), (1,), b"\0" * 2**22)),
+        pickle.dumps({"a": Claims()}, protocol=2),
+        b"\x80\x02X\xff\xff\xff\xffx",
+        b"PK\x03\x04" + b"\0" * 100,
+    ],
+)
+def test_a_pickle_that_asks_for_more_than_it_has_is_refused_before_it_is_loaded(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    (tmp_path / "pytorch_adapter.bin").write_bytes(content)
+    with pytest.raises(IntegrityError, match="not a pickle of tensors alone") as caught:
+        convert(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_pickles_of_both_formats_of_torch_are_converted(tmp_path: Path, new: bool) -> None:
+    tensors = {"a": torch.randn(3, 4), "b": torch.arange(5), "c": torch.ones(2).bfloat16(), "d": torch.tensor(True)}
+    content = OrderedDict(tensors, e=torch.nn.Parameter(torch.ones(2)))
+    torch.save(content, tmp_path / "pytorch_adapter.bin", _use_new_zipfile_serialization=new)
+    convert(tmp_path)
+    found = load_file(tmp_path / "adapter.safetensors")
+    assert found.keys() == content.keys()
+    assert all(torch.equal(found[key], content[key]) for key in found)
 
 
 def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
