@@ -31,7 +31,9 @@ def artefacts() -> Artefacts:
             commands = tries(_FILES[where][0], ("verify", "load"), either=("verify", *_either(where, what)))
             yield Artefact(f"weights/{where}-{what}", _forge(where, change), commands)
         for what, extra in _EXTRA.items():
-            commands = tries(_FILES[where][0], ("verify", "pull", "load", "predict"), either=("verify", "pull"))
+            # Of the BA itself, these are its own weights with other numbers.
+            own = ("load", "predict") if where == "ba" and what in _OF_THE_BA else ()
+            commands = tries(_FILES[where][0], ("verify", "pull", "load", "predict"), either=("verify", "pull", *own))
             yield Artefact(f"weights/{where}-with-{what}", _forge(where, _adding(extra)), commands)
 
 
@@ -63,10 +65,10 @@ def _forge(where: str, change: Callable[[Tensors], Tensors]) -> Callable[[Sandbo
 
 
 def _one(change: Callable[[Tensor], Tensor]) -> Callable[[Tensors], Tensors]:
-    """The same done to the first weight alone."""
+    """The same done to the first matrix alone."""
 
     def changed(tensors: Tensors) -> Tensors:
-        key = next(iter(tensors))
+        key = next(key for key, value in tensors.items() if value.dim() > 1)  # A bias is flat already.
         return {**tensors, key: change(tensors[key]).clone()}
 
     return changed
@@ -153,6 +155,7 @@ def _types() -> Mapping[str, Callable[[Tensors], Tensors]]:
 
 
 _LAYER = "bert.encoder.layer.0"
+_OF_THE_BA = ("the-ba-under-it", "the-bias-of-the-ba")
 _UNDER = f"{_LAYER}.output.adapters.tiny:en-wo:::::.adapter_down.0"
 _EXTRA: dict[str, tuple[str, tuple[int, ...]]] = {
     "the-base-words": ("bert.embeddings.word_embeddings.weight", (800, 32)),

@@ -34,7 +34,9 @@ def publish(hub: HubServer, folder: Path) -> None:
 
 def fetched(hub: HubServer) -> set[str]:
     """The files whose content was asked for."""
-    return {seen.path.rsplit("/", 1)[1] for seen in hub.requests if seen.method == "GET" and "/resolve/" in seen.path}
+    content = ("/resolve/", "/api/resolve-cache/", "/cdn/")
+    asked = [seen.path for seen in hub.requests if seen.method == "GET"]
+    return {path.rsplit("/", 1)[1] for path in asked if any(part in path for part in content)}
 
 
 @pytest.fixture(autouse=True)
