@@ -69,6 +69,21 @@ def read_plain(path: Path, *, limit: int, below: Path | None = None) -> bytes:
     return content
 
 
+def read_regular(path: Path, *, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes, or of one that a link leads to, as in a base's folder.
+
+    A user names that folder, and huggingface_hub keeps its files behind links. Raises IrregularFile, StorageError.
+    """
+    with storage_errors(path):
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            _check(os.fstat(stream.fileno()), path, limit)
+            content = stream.read(limit + 1)
+    if len(content) > limit:  # It grew meanwhile.
+        raise _too_large(path, len(content), limit)
+    return content
+
+
 def sha256_plain(path: Path, *, below: Path | None = None, limit: int | None = None) -> str:
     """SHA-256 of a plain file's content, in hex. Raises as `open_plain`."""
     digest = hashlib.sha256()

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import platformdirs
 
-from badx_hub.errors import BadxError, IntegrityError, StorageError, UsageError
+from badx_hub.errors import BadxError, StorageError, UsageError
 from badx_hub.remedies import Advice, Remedy, RunAgain
 from badx_hub.user_paths import HOME_VARIABLE, NO_HOME, user_path
 
@@ -79,23 +79,6 @@ def cached_sha256(path: Path) -> str:
         with suppress(StorageError):
             atomic_write_text(memory, canonical_json({"digest": digest, "state": state}))
     return digest
-
-
-def read_regular(path: Path, *, limit: int) -> bytes:
-    """The content of a regular file, or of one that a link leads to, as in huggingface_hub's cache.
-
-    Raises IntegrityError (a folder, pipe or device, or more than `limit` bytes), StorageError.
-    """
-    with storage_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise IntegrityError(f"{path} is not a regular file.")
-            content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise IntegrityError(f"{path} has {max(status.st_size, len(content)):,} bytes and may have {limit:,}.")
-    return content
 
 
 def canonical_json(value: Any) -> str:

@@ -16,8 +16,9 @@ from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.manifest import first_problem
 from badx_hub.modeling.families import BaseConfig, checked_config
+from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice
-from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home, read_regular
+from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
 from badx_hub.tensor_files import StoredTensor, differences, read_header, shown_name
 
 CONFIG_FILE = "config.json"
