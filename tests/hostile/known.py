@@ -8,9 +8,7 @@ hold. An artefact on which one of them holds fails the tests, so that whoever me
 
 from __future__ import annotations
 
-_BLOCKS: tuple[tuple[int, str, str, str], ...] = (
-    (11, "folders", "list verify", "whole-many-versions"),
-)
+_BLOCKS: tuple[tuple[int, str, str, str], ...] = ((11, "folders", "list verify", "whole-many-versions"),)
 
 KNOWN = {f"{kind}/{name}": (commands, finding) for finding, kind, commands, names in _BLOCKS for name in names.split()}
 """The commands that do not hold, and the number of the finding, by the name of the artefact."""
