@@ -26,9 +26,9 @@ def zoo(
 
     Zero-shot scores come first. Everything is read from the manifests, of your registry unless one is named.
     """
+    from badx_hub.evaluation.zoo import rendered, weight_bytes, zoo_table
     from badx_hub.hub.client import HubClient
     from badx_hub.registry import open_registry
-    from badx_hub.registry.zoo import rendered, weight_bytes, zoo_table
     from badx_hub.storage import atomic_write_bytes
 
     if org and registry:

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from badx_hub.errors import UsageError
+from badx_hub.evaluation.zoo import rendered, weight_bytes, zoo_table
 from badx_hub.hub.client import HubClient
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry
-from badx_hub.registry.zoo import rendered, weight_bytes, zoo_table
 from badx_hub.table import Table
 from tests.hub.fixture import hub as hub
 from tests.hub.machine import Machine
 from tests.hub.server import HubServer
+from tests.registry.conftest import make as make
+from tests.registry.conftest import put as put
+from tests.registry.conftest import registry as registry
 from tests.registry.hubs import QUICK
 from tests.registry.hubs import org as org
 
