@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.hub.ref import HubRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.remedies import Advice
 from badx_hub.table import Table
@@ -61,6 +60,8 @@ def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName
 
 def _hidden(registry: Registry) -> NotFoundError | None:
     """The error if the registry is a namespace on the Hub of which this account sees nothing at all."""
+    from badx_hub.hub.ref import HubRef
+
     place = HubRef.parse(registry.location)
     if place is None or place.owner is None or registry.list():
         return None

@@ -12,7 +12,7 @@ from badx_hub.remedies import Notice, OptionValue, Remedy, TrainingCall
 PROGRAM = "badx-hub"
 
 # Options that the command line calls something else than the parameter in Python.
-_FLAGS = {"options": "--option", "pickles": "--convert"}
+_FLAGS = {"options": "--option", "pickles": "--convert", "owner": "--org"}
 
 
 def message(told: BadxError | Notice) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 import typer
 
 from badx_hub.characters import escaped
+from badx_hub.cli._errors import message
 from badx_hub.errors import StorageError
+from badx_hub.remedies import Notice
 from badx_hub.table import Table
 
 _BETWEEN = "   "
@@ -133,7 +135,7 @@ class _Warnings(logging.Handler):
     """What badx_hub logs, such as repairs of data, as warnings of the command."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        warning(record.getMessage())
+        warning(message(record.msg) if isinstance(record.msg, Notice) else record.getMessage())
 
 
 _WARNINGS = _Warnings(logging.WARNING)

@@ -30,7 +30,7 @@ from badx_hub.hub.ref import MAIN, HubRef
 from badx_hub.hub.session import TIME_LIMITS
 from badx_hub.hub.transport import Answer, RetryPolicy, attempt, client, download, get_page, read_file
 from badx_hub.hub.validation import check_card
-from badx_hub.remedies import Advice
+from badx_hub.remedies import Advice, Notice
 
 MAX_FILES_LISTED = 5000
 
@@ -106,10 +106,8 @@ class HubClient:
         if pages.passed_over:
             _LOG.warning("%s: %d entries of the listing name no repository.", doing, pages.passed_over)
         if pages.is_cut:
-            _LOG.warning(
-                "%s: only the first %s repositories were looked at, and there are more. Say whose you mean "
-                "(`--org ORG`, `hf:ORG`).", doing, f"{len(found):,}"
-            )  # fmt: skip
+            fact = f"{doing}: only the first {len(found):,} repositories were looked at, and there are more."
+            _LOG.warning(Notice(fact, (Advice("Say whose you mean: {}.", (("owner", "ORG"),)),)))
         return tuple(found)
 
     def _pages(self, path: str, query: Query, doing: str) -> Pages:

@@ -35,6 +35,7 @@ EXAMPLES: tuple[Remedy, ...] = (
     remedies.SearchHub(),
     remedies.VerifyAdapter("mbert/en-wo"),
     remedies.RemoveAdapter("mbert/en-wo#seed2", force=True, renew=True),
+    remedies.RemoveAdapter("mbert/en-wo", registry="./a folder"),
     remedies.PullAdapter("mbert/en-wo"),
     remedies.PullAdapter("mbert/en-wo", "./a folder"),
     remedies.PullAdapter("mbert/en-wo", "hf:org", "0123456789abcdef0123456789abcdef01234567"),
@@ -53,6 +54,7 @@ EXAMPLES: tuple[Remedy, ...] = (
     remedies.ListRecipes(),
     remedies.CopyPreset(),
     remedies.ConvertWeights(),
+    remedies.ImportAdapter("org/la-wolof"),
     remedies.RunAgain(" once it is finished"),
     remedies.ResumeTraining(),
 )

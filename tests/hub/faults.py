@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
-from http import HTTPStatus
 from types import UnionType
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -19,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.hub.behaviour import Behaviour
+from tests.hub.bodies import head_without_length, packed_blanks
 from tests.hub.errors import Died, refusal
 
 
@@ -301,7 +299,7 @@ class _Answer:
             await self._close()
             return
         if isinstance(self.action, CutHeaders):
-            self.faults.write(self.scope, _head_without_length(message))
+            self.faults.write(self.scope, head_without_length(message))
             await self._close()
             return
         if isinstance(self.action, WrongEtag):
@@ -336,19 +334,6 @@ class _Answer:
     async def _close(self) -> None:
         self.closed = True
         await self.faults.close(self.scope)
-
-
-@cache
-def packed_blanks(size: int) -> bytes:
-    """gzip of so many blanks, made without holding them."""
-    packer, block = zlib.compressobj(wbits=31), b" " * 2**20
-    return b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
-
-
-def _head_without_length(message: Message) -> bytes:
-    status = f"HTTP/1.1 {message['status']} {HTTPStatus(message['status']).phrase}\r\n".encode()
-    sent = [key + b": " + value + b"\r\n" for key, value in message["headers"] if key.lower() != b"content-length"]
-    return status + b"".join(sent) + b"Content-Le"
 
 
 def _refusal(action: Status, behaviour: Behaviour) -> Response:

@@ -162,8 +162,8 @@ class HubRegistry:
         try:
             newest = self._reader.read(place)
         except NotFoundError as error:
-            nearest = "" if version else self._nearest(owner, name)
-            raise NotFoundError(f"{error.fact}{nearest}", remedies=error.remedies) from error
+            hint = "" if version else self._nearest(owner, name)
+            raise NotFoundError(f"{error.fact}{hint}", remedies=error.remedies) from error
         if version in (None, newest.version):
             return newest
         for entry in self._reader.history(place):
