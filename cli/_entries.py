@@ -140,9 +140,9 @@ def _zero_shot(entry: Entry) -> str | None:
     if entry.manifest.task is None:
         return None
     splits = sorted(entry.manifest.metrics.items(), key=lambda one: (one[0] != "test", one[0]))
-    for split, scores in splits:
+    for _, scores in splits:
         for text, value in scores.items():
             key = MetricKey.parse(text)
             if key.language not in (None, entry.name.mixture.source) and key.label is None:
-                return f"{key.words} {key.shown(value)} ({split}, zero-shot)"
+                return f"zero-shot {key.words} {key.shown(value)}"
     return None
