@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from badx_hub.errors import TrainingInterrupted
+from badx_hub.cli._options import duration
+from badx_hub.errors import TrainingInterrupted, UsageError
 from badx_hub.training import interrupts
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.interrupts import StopRequest, watched
@@ -125,3 +126,10 @@ def test_a_ctrl_c_in_a_finaliser_ends_the_command_without_a_traceback() -> None:
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_limits_of_time_are_written_as_people_write_them() -> None:
+    assert [duration(text) for text in ("23h", "1h30m", "90m", "45s", "1d")] == [82_800, 5_400, 5_400, 45, 86_400]
+    for text in ("", "0s", "h", "23", "1.5h", "30m1h", "-1h", "9" * 5000 + "s", "٣h"):
+        with pytest.raises(UsageError, match=r"^--time-limit expects a time such as 23h"):
+            duration(text)

@@ -1,0 +1,103 @@
+"""The same run started twice, and runs whose process was killed: one of them works, and one version comes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from badx_hub.registry import LocalRegistry
+from badx_hub.storage import sha256_file
+from tests.tiny import demo_data
+
+ROOT = Path(__file__).parents[2]
+
+
+class Job:
+    """One command line that trains the same adapter, in a home of its own or in a common one."""
+
+    def __init__(self, base: Path, root: Path, *, home: str = "home", steps: int = 40) -> None:
+        self.home, self.registry = root / home, root / "registry"
+        text = [f"--text={one}={demo_data() / 'text' / f'{one}.txt.gz'}" for one in ("en", "wo")]
+        self.command = [
+            *(sys.executable, "-W", "ignore", "-m", "badx_hub", "train", "en-wo", "--base", str(base), *text),
+            *("--recipe", "quick", "--steps", str(steps), "--eval-every", "10", "--save-every", "5"),
+            *("--batch-size", "2", "--max-length", "16", "--registry", str(self.registry), "--format", "quiet"),
+        ]
+        self.environment = {**os.environ, "BADX_HUB_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.command, *more],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *more: str) -> tuple[int, str]:
+        job = self.start(*more)
+        _, told = job.communicate()
+        return job.returncode, told
+
+    def wait_for_checkpoint(self, job: subprocess.Popen[str]) -> None:
+        while not list(self.home.glob("runs/*/step-*")):
+            assert job.poll() is None, job.communicate()[1]
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def job(tiny_base: Path, tmp_path: Path) -> Iterator[Job]:
+    yield Job(tiny_base, tmp_path, steps=100_000)
+
+
+def files(registry: Path) -> dict[str, str]:
+    """The digest of every file of the one version, but of those that tell times."""
+    (entry,) = LocalRegistry(registry).list()
+    folder = Path(entry.location)
+    return {one.name: sha256_file(one) for one in folder.iterdir() if one.name not in ("badx.json", "README.md")}
+
+
+@pytest.mark.parametrize(("one", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_command_with_one_line_and_its_code(job: Job, one: signal.Signals, code: int) -> None:
+    started = job.start()
+    job.wait_for_checkpoint(started)
+    started.send_signal(one)
+    _, told = started.communicate()
+    assert started.returncode == code
+    assert "Traceback" not in told
+    (line,) = [line for line in told.splitlines() if line.startswith("error: ")]
+    assert "nothing is lost. The same command goes on from there: badx-hub train en-wo" in line
+
+
+def test_the_second_one_says_who_works_and_a_dead_one_is_taken_over(job: Job, tiny_base: Path, tmp_path: Path) -> None:
+    first = job.start()
+    job.wait_for_checkpoint(first)
+    code, told = job.run()
+    assert code == 1
+    assert f"is being trained by process {first.pid} on " in told
+    assert len([line for line in told.splitlines() if line.startswith("error: ")]) == 1
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    code, told = job.run("--time-limit", "1s")
+    assert (code, "The time limit is reached: stopped after step" in told) == (130, True), told
+
+
+def test_two_machines_that_finish_the_same_run_leave_one_version(tiny_base: Path, tmp_path: Path) -> None:
+    """Homes apart, so that nothing but the folder of the registry stands between them; then all is as of one alone."""
+    jobs = [Job(tiny_base, tmp_path, home=home).start() for home in ("one", "two")]
+    told = [one.communicate()[1] for one in jobs]
+    assert [one.returncode for one in jobs] == [0, 0], told
+    several = files(tmp_path / "registry")
+    shutil.rmtree(tmp_path / "registry")
+    assert Job(tiny_base, tmp_path, home="three").run()[0] == 0
+    assert files(tmp_path / "registry") == several
+    assert not [left for left in tmp_path.glob("*/runs/*") if left.name != ".guard"]
