@@ -273,7 +273,8 @@ class _SharedModel:
 
 def _checked(part: StackParts) -> tuple[Setup, list[Path]]:
     """The setup that the entries are used in, and their folders, verified."""
-    chosen = setup_named(part.setup or _setup_of(part.entries[-1]))
+    in_name = SETUPS.get(part.entries[-1].name.setup or "", SETUPS[DEFAULT])
+    chosen = setup_named(part.setup) if part.setup else in_name
     if chosen.inference is LanguageAdapterRole.TARGET:
         _check_swap(part.entries, chosen)
     else:
@@ -310,15 +311,9 @@ def _max_length(manifest: Manifest) -> int:
     if type(value) is not int or not MIN_LENGTH <= value <= MAX_LENGTH:
         raise DataError(
             f"{manifest.name} does not say how long its inputs are: max_length in its recipe is no whole number from "
-            f"{MIN_LENGTH} to {MAX_LENGTH:,}. Train it anew, or tell its publisher."
+            f"{MIN_LENGTH} to {MAX_LENGTH:,}. Train it again, or tell its publisher."
         )
     return value
-
-
-def _setup_of(entry: Entry) -> str:
-    """The setup in the name of a task adapter."""
-    known = SETUPS.get(entry.name.setup or "")
-    return known.name if known else DEFAULT
 
 
 def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
 import uuid
@@ -21,12 +20,12 @@ from typing import Any, BinaryIO
 import platformdirs
 
 from badx_hub.errors import BadxError, StorageError, UsageError
+from badx_hub.leftovers import sweep
 from badx_hub.remedies import Advice, Remedy, RunAgain
 from badx_hub.user_paths import HOME_VARIABLE, NO_HOME, user_path
 
 STAGING = ".staging"
 _CHUNK = 1 << 20
-_ABANDONED_AFTER = 24 * 3600.0
 _TIMESTAMP_GRAIN_NS = 2_000_000_000  # the coarsest file timestamps in use (FAT): 2 seconds
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
@@ -275,33 +274,6 @@ def _sweep_abandoned(staging: Path) -> None:
     """Remove what killed processes left behind: nothing in it was written to for a day."""
     if not staging.is_symlink():
         sweep(staging, _ANYTHING)
-
-
-def sweep(parent: Path, pattern: re.Pattern[str]) -> None:
-    """Remove what killed processes left in `parent`: files and folders with names of this pattern, our user's own.
-
-    Nothing in them was written to for a day. Links are never followed. What cannot be looked at or removed stays.
-    """
-    with suppress(OSError):
-        for path in parent.iterdir():
-            if pattern.fullmatch(path.name):
-                with suppress(OSError):  # another process may take it away at any step
-                    _remove_if_abandoned(path)
-
-
-def _remove_if_abandoned(path: Path) -> None:
-    status = path.lstat()
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        return
-    is_folder = stat.S_ISDIR(status.st_mode)
-    inside = path.rglob("*") if is_folder else ()
-    newest = max(status.st_mtime, *(one.lstat().st_mtime for one in inside), 0.0)
-    if newest >= time.time() - _ABANDONED_AFTER:
-        return
-    if is_folder:
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink()
 
 
 @lru_cache(maxsize=256)

@@ -18,12 +18,27 @@ if TYPE_CHECKING:
     from badx_hub.registry import Entry, Registry, Transferred
     from badx_hub.registry.hub import HubRegistry, PushOptions, PushPlan
 
+_ToOption = Annotated[
+    str, typer.Option("--to", metavar="ORG|DIR", help="ORG or ORG/mbert.en-wo on the Hub, or the folder ./DIR.")
+]
+_SignOption = Annotated[
+    Path | None, typer.Option("--sign", metavar="KEY", help="Sign what is published with this SSH key.")
+]
+_CardFieldOption = Annotated[
+    list[str] | None,
+    typer.Option("--card-field", metavar="KEY=VALUE", help="Metadata of the card (repeatable): license=mit."),
+]
+_CollectionOption = Annotated[
+    str | None, typer.Option("--collection", metavar="ORG/TITLE", help="Put what is pushed into this collection.")
+]
+
+_HUB_ONLY = "--private", "--revision", "--tag", "--create-pr", "--message", "--card-field", "--collection", "--dry-run"
+"""Options of `push` that mean nothing where the registry is a folder."""
+
 
 def push(
     name: _options.NameArgument,
-    to: Annotated[
-        str, typer.Option("--to", metavar="ORG|DIR", help="ORG or ORG/mbert.en-wo on the Hub, or the folder ./DIR.")
-    ],
+    to: _ToOption,
     task: _options.TaskOption = None,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,
@@ -34,16 +49,9 @@ def push(
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Give the commit this tag.")] = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
     message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Of the commit.")] = None,
-    sign: Annotated[
-        Path | None, typer.Option("--sign", metavar="KEY", help="Sign what is published with this SSH key.")
-    ] = None,
-    card_field: Annotated[
-        list[str] | None,
-        typer.Option("--card-field", metavar="KEY=VALUE", help="Metadata of the card (repeatable): license=mit."),
-    ] = None,
-    collection: Annotated[
-        str | None, typer.Option("--collection", metavar="ORG/TITLE", help="Put what is pushed into this collection.")
-    ] = None,
+    sign: _SignOption = None,
+    card_field: _CardFieldOption = None,
+    collection: _CollectionOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; change nothing.")] = False,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -60,17 +68,8 @@ def push(
     shelf = _collection(collection) if collection else None
     fields = _options.key_values("--card-field", "license=mit", card_field)
     if not isinstance(where, HubRef):
-        flags = {"--private": private, "--revision": bool(revision), "--tag": bool(tag), "--create-pr": create_pr}
-        _hub.refuse_on_folder(
-            to,
-            {
-                **flags,
-                "--message": bool(message),
-                "--card-field": bool(fields),
-                "--collection": bool(collection),
-                "--dry-run": dry_run,
-            },
-        )
+        given = (private, revision, tag, create_pr, message, fields, collection, dry_run)
+        _hub.refuse_on_folder(to, dict(zip(_HUB_ONLY, map(bool, given), strict=True)))
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
     if not isinstance(where, HubRef):

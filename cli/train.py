@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from badx_hub.training.runs import Trained
 
 DEMO = "demo"
+_RECIPE_FLAGS = "steps", "batch_size", "learning_rate", "max_length", "eval_every", "save_every", "precision", "seed"
 
 
 class Tracker(str, Enum):
@@ -120,16 +121,8 @@ def train(
     _check_flags(task, texts, data, option)
     found = open_registry(registry)
     found.require_writable()
-    flags: dict[str, Any] = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "max_length": max_length,
-        "eval_every": eval_every,
-        "save_every": save_every,
-        "precision": precision,
-        "seed": seed,
-    }
+    numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
+    flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, numbers, strict=True))
     profiling = _profiling(profile)
     how = {
         "registry": found,

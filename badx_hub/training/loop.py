@@ -12,7 +12,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,8 +29,20 @@ from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed
 from badx_hub.training.interrupts import StopRequest, watched
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
+from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
 
-EvaluationRow = Mapping[str, float]
+# Who trains needs the reporters too, and finds them here.
+__all__ = [
+    "Batch",
+    "EvaluationRow",
+    "Objective",
+    "Reporter",
+    "Shielded",
+    "Silent",
+    "TrainingResult",
+    "dropout_seed",
+    "train",
+]
 
 _SMALLER_STEPS = Advice(
     "Give a smaller {} or some warm-up (warmup_steps in a recipe file).", (("learning_rate", None),)
@@ -78,57 +89,6 @@ class Objective(Protocol):
 
     def evaluate(self) -> EvaluationRow:
         """The metrics of the weights as they are now, by name."""
-
-
-class Reporter(Protocol):
-    """Told how a training goes; the command line draws it."""
-
-    def started(self, steps: int, done: int, unit: str) -> None: ...
-
-    def stepped(self, step: int, loss: float, units: int) -> None: ...
-
-    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None: ...
-
-    def finished(self) -> None: ...
-
-
-class Shielded:
-    """A reporter whose trouble with its output stops nothing: a terminal that was closed takes no more."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def started(self, steps: int, done: int, unit: str) -> None:
-        """Passed on."""
-        with suppress(OSError):
-            self._reporter.started(steps, done, unit)
-
-    def stepped(self, step: int, loss: float, units: int) -> None:
-        """Passed on."""
-        with suppress(OSError):
-            self._reporter.stepped(step, loss, units)
-
-    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
-        """Passed on."""
-        with suppress(OSError):
-            self._reporter.evaluated(step, metrics, best)
-
-    def finished(self) -> None:
-        """Passed on."""
-        with suppress(OSError):
-            self._reporter.finished()
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def started(self, steps: int, done: int, unit: str) -> None: ...
-
-    def stepped(self, step: int, loss: float, units: int) -> None: ...
-
-    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None: ...
-
-    def finished(self) -> None: ...
 
 
 @dataclass(frozen=True)
