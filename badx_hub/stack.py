@@ -166,16 +166,8 @@ def load_bilingual_stack(
     if require_signature is not None:
         for entry in resolution.entries:
             signed_by(chain.fetch(entry), Path(require_signature).expanduser(), str(entry.name))
-    return load_entries(
-        resolution.entries,
-        chain,
-        base=base,
-        setup=resolution.setup,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-        options=options,
-    )
+    parts = StackParts(resolution.entries, chain, resolution.setup, options)
+    return load_together([parts], base=base, device=device, dtype=dtype, offline=offline)[0]
 
 
 def load_entries(

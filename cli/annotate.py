@@ -20,29 +20,32 @@ if TYPE_CHECKING:
     from badx_hub.annotation import LeastCertain
 
 
+_FilesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: stdin]"),
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="OUT", help="A file, or a folder for several. [default: stdout]"),
+]
+_ReviewOption = Annotated[
+    int | None,
+    typer.Option("--review", metavar="N", min=1, help="Also write the N least certain sentences to OUT.review.conllu."),
+]
+
+
 def annotate(
     pair: _options.PairArgument,
     tasks: Annotated[str, typer.Option("--tasks", metavar="TASKS", help="In this order, such as pos,dp,ner.")],
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: stdin]"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="A file, or a folder for several. [default: stdout]"),
-    ] = None,
+    files: _FilesArgument = None,
+    output: _OutputOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is annotated. [default: fill only what is _]")
     ] = False,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Write how probable each tag and head is into MISC.")
     ] = False,
-    review: Annotated[
-        int | None,
-        typer.Option(
-            "--review", metavar="N", min=1, help="Also write the N least certain sentences to OUT.review.conllu."
-        ),
-    ] = None,
+    review: _ReviewOption = None,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,
