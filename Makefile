@@ -8,7 +8,7 @@ DOCS   := $(VENV)/.installed-docs
 # `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
 PYTEST ?=
 
-.PHONY: demo check test lint imports audit types fast unit soak coverage hooks bench docs tutorials links clean
+.PHONY: demo check test lint imports audit types fast unit fuzz soak coverage hooks bench docs tutorials links clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
@@ -58,6 +58,12 @@ coverage: $(STAMP)
 # Has git run .pre-commit-config.yaml before each commit.
 hooks: $(STAMP)
 	$(BIN)/pre-commit install
+
+# Each parser of foreign text, for its share of the time; what fails is kept in tests/fuzz and is a test from then on.
+FUZZ_SECONDS ?= 600
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz.run $(FUZZ_SECONDS)
 
 # Takes about half an hour; leave the machine alone meanwhile. `python benchmarks/bench.py --only NAME` runs one script.
 bench: $(STAMP)

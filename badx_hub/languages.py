@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -27,6 +28,7 @@ _NO_TERRITORY = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ")
 _NO_SCRIPT = re.compile(r"Qa[ab][a-x]|Z(inh|mth|sye|sym|xxx|yyy|zzz)")
 _LOCALE_LIKE = re.compile(r"([a-z]{2,3})-([A-Z]{2})")
 _SHOWN = 60
+_MAX_SPELLING = 200
 
 # Names that speakers use for languages of AmericasNLI; language_data lacks them.
 _MORE_NAMES = {
@@ -49,7 +51,9 @@ def normalise(tag: str) -> str:
 
     Raises UsageError that offers the nearest known languages.
     """
-    text = tag.strip()
+    text = unicodedata.normalize("NFC", tag.strip())
+    if len(text) > _MAX_SPELLING:
+        raise UsageError(f"{_shown(text)} is too long for a language: expected a BCP-47 tag such as wo, or a name.")
     known = _known_tag(text) or _tag_of_name(text)
     if known is None:
         raise UsageError(_unknown(text))
@@ -246,7 +250,17 @@ def _known_tag(text: str) -> str | None:
         language = Language.get(text)
     except LanguageTagError:
         return None
-    return str(language.to_tag()) if language.is_valid() and _names_a_language(language) else None
+    if not language.is_valid() or not _names_a_language(language):
+        return None
+    return str(_without_default_script(language).to_tag())
+
+
+def _without_default_script(language: Language) -> Language:
+    """`wol_Latn`, as FLORES and NLLB write Wolof, is `wo`: a script says something only where another is usual."""
+    plain = Language.make(language=language.language)
+    if language != Language.make(language=language.language, script=language.script):
+        return language
+    return plain if plain.maximize().script == language.script else language
 
 
 def _names_a_language(language: Language) -> bool:
@@ -300,6 +314,11 @@ def _main_names() -> dict[str, str]:
 
 
 def _unknown(text: str) -> str:
+    if _PRIVATE_USE.fullmatch(text.lower()):
+        return (
+            f"{_shown(text)} is a private-use code, as UD has for code-switching (qhe) and others: it means what its "
+            "users agree on. Name a language of the text instead, such as hi for qhe."
+        )
     tags = dict.fromkeys([*_spoken_in(text), *_nearest(text)])
     offers = [f"{_english_name(tag)} ({tag})" for tag in tags][:3]
     if not offers:

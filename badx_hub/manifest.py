@@ -313,7 +313,7 @@ def read_manifest_text(folder: Path, *, below: Path | None = None) -> str:
 def _refuse_newer_schema(text: str, where: str) -> None:
     try:
         value = pydantic_core.from_json(text)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: half a surrogate pair
         return
     version = value.get("schema_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > SCHEMA:

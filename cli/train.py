@@ -149,7 +149,8 @@ def _train_language(
     _output.note(f"recipe: {recipe.name}, {section.steps:,} steps")
     from badx_hub.training.language import train_language_adapter
 
-    text, base = {**recipe.text, **texts}, asked.base or recipe.base
+    known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
+    text, base = {**known, **texts}, asked.base or recipe.base
     return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
 
 

@@ -35,7 +35,9 @@ SLOW_PLACES = (
     "tests/hostile/",
     "tests/hub/",
     "tests/test_docs.py::test_python_examples_run",
+    "tests/test_cases.py",
     "tests/test_hub_story.py",
+    "tests/test_linear.py",
     "tests/test_story.py",
     "tests/training/test_processes.py",
 )

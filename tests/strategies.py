@@ -8,7 +8,7 @@ from badx_hub.languages import MAX_WEIGHT, Mixture
 
 TAGS = (
     *("en", "wo", "bm", "ay", "fo", "ug", "zh", "pt", "br", "nah", "hch", "git", "mlm", "pos", "yue"),
-    *("zh-Hant", "sr-Latn", "wo-Latn", "pt-BR", "es-419", "zh-Hant-TW", "de-1901", "ca-valencia", "sr-Latn-RS"),
+    *("zh-Hant", "sr-Latn", "wo-Arab", "pt-BR", "es-419", "zh-Hant-TW", "de-1901", "ca-valencia", "sr-Latn-RS"),
 )
 
 

@@ -161,6 +161,11 @@ class BlockStore:
         return epoch, *divmod(index, self._shard_blocks)
 
     def _too_little(self, what: str, tokens: int) -> DataError:
+        if self.counts["kept"] == 1:
+            return DataError(
+                f"All text of {self.source.name} is one line, and held-out text is chosen by lines. Write a sentence "
+                "or paragraph on each line, and end lines with a line feed (not with a carriage return alone)."
+            )
         return DataError(
             f"{self.source.name} has {tokens} tokens of {what}, less than one block of {self.length}.",
             remedies=(Advice("Use a smaller {} or more text.", (("max_length", None),)),),

@@ -7,6 +7,7 @@ source needs them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -16,10 +17,10 @@ from badx_hub.data.conllu import read_raw_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
 from badx_hub.data.rows import Rows, first_line, open_rows, parsed
-from badx_hub.errors import DataError, NotFoundError, UsageError
+from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.remedies import Advice, RunAgain
-from badx_hub.storage import cached_sha256, digest_of
+from badx_hub.storage import atomic_write_text, cached_sha256, digest_of, home
 from badx_hub.user_paths import user_path
 
 TEXT_COLUMN = "text"
@@ -140,7 +141,20 @@ def _open_file(path: Path) -> _File:
         stamp = _stamp(path)
         if suffix != ".parquet":
             require_text(path)
-        return _File(path, suffix, cached_sha256(path), stamp)
+        file = _File(path, suffix, cached_sha256(path), stamp)
+    _require_sound(file)
+    return file
+
+
+def _require_sound(file: _File) -> None:
+    """Read a text once from end to end, so that a bad line costs no run; by its digest it is known ever after."""
+    mark = home() / "cache" / "sound" / f"{digest_of([file.suffix, file.sha256])}"
+    if mark.exists():
+        return
+    for _ in _READERS[file.suffix](file.path):
+        pass
+    with suppress(StorageError):  # A full or read-only disk costs speed alone.
+        atomic_write_text(mark, "")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

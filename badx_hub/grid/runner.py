@@ -137,7 +137,7 @@ class StudyRunner:
             return True
         try:
             if isinstance(step, TrainLanguage):
-                recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
+                recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts_of(step.mixture)
                 done = language.train_language_adapter(
                     step.mixture, recipe, registry=self.registry, base=self.study.base, text=texts, reporter=reporter
                 )
@@ -182,7 +182,7 @@ class StudyRunner:
             return self._without_base(step)
         if isinstance(step, TrainTask):
             return self._run_status(step, task.planned(self._job(step), self._registry_of(step)))
-        recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts
+        recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts_of(step.mixture)
         run, _ = language.planned(step.mixture, recipe, base=self.study.base, text=texts)
         return self._run_status(step, run)
 

@@ -206,6 +206,10 @@ class Study(_Strict):
         """Language -> source of text; sources of the study replace those of the recipe."""
         return {**self.recipe.text, **self.text}
 
+    def texts_of(self, mixture: Mixture) -> Mapping[str, str]:
+        """The `texts` of the languages of a mixture."""
+        return {language: source for language, source in self.texts.items() if language in mixture.languages}
+
     def _problems(self) -> Iterator[str]:
         for block in self.blocks:
             for task in block.tasks:

@@ -48,6 +48,8 @@ def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dic
     `extending` are the recipes that led here, this one last. Raises UsageError as `load_recipe` does.
     """
     above = dict(data)
+    if isinstance(text := above.get("text"), Mapping):
+        above["text"] = _tagged(text)
     parent = above.pop("extends", None)
     if parent is None:
         return above
@@ -103,6 +105,20 @@ def _read_file(path: Path) -> str:
             f"No recipe {str(path)!r}: it is neither a preset ({presets}) nor a readable YAML file.",
             remedies=(ListRecipes(),),
         ) from error
+
+
+def _tagged(text: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The text by canonical tags, so that "wol" here takes the place of "wo" below; `Recipe` tells what is no tag."""
+    from badx_hub.languages import normalise  # its tables are slow to load
+
+    tagged = {}
+    for language, source in text.items():
+        try:
+            tag = normalise(language) if isinstance(language, str) else language
+        except UsageError:
+            tag = language
+        tagged[language if tag in tagged else tag] = source
+    return tagged
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MIN_LENGTH = 8
 MAX_LENGTH = 8192
@@ -126,6 +126,17 @@ class Recipe(_Strict):
     data: dict[str, str] = {}
     language: LanguageRecipe
     tasks: dict[str, TaskRecipe]
+
+    @field_validator("text")
+    @classmethod
+    def _languages_are_tags(cls, text: dict[str, str]) -> dict[str, str]:
+        """ "wol" and "Wolof" mean wo here too: a key that matches nothing would be left out without a word."""
+        from badx_hub.languages import normalise  # its tables are slow to load
+
+        tagged = {normalise(language): source for language, source in text.items()}
+        if len(tagged) < len(text):
+            raise ValueError("a language is there twice, in two spellings")
+        return tagged
 
     def language_side(self, languages: int) -> LanguageRecipe:
         """The recipe of an adapter for this number of languages: an LA (1), a BA (2) or an MA."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,7 +17,8 @@ from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
 from badx_hub.corpora.packing import Ids
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
-from badx_hub.languages import Mixture
+from badx_hub.errors import UsageError
+from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
@@ -171,7 +173,7 @@ def planned(
 
     Raises what finding the base and opening the text raise.
     """
-    found, given = resolve_base(base or DEFAULT_BASE), text or {}
+    found, given = resolve_base(base or DEFAULT_BASE), _texts(text or {}, mixture)
     sources = {
         language: open_source(language, given.get(language) or default_source(language))
         for language in mixture.languages
@@ -186,6 +188,21 @@ def planned(
         ),
     )
     return run, sources
+
+
+def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
+    """The text by language tag. Raises UsageError for a language that is not in the mixture or is there twice."""
+    tagged: dict[str, str] = {}
+    for language, source in text.items():
+        tag = normalise(language)
+        if tag not in mixture.languages or tag in tagged:
+            problem = "there twice" if tag in tagged else f"not in {mixture}"
+            raise UsageError(
+                f"The text of {language!r} is for a language that is {problem}. "
+                f"Give one text of each of {', '.join(mixture.languages)}, or none."
+            )
+        tagged[tag] = os.fspath(source)  # Path objects are as good
+    return tagged
 
 
 def _objective(
