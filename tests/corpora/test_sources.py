@@ -115,8 +115,9 @@ def test_digest_follows_content_and_kind_not_the_name(tmp_path: Path) -> None:
     def digest(name: str, content: str) -> str:
         return open_source("wo", str(write(tmp_path / name, content))).digest
 
-    assert digest("a.txt", "{}\n") == digest("b.txt", "{}\n")
-    assert len({digest("a.txt", "{}\n"), digest("a.txt", "{ }\n"), digest("a.jsonl", "{}\n")}) == 3
+    one, other = '{"text": "a"}\n', '{"text":  "a"}\n'
+    assert digest("a.txt", one) == digest("b.txt", one)
+    assert len({digest("a.txt", one), digest("a.txt", other), digest("a.jsonl", one)}) == 3
 
 
 def test_missing_paths_and_unknown_kinds(tmp_path: Path) -> None:

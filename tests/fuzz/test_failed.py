@@ -24,4 +24,4 @@ def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
             raise KeyError(text)
 
     monkeypatch.setitem(PARSERS, "faulty", faulty)
-    assert attack("faulty", 60, tmp_path)[1] == "["
+    assert "[" in (attack("faulty", 60, tmp_path)[1] or "")
