@@ -119,7 +119,7 @@ def table(entries: tuple[Entry, ...]) -> Table:
 def headline(entry: Entry) -> str:
     """The figure that tells most.
 
-    That is the first zero-shot score of a task adapter that has any recorded; of a language-side adapter the target's
+    That is the first zero-shot score of a task adapter that has any recorded; of a language adapter the target's
     perplexity; else the first score on the dev set. Perplexities under a frozen head and under a trained one do not
     compare, so the rarer, frozen one is marked.
     """

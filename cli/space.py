@@ -25,7 +25,7 @@ def space(
     offline: _options.OfflineOption = False,
     registry: _options.RegistryOption = None,
 ) -> None:
-    """Make a Space, a small web page, of a task adapter with what it stands on.
+    """Make a Space, a small web page, of a task adapter with what it is used on.
 
     Its app (Gradio), requirements and card go with the adapters themselves into a folder or onto the Hub.
     """
