@@ -42,7 +42,7 @@ class Tracked:
         if kind not in TRACKERS:
             raise UsageError(f"{kind!r} is no tracker. Expected {', '.join(TRACKERS)}.")
         if importlib.util.find_spec(kind) is None:
-            raise UsageError(f"{kind} is not installed. Install it: pip install {kind}")
+            raise UsageError(f"{kind} is not installed. Install it (`pip install {kind}`).")
         self._kind, self._reporter = kind, reporter
         self._accelerator: Accelerator | None = None
 
