@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from badx_hub.deprecated import keeps_old_attributes
-from badx_hub.errors import DataError, IntegrityError, UsageError
+from badx_hub.errors import DataError, UsageError
 from badx_hub.languages import pair
 from badx_hub.manifest import Manifest
 from badx_hub.modeling.base import Base, base_of
@@ -24,8 +24,8 @@ from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.folders import signed_by
 from badx_hub.registry.lock import resolved
-from badx_hub.remedies import RemoveAdapter
-from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
+from badx_hub.registry.stacking import stacked, verified
+from badx_hub.setups import DEFAULT
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import decode_windows
 
@@ -216,7 +216,8 @@ def load_together(
     models: list[_SharedModel] = []
     stacks = []
     for part in parts:
-        chosen, folders = _checked(part)
+        chosen = stacked(part.entries, part.setup)
+        folders = [verified(entry, part.registry) for entry in part.entries]
         found = base_of(part.entries[-1].manifest.base, base, offline=offline)
         shared = next((model for model in models if model.takes(found, part.entries)), None)
         if shared is None:
@@ -263,18 +264,6 @@ class _SharedModel:
         task.patch_head(self.model, entries[-1].name.module_name)
 
 
-def _checked(part: StackParts) -> tuple[Setup, list[Path]]:
-    """The setup that the entries are used in, and their folders, verified."""
-    in_name = SETUPS.get(part.entries[-1].name.setup or "", SETUPS[DEFAULT])
-    chosen = setup_named(part.setup) if part.setup else in_name
-    if chosen.inference is LanguageAdapterRole.TARGET:
-        _check_swap(part.entries, chosen)
-    else:
-        _check_chain(part.entries)
-    _check_bases(part.entries)
-    return chosen, [_verified(entry, part.registry) for entry in part.entries]
-
-
 def _task(part: StackParts) -> Task:
     """The task with the options it was trained with, and those of the part in their place."""
     last = part.entries[-1].manifest
@@ -282,19 +271,6 @@ def _task(part: StackParts) -> Task:
     trained_with = last.recipe.get("options")
     options = {**(trained_with if isinstance(trained_with, dict) else {}), **(part.options or {})}
     return task_named(str(last.task), options)
-
-
-def _check_chain(entries: Sequence[Entry]) -> None:
-    last = entries[-1].manifest
-    expected = [last.parent.digest] if last.parent else []
-    found = [entry.manifest.digest for entry in entries[:-1]]
-    if expected != found:
-        trained_on = expected[0][:12] if expected else "no adapter"
-        given = found[0][:12] if found else "none"
-        raise IntegrityError(
-            f"{entries[-1].name} was trained on {trained_on} and would be used on {given}. "
-            "Load the adapter it was trained on, or train it again on this one."
-        )
 
 
 def _max_length(manifest: Manifest) -> int:
@@ -306,45 +282,3 @@ def _max_length(manifest: Manifest) -> int:
             f"{MIN_LENGTH} to {MAX_LENGTH:,}. Train it again, or tell its publisher."
         )
     return value
-
-
-def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:
-    """A TA trained on LAs can be used on any LA. For a language it was trained on, it has to be the same LA."""
-    known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.language_adapters}
-    trained_on = list(known)
-    loaded = [entry.name for entry in entries[:-1]]
-    kinds = {name.kind for name in (*trained_on, *loaded)}
-    if kinds != {"language"} or len(loaded) != 1 or not trained_on:
-        raise IntegrityError(
-            f"{setup.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
-            f"trained on {_listed(trained_on)} and would be used on {_listed(loaded)}. "
-            "Load it with the adapter it was trained on."
-        )
-    if known.get(loaded[0]) not in (None, entries[0].manifest.digest):
-        raise IntegrityError(
-            f"{entries[-1].name} was trained on {loaded[0]} {known[loaded[0]][:12]} and would be used on "
-            f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it again on this one."
-        )
-
-
-def _listed(names: Sequence[AdapterName]) -> str:
-    return ", ".join(map(str, names)) or "none"
-
-
-def _check_bases(entries: Sequence[Entry]) -> None:
-    last = entries[-1].manifest
-    for entry in entries:
-        if entry.manifest.base.digest != last.base.digest:
-            raise IntegrityError(
-                f"{entry.name} and {entries[-1].name} were trained on different bases. Train one of them again."
-            )
-
-
-def _verified(entry: Entry, registry: Registry) -> Path:
-    folder = registry.fetch(entry)
-    if faults := [check for check in registry.verify(entry).faults if check.state != "extra"]:
-        raise IntegrityError(
-            f"{entry.name}: {faults[0].name} is {faults[0].state} in {folder}.",
-            remedies=(RemoveAdapter(str(entry.name), force=True, renew=True),),
-        )
-    return folder

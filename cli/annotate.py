@@ -18,6 +18,7 @@ from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
     from badx_hub.annotation import LeastCertain
+    from badx_hub.data.conllu import RawSentence
 
 
 _FilesArgument = Annotated[
@@ -67,9 +68,7 @@ def annotate(
 
     options = _options_of_tasks(tasks, _options.task_options(option))
     paths = [path.expanduser() for path in files or ()]
-    outputs = _outputs(paths, output.expanduser() if output else None)
-    if review and output is None:
-        raise UsageError("--review writes a file beside OUT: add -o OUT.")
+    outputs = _outputs(paths, output.expanduser() if output else None, review)
     found = []
     for task in options:
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
@@ -78,17 +77,21 @@ def annotate(
     stacks = _stack.load_together(found, list(options.values()), base, offline=offline)
     fill = partial(annotated, stacks, overwrite=overwrite, confidence=confidence or bool(review), batch_size=batch_size)
     columns = [column for stack in stacks if (column := stack.task.probability_column)]
-    shown = output is not None or not sys.stdout.isatty()
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
     for (path, total), out in zip(inputs, outputs, strict=True):
         worst = LeastCertain(review or 0, columns)
-        with _opened(out) as write, counting("sentences", total, shown=shown) as done:
-            given = _inputs.sentences(None, path)
-            for raw in fill(given, done=done):
-                write(str(raw))
-                worst.add(raw)
+        with counting("sentences", total, shown=bool(out) or not sys.stdout.isatty()) as done:
+            _write(fill(_inputs.sentences(None, path), done=done), out, worst)
         if review and out:
             _write_review(out, worst)
+
+
+def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain) -> None:
+    """Write the sentences, and remember the least certain ones."""
+    with _opened(out) as write:
+        for raw in sentences:
+            write(str(raw))
+            worst.add(raw)
 
 
 def _write_review(out: Path, worst: LeastCertain) -> None:
@@ -119,8 +122,10 @@ def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[st
     return known
 
 
-def _outputs(paths: Sequence[Path], output: Path | None) -> list[Path | None]:
+def _outputs(paths: Sequence[Path], output: Path | None, review: int | None) -> list[Path | None]:
     """Where each input goes; None is stdout. Raises UsageError for what would lose one of them."""
+    if review and output is None:
+        raise UsageError("--review writes a file beside OUT: add -o OUT.")
     if output is None or not (output.is_dir() or len(paths) > 1):
         if output is None and len(paths) > 1:
             raise UsageError("Several files need a folder for what is made of them: add -o FOLDER.")

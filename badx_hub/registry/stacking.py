@@ -1,0 +1,83 @@
+"""Which adapters may stand on one another: checks of entries before anything of them is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from badx_hub.errors import IntegrityError
+from badx_hub.names import AdapterName
+from badx_hub.registry.protocol import Entry, Registry
+from badx_hub.remedies import RemoveAdapter
+from badx_hub.setups import DEFAULT, SETUPS, LanguageAdapterRole, Setup, setup_named
+
+
+def stacked(entries: Sequence[Entry], setup: str | None) -> Setup:
+    """The setup in which the entries are a stack, the task adapter last; by default the one in its name.
+
+    Raises IntegrityError if it was trained on another adapter, or one of them on another base.
+    """
+    in_name = SETUPS.get(entries[-1].name.setup or "", SETUPS[DEFAULT])
+    chosen = setup_named(setup) if setup else in_name
+    if chosen.inference is LanguageAdapterRole.TARGET:
+        _check_swap(entries, chosen)
+    else:
+        _check_chain(entries)
+    _check_bases(entries)
+    return chosen
+
+
+def verified(entry: Entry, registry: Registry) -> Path:
+    """The folder of an entry; raises IntegrityError if a file in it is missing or has changed."""
+    folder = registry.fetch(entry)
+    if faults := [check for check in registry.verify(entry).faults if check.state != "extra"]:
+        raise IntegrityError(
+            f"{entry.name}: {faults[0].name} is {faults[0].state} in {folder}.",
+            remedies=(RemoveAdapter(str(entry.name), force=True, renew=True),),
+        )
+    return folder
+
+
+def _check_chain(entries: Sequence[Entry]) -> None:
+    last = entries[-1].manifest
+    expected = [last.parent.digest] if last.parent else []
+    found = [entry.manifest.digest for entry in entries[:-1]]
+    if expected != found:
+        trained_on = expected[0][:12] if expected else "no adapter"
+        given = found[0][:12] if found else "none"
+        raise IntegrityError(
+            f"{entries[-1].name} was trained on {trained_on} and would be used on {given}. "
+            "Load the adapter it was trained on, or train it again on this one."
+        )
+
+
+def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:
+    """A TA trained on LAs can be used on any LA. For a language it was trained on, it has to be the same LA."""
+    known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.language_adapters}
+    trained_on = list(known)
+    loaded = [entry.name for entry in entries[:-1]]
+    kinds = {name.kind for name in (*trained_on, *loaded)}
+    if kinds != {"language"} or len(loaded) != 1 or not trained_on:
+        raise IntegrityError(
+            f"{setup.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
+            f"trained on {_listed(trained_on)} and would be used on {_listed(loaded)}. "
+            "Load it with the adapter it was trained on."
+        )
+    if known.get(loaded[0]) not in (None, entries[0].manifest.digest):
+        raise IntegrityError(
+            f"{entries[-1].name} was trained on {loaded[0]} {known[loaded[0]][:12]} and would be used on "
+            f"{entries[0].manifest.digest[:12]}. Load the adapter it was trained on, or train it again on this one."
+        )
+
+
+def _listed(names: Sequence[AdapterName]) -> str:
+    return ", ".join(map(str, names)) or "none"
+
+
+def _check_bases(entries: Sequence[Entry]) -> None:
+    last = entries[-1].manifest
+    for entry in entries:
+        if entry.manifest.base.digest != last.base.digest:
+            raise IntegrityError(
+                f"{entry.name} and {entries[-1].name} were trained on different bases. Train one of them again."
+            )
