@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from badx_hub import evaluate, load_bilingual_stack, train_language_adapter, train_task_adapter
+from badx_hub.cli._errors import message
 from badx_hub.errors import BadxError, IntegrityError, NotFoundError, StorageError, UsageError
 from badx_hub.languages import Mixture, pair
 from badx_hub.manifest import Manifest
@@ -273,8 +274,9 @@ def test_what_is_not_there_is_answered_with_what_to_type(
 ) -> None:
     with pytest.raises(error) as caught:
         call(world.registry)
-    assert says in str(caught.value)
-    assert "\n" not in str(caught.value)
+    told = message(caught.value)
+    assert says in told
+    assert "\n" not in told
 
 
 def test_a_single_string_is_no_list_of_texts(world: World) -> None:
