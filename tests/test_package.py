@@ -64,6 +64,13 @@ def test_the_wheel_holds(wheel: Path, member: str) -> None:
         assert any(Path(name).match(member) for name in archive.namelist())
 
 
+def test_the_wheel_holds_every_module(wheel: Path) -> None:
+    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "badx_hub").rglob("*.py")}
+    here |= {f"badx_hub/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "cli").rglob("*.py")}
+    with zipfile.ZipFile(wheel) as archive:
+        assert here - set(archive.namelist()) == set()
+
+
 def test_what_is_embedded_stays_small(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         embedded = [info.file_size for info in archive.infolist() if info.filename.startswith("badx_hub/demo/")]
