@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from math import inf
+from functools import cached_property, lru_cache
 from typing import Literal
 
-from langcodes import Language, LanguageTagError, tag_distance
-from language_data.names import load_trie, normalize_name
-from language_data.util import data_filename
+from langcodes import tag_distance
 
 from badx_hub.errors import UsageError
+from badx_hub.language_lookup import english_name, known_tag, shown, tag_of_name, unknown
 
 MAX_WEIGHT = 1000
 UNRELATED = 80
 MixtureKind = Literal["language", "bilingual", "multilingual"]
 
 _LEGAL_MIXTURES = "en-wo, en-wo@5:1, en:5,wo:1, wo, en+bm+wo, en-zh_Hant"
-_NO_LANGUAGE = frozenset({"und", "mul", "zxx", "mis"})
-_PRIVATE_USE = re.compile(r"q[a-t][a-z]")
-_NO_TERRITORY = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ")
-_NO_SCRIPT = re.compile(r"Qa[ab][a-x]|Z(inh|mth|sye|sym|xxx|yyy|zzz)")
 _LOCALE_LIKE = re.compile(r"([a-z]{2,3})-([A-Z]{2})")
-_SHOWN = 60
 _MAX_SPELLING = 200
-
-# Names that speakers use for languages of AmericasNLI; language_data lacks them.
-_MORE_NAMES = {
-    "náhuatl": "nah",
-    "otomí": "oto",
-    "rarámuri": "tar",
-    "shipibo konibo": "shp",
-    "wixarika": "hch",
-    "wixárika": "hch",
-}
 
 
 @lru_cache(maxsize=4096)
@@ -53,16 +35,16 @@ def normalise(tag: str) -> str:
     """
     text = unicodedata.normalize("NFC", tag.strip())
     if len(text) > _MAX_SPELLING:
-        raise UsageError(f"{_shown(text)} is too long for a language: expected a BCP-47 tag such as wo, or a name.")
-    known = _known_tag(text) or _tag_of_name(text)
+        raise UsageError(f"{shown(text)} is too long for a language: expected a BCP-47 tag such as wo, or a name.")
+    known = known_tag(text) or tag_of_name(text)
     if known is None:
-        raise UsageError(_unknown(text))
+        raise UsageError(unknown(text))
     return known
 
 
 def name_of(tag: str) -> str:
     """The English name of a language: "Wolof", "Chinese (Traditional)"."""
-    return _english_name(normalise(tag))
+    return english_name(normalise(tag))
 
 
 @lru_cache(maxsize=4096)
@@ -148,7 +130,7 @@ class Mixture:
         weights = tuple(_weight(text, ratio) for text in ratio.strip().split(":"))
         if len(weights) != len(self.parts):
             raise UsageError(
-                f"The ratio {_shown(ratio)} does not fit {', '.join(self.languages)}: "
+                f"The ratio {shown(ratio)} does not fit {', '.join(self.languages)}: "
                 "give one number a language, such as 5:1."
             )
         return Mixture(tuple(zip(self.languages, weights, strict=True)))
@@ -188,14 +170,14 @@ def _parse_mixture(text: str) -> Mixture:
 
 def _check_part(tag: str, weight: int) -> None:
     if normalise(tag) != tag:
-        raise UsageError(f"{_shown(tag)} is not a canonical language tag: write {normalise(tag)}.")
+        raise UsageError(f"{shown(tag)} is not a canonical language tag: write {normalise(tag)}.")
     if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= MAX_WEIGHT:
         raise UsageError(f"The weight {weight!r} of {tag} is not a whole number from 1 to {MAX_WEIGHT}.")
 
 
 def _weight(text: str, ratio: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > MAX_WEIGHT:
-        raise UsageError(f"{_shown(ratio)} is not a ratio: expected whole numbers from 1 to {MAX_WEIGHT}, such as 5:1.")
+        raise UsageError(f"{shown(ratio)} is not a ratio: expected whole numbers from 1 to {MAX_WEIGHT}, such as 5:1.")
     return int(text)
 
 
@@ -205,7 +187,7 @@ def _parse_weighted(text: str) -> Mixture:
         tag, colon, weight = part.partition(":")
         if not colon:
             raise UsageError(
-                f"{_shown(part)} has no weight: give each language one, such as en:5,wo:1, "
+                f"{shown(part)} has no weight: give each language one, such as en:5,wo:1, "
                 "or none, such as en-wo or en+bm+wo."
             )
         parts.append((normalise(tag), _weight(weight.strip(), text)))
@@ -215,7 +197,7 @@ def _parse_weighted(text: str) -> Mixture:
 def _split_languages(body: str) -> list[str]:
     if "+" in body:
         if "-" in body:
-            raise UsageError(f"{_shown(body)} mixes '+' and '-': write {_LEGAL_MIXTURES}.")
+            raise UsageError(f"{shown(body)} mixes '+' and '-': write {_LEGAL_MIXTURES}.")
         return body.split("+")
     pieces = body.split("-")
     if len(pieces) > 2 or not all(pieces):
@@ -226,143 +208,20 @@ def _split_languages(body: str) -> list[str]:
 
 
 def _too_many_hyphens(body: str) -> str:
-    hint = f" ({_english_name(body)}, one language, is {body.replace('-', '_')})" if _known_tag(body) else ""
-    return f"{_shown(body)} is not a language or a pair{hint}: write {_LEGAL_MIXTURES}."
+    hint = f" ({english_name(body)}, one language, is {body.replace('-', '_')})" if known_tag(body) else ""
+    return f"{shown(body)} is not a language or a pair{hint}: write {_LEGAL_MIXTURES}."
 
 
 def _refuse_one_language(body: str) -> None:
     """Refuse "zh-Hant" and "pt-BR": tags of one language that "-" would silently make into two."""
-    tag = _known_tag(body)
+    tag = known_tag(body)
     if tag is None:
         return
     first, second = body.split("-")
-    if _known_tag(second) is None:
-        raise UsageError(f"{_shown(body)} is one language, {_english_name(tag)}: write {first}_{second}.")
+    if known_tag(second) is None:
+        raise UsageError(f"{shown(body)} is one language, {english_name(tag)}: write {first}_{second}.")
     if _LOCALE_LIKE.fullmatch(body):
         raise UsageError(
-            f"{_shown(body)} can be {_english_name(tag)} or the pair {name_of(first)} and {name_of(second)}: "
+            f"{shown(body)} can be {english_name(tag)} or the pair {name_of(first)} and {name_of(second)}: "
             f"write {first}_{second} or {first}-{second.lower()}."
         )
-
-
-def _known_tag(text: str) -> str | None:
-    try:
-        language = Language.get(text)
-    except LanguageTagError:
-        return None
-    if not language.is_valid() or not _names_a_language(language):
-        return None
-    return str(_without_default_script(language).to_tag())
-
-
-def _without_default_script(language: Language) -> Language:
-    """`wol_Latn`, as FLORES and NLLB write Wolof, is `wo`: a script says something only where another is usual."""
-    plain = Language.make(language=language.language)
-    if language != Language.make(language=language.language, script=language.script):
-        return language
-    return plain if plain.maximize().script == language.script else language
-
-
-def _names_a_language(language: Language) -> bool:
-    """Whether a valid tag is of a real language: not private, technical or unknown."""
-    code = language.language or ""
-    return not (
-        not re.fullmatch(r"[a-z]{2,3}", code)  # langcodes lets "419" and "x-foo" pass as languages
-        or code in _NO_LANGUAGE
-        or _PRIVATE_USE.fullmatch(code)
-        or language.extlangs
-        or language.extensions
-        or language.private
-        or _NO_TERRITORY.fullmatch(language.territory or "")
-        or _NO_SCRIPT.fullmatch(language.script or "")
-    )
-
-
-def _english_name(tag: str) -> str:
-    return str(Language.get(tag).display_name("en"))
-
-
-def _tag_of_name(text: str) -> str | None:
-    name = normalize_name(text)
-    # Other English names come last: in them "Kiswahili" is swh, one of the two parts of Swahili.
-    code = _MORE_NAMES.get(name) or _main_names().get(name) or _english_names().get(name)
-    return _known_tag(code) if code else None
-
-
-@cache
-def _english_names() -> dict[str, str]:
-    """English names, alternatives included, in the look-up spelling of language_data -> code."""
-    trie = load_trie(data_filename("trie/en/name_to_language.marisa"))
-    return {name: code.decode() for name, code in trie.items()}
-
-
-@cache
-def _main_names() -> dict[str, str]:
-    """The main English name of each language and, where free, its name in itself, spelt as above -> code."""
-    from language_data.name_data import CODE_TO_NAMES  # slow to load
-
-    # Longest codes first: if two languages have the same name, the shorter tag overwrites the longer one.
-    codes = sorted((code for code in CODE_TO_NAMES if code[0].islower()), key=lambda code: (-len(code), code))
-    own = {
-        normalize_name(name): code
-        for code in codes
-        for locale, name in CODE_TO_NAMES[code].items()
-        if locale.partition("-")[0] == code.partition("-")[0]
-    }
-    english = {normalize_name(CODE_TO_NAMES[code]["en"]): code for code in codes if "en" in CODE_TO_NAMES[code]}
-    return own | english
-
-
-def _unknown(text: str) -> str:
-    if _PRIVATE_USE.fullmatch(text.lower()):
-        return (
-            f"{_shown(text)} is a private-use code, as UD has for code-switching (qhe) and others: it means what its "
-            "users agree on. Name a language of the text instead, such as hi for qhe."
-        )
-    tags = dict.fromkeys([*_spoken_in(text), *_nearest(text)])
-    offers = [f"{_english_name(tag)} ({tag})" for tag in tags][:3]
-    if not offers:
-        return f"Unknown language {_shown(text)}: expected a BCP-47 tag such as wo or a name such as Wolof."
-    return f"Unknown language {_shown(text)}: did you mean {', '.join(offers)}?"
-
-
-def _spoken_in(text: str) -> list[str]:
-    """The main language of a country whose code was given in place of a language: "jp" -> ja."""
-    if not re.fullmatch(r"[a-z]{2}", text, re.ASCII | re.IGNORECASE):
-        return []
-    country = Language.get(f"und-{text}")
-    if not country.is_valid() or _NO_TERRITORY.fullmatch(country.territory or ""):
-        return []
-    tag = _known_tag(country.maximize().language or "und")
-    return [tag] if tag else []
-
-
-def _nearest(text: str, most: int = 3) -> list[str]:
-    """Known languages whose name or code is nearest to ``text``; the most spoken first if equally near."""
-    wanted = normalize_name(text)[:_SHOWN]
-    # A code is near to any text of its length, so only codes of languages with known numbers of speakers are offered.
-    near = [(name, _known_tag(code)) for name, code in _matches(wanted, _english_names(), 0.75)]
-    near += [(code, tag) for code, tag in _matches(wanted, _spoken_codes(), 0.66)]
-    best: dict[str, float] = {}
-    for spelling, tag in near:
-        if tag is not None:
-            likeness = difflib.SequenceMatcher(None, wanted, spelling).ratio()
-            best[tag] = max(likeness, best.get(tag, -inf))
-    return sorted(best, key=lambda tag: (-best[tag], -Language.get(tag).speaking_population(), tag))[:most]
-
-
-def _matches(wanted: str, spellings: dict[str, str], cutoff: float) -> list[tuple[str, str]]:
-    return [(found, spellings[found]) for found in difflib.get_close_matches(wanted, spellings, 20, cutoff)]
-
-
-@cache
-def _spoken_codes() -> dict[str, str]:
-    from language_data.population_data import LANGUAGE_SPEAKING_POPULATION
-
-    plain = (code for code in LANGUAGE_SPEAKING_POPULATION if code.isalpha())
-    return {code: tag for code in plain if (tag := _known_tag(code)) is not None}
-
-
-def _shown(text: str) -> str:
-    """User text for an error message: quoted, on one line, at most 60 characters."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
