@@ -126,3 +126,14 @@ def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:
         with pytest.raises(AssertionError):
             test_commands_exist_with_these_options(page, command)
     assert anchors(page) == {"what-a-page"}
+
+
+def test_every_threat_names_tests_that_are_there() -> None:
+    page = (DOCS / "trust.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "`tests/" in line]
+    assert len(rows) > 15
+    for row in rows:
+        for path in re.findall(r"`(tests/[\w/.]+)`", row):
+            assert (ROOT / path).exists(), row
+        for kind in re.findall(r"`tests/hostile` \(([\w, ]+)\)", row):
+            assert all((ROOT / "tests" / "hostile" / f"{name}.py").is_file() for name in kind.split(", ")), row
