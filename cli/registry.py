@@ -40,8 +40,10 @@ def list_adapters(
     found = open_registry(registry)
     everything, problems = found.contents()
     entries = tuple(entry for entry in everything if pair is None or _is_of(entry.name, pair))
-    for problem in problems:
+    for problem in problems[:_FAULTS_SHOWN]:
         _output.warning(_errors.message(problem.error))
+    if more := problems[_FAULTS_SHOWN:]:
+        _output.warning(f"{len(more):,} more versions cannot be read.")
     if not entries:
         of_pair = f" for {pair}" if pair else ""
         advice = "Train one: badx-hub train en-wo" if registry is None else "Check the place given to --registry."
@@ -121,8 +123,10 @@ def verify(
     )
     if not checked:
         _output.note(f"No adapters in {found.location}: nothing to verify.")
-    for check in wrong:
+    for check in wrong[:_FAULTS_SHOWN]:
         _output.error(f"{check['name'] or check['location']} ({check['short']}): {check['state']}")
+    if more := wrong[_FAULTS_SHOWN:]:
+        _output.error(f"{len(more):,} more versions are not as they should be. The table names them all.")
     if wrong:
         mended = "Who published what is wrong mends it by pushing it again (`badx-hub push NAME --to ORG`)."
         removed = "Take what is wrong away with `badx-hub remove NAME` and pull or train it again."
