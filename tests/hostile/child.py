@@ -115,7 +115,7 @@ def _run(argv: tuple[str, ...]) -> int | str:
 
     try:
         if argv[0] == LOAD:
-            return _load()
+            return load("./shared")
         sys.argv = ["badx-hub", *argv]
         main()
     except SystemExit as stop:
@@ -131,12 +131,13 @@ def _run(argv: tuple[str, ...]) -> int | str:
     return 0
 
 
-def _load() -> int:
+def load(registry: str) -> int:
+    """Load the stack from a registry in Python and predict with it. Returns what a command would exit with."""
     from badx_hub import load_bilingual_stack
     from badx_hub.errors import BadxError
 
     try:
-        stack = load_bilingual_stack("en", "wo", "pos", registry="./shared")
+        stack = load_bilingual_stack("en", "wo", "pos", registry=registry)
         print(json.dumps(stack.predict(["Xale yi"])))
     except BadxError as error:
         lines = str(error).splitlines()

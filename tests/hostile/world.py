@@ -51,15 +51,10 @@ class World:
 
 def build(root: Path) -> World:
     """Make it in `root`. Imports what commands import, so that forked processes have it all."""
-    from badx_hub.registry import open_registry
-    from tests.made import made
-    from tests.tiny import demo_lines, write_tiny_base
+    from tests.tiny import demo_lines
 
     os.environ["BADX_HUB_HOME"] = str(root / "home")
-    base = write_tiny_base(root / "base" / "tiny")
-    shared = open_registry(root / "shared")
-    carrier = made(shared, base, "tiny/en-wo", seed=1)
-    made(shared, base, "tiny/en-wo/pos", seed=2, on=carrier)
+    base = sound(root)
     work = root / "work"
     work.mkdir()
     (work / "recipe.yaml").write_text(_RECIPE)
@@ -67,6 +62,20 @@ def build(root: Path) -> World:
     for language in ("en", "wo"):
         (work / f"{language}.txt").write_text("\n".join(demo_lines(language, 150)) + "\n", encoding="utf-8")
     return World(root, _trained(root))
+
+
+def sound(root: Path) -> Path:
+    """Make what every artefact is forged from, an empty home, a base and a stack in `shared`. Returns the base."""
+    from badx_hub.registry import open_registry
+    from tests.made import made
+    from tests.tiny import write_tiny_base
+
+    (root / "home").mkdir(exist_ok=True)
+    base = write_tiny_base(root / "base" / "tiny")
+    shared = open_registry(root / "shared")
+    carrier = made(shared, base, "tiny/en-wo", seed=1)
+    made(shared, base, "tiny/en-wo/pos", seed=2, on=carrier)
+    return base
 
 
 def _trained(root: Path) -> str:

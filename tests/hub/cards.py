@@ -14,6 +14,7 @@ from tests.hub.objects import Blob
 
 # The C parser, where PyYAML has it: a listing reads thousands of cards.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 1000
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})")
 _MODEL_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -47,7 +48,7 @@ def problems(readme: str) -> tuple[list[str], list[str]]:
     if match is None:
         return [], ["empty or missing yaml metadata in repo card"]
     try:
-        data = yaml.load(match[1], _LOADER)
+        data = _loaded(match[1])
     except yaml.YAMLError as error:
         return [f"bad YAML: {error}"], []
     if data is None:
@@ -68,10 +69,25 @@ def _metadata(readme: str) -> dict[str, Any]:
     if match is None:
         return {}
     try:
-        data = yaml.load(match[1], _LOADER)
+        data = _loaded(match[1])
     except yaml.YAMLError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _loaded(text: str) -> Any:
+    """The metadata of a card. Raises YAMLError for anything that is wrong with it."""
+    # Only what has many of these can nest on one line; the parser's stack has an end, and ends the process with it.
+    if sum(map(text.count, "[{-?")) > _DEEPEST:
+        depth = 0
+        for event in yaml.parse(text, _LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise yaml.YAMLError(f"nested deeper than {_DEEPEST}")
+    try:
+        return yaml.load(text, _LOADER)
+    except (ValueError, AttributeError) as error:  # dates that there are not, words tagged as timestamps
+        raise yaml.YAMLError(f"{error}") from error
 
 
 def _tags(data: Mapping[str, Any], readme: str, files: frozenset[str]) -> Iterator[str]:
