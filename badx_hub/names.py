@@ -13,6 +13,9 @@ from badx_hub.languages import Mixture
 from badx_hub.setups import SETUPS
 
 MAX_REPO_NAME = 96
+DEFAULT_BASE = "bert-base-multilingual-cased"
+"""mBERT, the base of the paper (BAD-X)."""
+
 LANGUAGE_SIDE = "mlm"
 
 _LEGAL_TEXT = "mbert/en-wo, mbert/en-wo@5:1/pos, mbert/en/pos@ta-only, mbert/en-wo/pos#seed2"

@@ -33,6 +33,7 @@ _SCRATCH = re.compile(r"badx-[a-z0-9_]{8}")
 _NO_TEMPORARY = (Advice("Set TMPDIR to a folder you may write to."), RunAgain())
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_WRONG_PATH = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 
 
 def home() -> Path:
@@ -232,6 +233,8 @@ def _storage_error(error: OSError, path: Path) -> StorageError:
     elif error.errno in _NO_RIGHT:
         advice = "Choose a folder you may write to (set BADX_HUB_HOME or pass {}) or change its rights."
         remedies = (Advice(advice, (("registry", None),)),)
+    elif error.errno in _WRONG_PATH:
+        remedies = (Advice("Give another path."),)
     else:
         remedies = (Advice("Check the path."), RunAgain())
     culprit = f" ({error.filename})" if _names_another_file(error, path) else ""

@@ -61,10 +61,16 @@ def name_of(registry: Registry, text: str, **options: str | None) -> AdapterName
 def _hidden(registry: Registry) -> NotFoundError | None:
     """The error if the registry is a namespace on the Hub of which this account sees nothing at all."""
     from badx_hub.hub.ref import HubRef
+    from badx_hub.registry.hub import HubRegistry
 
     place = HubRef.parse(registry.location)
     if place is None or place.owner is None or registry.list():
         return None
+    if isinstance(registry, HubRegistry) and registry.offline:
+        return NotFoundError(
+            f"Nothing of {place.owner} is in the cache, and you are offline.",
+            remedies=(Advice("Unset HF_HUB_OFFLINE and leave out --offline to ask the Hub."),),
+        )
     return NotFoundError(
         f"{place.owner} has published no adapter that you may see: the name is another one, or they are private.",
         remedies=(Advice("Check the name, or log in (`hf auth login`)."),),

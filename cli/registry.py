@@ -129,7 +129,7 @@ def verify(
         _output.error(f"{len(more):,} more versions are not as they should be. The table names them all.")
     if wrong:
         mended = "Who published what is wrong mends it by pushing it again (`badx-hub push NAME --to ORG`)."
-        removed = "Take what is wrong away with `badx-hub remove NAME` and pull or train it again."
+        removed = "Remove what is wrong with `badx-hub remove NAME` and pull or train it again."
         _output.note(mended if _hub.is_hub(found) else removed)
         raise typer.Exit(1)
 
@@ -147,7 +147,7 @@ def remove(
     registry: _options.RegistryOption = None,
 ) -> None:
     """Remove an adapter: all its versions, or the one of --version."""
-    from badx_hub.registry import open_registry
+    from badx_hub.registry import LocalRegistry, open_registry
 
     found = open_registry(registry)
     named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
@@ -160,6 +160,8 @@ def remove(
     what = f"{named} ({', '.join(one.version for one in chosen)})"
     if not yes:
         _confirm(f"Remove {what} from {found.location}?")
+    if isinstance(found, LocalRegistry) and not force:
+        found.refuse_removal(chosen)  # before the first is gone: all of them or none
     for one in chosen:
         found.remove(one, force=force)
     _output.note(f"Removed {what}.")

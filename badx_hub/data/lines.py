@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,14 +62,24 @@ def whole_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
                 )
             yield number, raw.decode("utf-8")
     except UnicodeDecodeError as error:
+        hint = _iconv("latin1", name)
         raise DataError(
             f"{name}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}). "
-            "Convert the file; if it is Latin-1: iconv -f latin1 -t utf-8"
+            f"Convert the file; if it is Latin-1: {hint}"
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"{name}:{number + 1}: damaged gzip file ({error}). Fetch or compress the file again."
         ) from error
+
+
+def _iconv(encoding: str, name: str) -> str:
+    """The command that writes the file `name` in UTF-8, whole where `name` is a file that iconv can read."""
+    command = f"iconv -f {encoding} -t utf-8"
+    path = Path(name)
+    if path.suffix == ".gz" or not path.is_file():
+        return command
+    return f"{command} {shlex.quote(name)} > {shlex.quote(f'utf8-{path.name}')}"
 
 
 def stripped(number: int, line: str) -> str:
@@ -98,7 +109,8 @@ def require_text(path: Path) -> None:
     with reading(path):
         head = _head(path)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path} is UTF-16, not UTF-8. Convert it with: iconv -f utf-16 -t utf-8")
+        hint = _iconv("utf-16", str(path))
+        raise DataError(f"{path} is UTF-16, not UTF-8. Convert it with: {hint}")
     if _looks_binary(head):
         raise DataError(f"{path} is a binary file, not text; expected UTF-8 text, one sentence or paragraph a line.")
 

@@ -13,6 +13,7 @@ from badx_hub.errors import HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling import base_files
 from badx_hub.modeling.families import BaseConfig
+from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from badx_hub.hub.client import HubClient
 
 DEMO = "demo"
-DEFAULT_BASE = "bert-base-multilingual-cased"
-"""mBERT, the base of the paper (BAD-X)."""
 
 _DOWNLOADED = (
     "config.json",
@@ -162,7 +161,8 @@ def _downloaded(repo: str, offline: bool, expected: BaseRef | None) -> Path:
         cached = cached_models()
         known = f"The Hugging Face cache holds {', '.join(cached)}" if cached else "The Hugging Face cache has no model"
         fact = f"{error.fact} {known}."
-        advice = Advice("Name one of these, give a folder, or take the embedded base: {}.", (("base", DEMO),))
+        choices = "Name one of these, give a folder, or" if cached else "Give a folder, or"
+        advice = Advice(f"{choices} take the embedded base: {{}}.", (("base", DEMO),))
         remedies = (*error.remedies, advice)
         if isinstance(error, HubError):
             raise HubError(fact, error.status, remedies=remedies) from error

@@ -136,7 +136,9 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors(include_url=False)]
         more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
-        raise UsageError(f"{where} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}.") from error
+        raise UsageError(
+            f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
+        ) from error
 
 
 def _describe(problem: Any) -> str:

@@ -138,7 +138,7 @@ def signed_by(folder: Path, allowed: Path, name: str) -> str:
     """
     signature = signature_in(folder)
     if signature is None:
-        raise IntegrityError(f"{name} is not signed. Ask its publisher to sign it, or do without that demand.")
+        raise IntegrityError(f"{name} is not signed. Ask its publisher to sign it, or do not ask for a signature.")
     return signer_of(read_manifest_text(folder).encode(), signature, allowed, name)
 
 

@@ -139,11 +139,21 @@ class LocalRegistry:
         removed already.
         """
         self._refuse_if_read_only()
-        if isinstance(entry, Entry) and not force:
-            self._refuse_if_in_use(entry)
+        if not force:
+            self.refuse_removal([entry])
         folder = self._folder(entry) if isinstance(entry, Entry) else self._inside(Path(entry.location))
         if not discard_folder(folder):
             raise NotFoundError(f"{folder} has been removed already.", remedies=(ListAdapters(),))
+
+    def refuse_removal(self, going: Sequence[Entry | Problem]) -> None:
+        """Raises UsageError if the registry is read-only, or if what stays here was trained on any of `going`."""
+        self._refuse_if_read_only()
+        entries = self.list()
+        gone = {one.location for one in going}
+        kept = {one.manifest.digest for one in entries if one.location not in gone}
+        for entry in going:
+            if isinstance(entry, Entry) and entry.manifest.digest not in kept:
+                _refuse_if_in_use(entry, entries)
 
     def fetch(self, entry: Entry) -> Path:
         """The entry's own folder. Raises NotFoundError if it was removed, IrregularFile if it became a link."""
@@ -245,18 +255,16 @@ class LocalRegistry:
                 remedies=(Advice("Name another with `{}`.", (("registry", "DIR"),)),),
             )
 
-    def _refuse_if_in_use(self, entry: Entry) -> None:
-        digest = entry.manifest.digest
-        entries = self.list()
-        if any(other.manifest.digest == digest and other.location != entry.location for other in entries):
-            return
-        standing = [e for e in entries if any(ref.digest == digest for ref in e.manifest.language_adapters)]
-        if standing:
-            names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
-            raise UsageError(
-                f"Task adapters here were trained on {entry.name} ({len(standing)}: {names}).",
-                remedies=(Advice("Remove these first, or add `{}`.", (("force", True),)),),
-            )
+
+def _refuse_if_in_use(entry: Entry, entries: Sequence[Entry]) -> None:
+    digest = entry.manifest.digest
+    standing = [e for e in entries if any(ref.digest == digest for ref in e.manifest.language_adapters)]
+    if standing:
+        names = ", ".join(dict.fromkeys(str(task.name) for task in standing[:3]))
+        raise UsageError(
+            f"Task adapters here were trained on {entry.name} ({len(standing)}: {names}).",
+            remedies=(Advice("Remove these first, or add `{}`.", (("force", True),)),),
+        )
 
 
 def _folders(parent: Path) -> list[Path]:

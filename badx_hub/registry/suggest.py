@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from badx_hub.errors import NotFoundError
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import LanguageAdapterRef
-from badx_hub.names import AdapterName
+from badx_hub.names import DEFAULT_BASE, AdapterName, base_slug
 from badx_hub.registry.protocol import Entry
 from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
 from badx_hub.remedies import NearestAdapter, OptionValue, PullAdapter, TakeNearest, TrainAdapters, TrainingCall
@@ -49,10 +49,21 @@ def not_found(candidates: Sequence[Entry], query: AdapterQuery) -> NotFoundError
         NearestAdapter(str(one.entry.name), one.difference, str(one.entry.name.mixture), one.options)
         for one in nearest(candidates, query)[:MAX_SHOWN]
     )
-    train = TrainAdapters(training_calls(candidates, query))
+    train = TrainAdapters(training_calls(candidates, replace(query, base=query.base or _only_base(candidates, query))))
     return NotFoundError(
         f"{title(query)}{base} is not here.", remedies=(TakeNearest(near), train) if near else (train,)
     )
+
+
+def _only_base(candidates: Sequence[Entry], query: AdapterQuery) -> str | None:
+    """The base of all candidates of the query's languages; None if there are several, none, or it is the default.
+
+    What is trained next has to be of that base: an adapter on another one neither compares nor stacks.
+    """
+    languages = set(query.mixture.languages)
+    bases = {one.manifest.base.name for one in candidates if languages.issuperset(one.name.mixture.languages)}
+    only = bases.pop() if len(bases) == 1 else DEFAULT_BASE
+    return None if base_slug(only) == base_slug(DEFAULT_BASE) else only
 
 
 def language_adapter_not_found(entry: Entry, needed: LanguageAdapterRef | AdapterQuery) -> NotFoundError:

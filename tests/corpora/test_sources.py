@@ -157,8 +157,9 @@ def test_binary_files(tmp_path: Path, content: bytes, name: str) -> None:
 
 
 def test_utf16_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="iconv -f utf-16"):
-        open_source("wo", str(write(tmp_path / "a.txt", "wolof".encode("utf-16"))))
+    path = write(tmp_path / "a.txt", "wolof".encode("utf-16"))
+    with pytest.raises(DataError, match=rf"iconv -f utf-16 -t utf-8 {path} > utf8-a\.txt$"):
+        open_source("wo", str(path))
 
 
 @pytest.mark.parametrize("text", ["un\nété\n", "café\n" * 2000])

@@ -241,6 +241,16 @@ def test_remove(registry: LocalRegistry, put: Any) -> None:
         registry.remove(ba)
 
 
+def test_a_refused_removal_of_several_is_said_before_the_first_is_gone(registry: LocalRegistry, put: Any) -> None:
+    ba, twin = put("mbert/en-wo"), put("mbert/en-wo#twin")
+    put("mbert/en-wo/pos", on=ba)
+    there = registry.list()
+    with refused(UsageError, r"mbert/en-wo/pos.*--force"):
+        registry.refuse_removal([twin, ba])
+    assert registry.list() == there
+    registry.refuse_removal([twin])
+
+
 def test_remove_by_force(registry: LocalRegistry, put: Any) -> None:
     ba = put("mbert/en-wo")
     put("mbert/en-wo/pos", on=ba)

@@ -335,6 +335,14 @@ def test_an_unreadable_newer_version_counts_in_its_own_place_alone() -> None:
         resolve_in_order([far, RegistrySnapshot((BA, TA))], want("en-wo"))
 
 
+def test_what_to_train_is_on_the_one_base_that_is_there() -> None:
+    other = entry("xlmr-base/en-wo")
+    with refused(NotFoundError, r"`badx-hub train en-wo --ratio 5:1 --base xlm-roberta-base`"):
+        resolve((other,), want("en-wo@5:1", None))
+    with refused(NotFoundError, r"`badx-hub train en-wo --ratio 5:1`"):
+        resolve((other, BA), want("en-wo@5:1", None))
+
+
 # --- setups ---
 
 LA_FO = entry("mbert/fo")
