@@ -46,7 +46,11 @@ def list_adapters(
         _output.warning(f"{len(more):,} more versions cannot be read.")
     if not entries:
         of_pair = f" for {pair}" if pair else ""
-        advice = "Train one: badx-hub train en-wo" if registry is None else "Check the place given to --registry."
+        advice = (
+            f"Train one: badx-hub train {pair or 'en-wo'}"
+            if registry is None
+            else "Check the place given to --registry."
+        )
         _output.note(f"No adapters{of_pair} in {found.location}. {advice}")
     _output.show(
         format,

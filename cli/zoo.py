@@ -43,7 +43,8 @@ def zoo(
     table = zoo_table(entries, lambda entry: weight_bytes(entry, asked))
     text = rendered(table, ending)
     if not table.rows:
-        _output.note(f"No adapters in {found.location}.")
+        cached = " You are offline, so only the cache was looked into." if hub is not None and hub.offline else ""
+        _output.note(f"No adapters in {found.location}.{cached}")
     if output is None:
         _output.write_exactly(text)
         return

@@ -49,7 +49,7 @@ def not_found(candidates: Sequence[Entry], query: AdapterQuery) -> NotFoundError
         NearestAdapter(str(one.entry.name), one.difference, str(one.entry.name.mixture), one.options)
         for one in nearest(candidates, query)[:MAX_SHOWN]
     )
-    train = TrainAdapters(training_calls(candidates, replace(query, base=query.base or _only_base(candidates, query))))
+    train = TrainAdapters(training_calls(candidates, query))
     return NotFoundError(
         f"{title(query)}{base} is not here.", remedies=(TakeNearest(near), train) if near else (train,)
     )
@@ -124,8 +124,10 @@ def training_call(query: AdapterQuery) -> TrainingCall:
 def training_calls(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[TrainingCall, ...]:
     """What to train, in order, to get what a query asks for: first the language adapters that are still missing.
 
-    A pair does not say all languages of an MA: "LANG" stands for the others.
+    A pair does not say all languages of an MA: "LANG" stands for the others. Where no base is asked for, it is the one
+    that all candidates of these languages have.
     """
+    query = replace(query, base=query.base or _only_base(candidates, query))
     needs_more_languages = query.setup_definition.coverage is TargetCoverage.WIDER
     if query.task is not None and needs_more_languages and query.mixture.kind != "multilingual":
         wider = f"{'+'.join(query.mixture.languages)}+LANG"

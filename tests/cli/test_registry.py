@@ -29,6 +29,21 @@ def test_empty_list(run: Run) -> None:
     assert quiet.out == ""
 
 
+def test_an_empty_list_of_a_pair_says_how_to_train_that_pair(run: Run, stack: Stack) -> None:
+    assert "badx-hub train en-fr" in run("list", "en-fr").err
+
+
+def test_a_hub_of_which_nothing_is_in_the_cache_is_not_called_empty_offline(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    refused = run("pull", "en-wo", "--from", "ORG")
+    assert refused.code == 1
+    assert "you are offline. Unset HF_HUB_OFFLINE" in refused.err
+    assert "published no adapter" not in refused.err
+    assert "offline" in run("zoo", "--org", "ORG").err
+
+
 def test_list_shows_each_entry(run: Run, stack: Stack) -> None:
     lines = run("list").out.splitlines()
     assert lines[0].split() == ["name", "kind", "metric", "created", "version"]

@@ -260,17 +260,17 @@ def test_missing_runs_say_what_to_type(registry: LocalRegistry, tiny_base: Path,
     assert found.baseline is None  # mad-x: no run of it
     assert [(one.name, one.difference) for one in found.compared] == [("ta-only", None)]
     assert tuple(map(training, calls_of(found.missing))) == (
-        "badx-hub train en",
-        "badx-hub train wo",
-        "badx-hub train en-wo --task pos --setup mad-x",
-        "badx-hub train en --seed 2",
-        "badx-hub train wo --seed 2",
-        "badx-hub train en-wo --task pos --setup mad-x --seed 2",
-        "badx-hub train en-wo --ratio 5:1",
-        "badx-hub train en-wo --ratio 5:1 --task pos",
-        "badx-hub train en-wo --ratio 5:1 --seed 2",
-        "badx-hub train en-wo --ratio 5:1 --task pos --seed 2",
-        "badx-hub train en-wo --task pos --setup ta-only --seed 2",
+        "badx-hub train en --base tiny",
+        "badx-hub train wo --base tiny",
+        "badx-hub train en-wo --task pos --setup mad-x --base tiny",
+        "badx-hub train en --base tiny --seed 2",
+        "badx-hub train wo --base tiny --seed 2",
+        "badx-hub train en-wo --task pos --setup mad-x --base tiny --seed 2",
+        "badx-hub train en-wo --ratio 5:1 --base tiny",
+        "badx-hub train en-wo --ratio 5:1 --task pos --base tiny",
+        "badx-hub train en-wo --ratio 5:1 --base tiny --seed 2",
+        "badx-hub train en-wo --ratio 5:1 --task pos --base tiny --seed 2",
+        "badx-hub train en-wo --task pos --setup ta-only --base tiny --seed 2",
     )
     assert all("is not here" in one.error.fact for one in found.missing)
 
