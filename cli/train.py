@@ -57,7 +57,7 @@ _RecipeNameOption = Annotated[
 ]
 _StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")]
 _BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Blocks or sentences a step.")]
-_LearningRateOption = Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="At its highest.")]
+_LearningRateOption = Annotated[float | None, typer.Option("--learning-rate", metavar="X", help="Peak learning rate.")]
 _MaxLengthOption = Annotated[int | None, typer.Option("--max-length", metavar="N", help="Tokens a block or sentence.")]
 _EvalEveryOption = Annotated[int | None, typer.Option("--eval-every", metavar="N", help="Steps between evaluations.")]
 _SaveEveryOption = Annotated[
@@ -66,7 +66,7 @@ _SaveEveryOption = Annotated[
 _PrecisionOption = Annotated[
     str | None, typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]")
 ]
-_SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything drawn.")]
+_SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
 _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
@@ -238,7 +238,7 @@ def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None
         return
     entry = trained.entry
     if trained.already:
-        _output.note(f"{entry.name} was trained so already; --force trains it again.")
+        _output.note(f"{entry.name} was trained with the same settings and data before; --force trains it again.")
     _output.show(
         format,
         tables=[_entries.table((entry,))],

@@ -120,7 +120,7 @@ def _settings(query: AdapterQuery, base: str) -> dict[str, Any]:
         "description": f"Trained on {name_of(mixture.source)} annotation alone, for {target} text (BAD-X).",
         "task": task,
         "inputs": _INPUTS.get(task, (f"{target} text",)),
-        "columns": _COLUMNS[task],
+        "columns": _COLUMNS.get(task, ("input", "prediction")),
         "stack": {key: value for key, value in stack.items() if value is not None},
     }
 

@@ -31,7 +31,7 @@ from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
 
-# Who trains needs the reporters too, and finds them here.
+# Callers of `train` import the reporters from here as well.
 __all__ = [
     "Batch",
     "EvaluationRow",
@@ -78,7 +78,7 @@ class Objective(Protocol):
         """What `Batch.units` counts: tokens or sentences."""
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """The step's batch in `parts` slices, all of the same language (one a process and micro batch).
+        """The step's batch in `parts` slices, all of the same language (one for each process and micro batch).
 
         A pure function of its arguments, called on another thread while earlier steps run, though never while
         `evaluate` does; it draws from generators of its own.
@@ -93,9 +93,9 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to; the model now holds the weights of `best_step`.
+    """The result of a training; the model now holds the weights of `best_step`.
 
-    `history` has a row an evaluation (step, loss since the last one, metrics); `seconds` is wall-clock time in
+    `history` has a row for each evaluation (step, loss since the last one, metrics); `seconds` is wall-clock time in
     steps and evaluations, over all the sessions of a continued run.
     """
 
@@ -132,7 +132,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Step:
-    """A step that was done, `step` of them by now; its loss, summed over `labels`, may still be on its way."""
+    """A finished step; `step` counts the finished steps. Its loss, summed over `labels`, may still be on the device."""
 
     step: int
     loss: AsyncScalar
@@ -153,22 +153,22 @@ class _Run:
         self.names = tuple(objective.parameters)
         self.accelerator = Accelerator()
         self.device: torch.device = self.accelerator.device
-        speaks = self.accelerator.is_main_process
-        self.reporter: Reporter = Shielded(reporter) if speaks else Silent()
-        self.profiling = profiling if speaks else Unwatched()
+        is_main = self.accelerator.is_main_process
+        self.reporter: Reporter = Shielded(reporter) if is_main else Silent()
+        self.profiling = profiling if is_main else Unwatched()
         self.optimizer = adamw(
             objective.parameters.values(), self.device, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
         self.module = self.accelerator.prepare(objective.module)
         self.state = self._restored()
-        self.unread: deque[_Step] = deque()
-        self.ahead = Prefetcher(self._made, range(self.state.step, recipe.steps))
+        self.pending_losses: deque[_Step] = deque()
+        self.prefetcher = Prefetcher(self._make_batch, range(self.state.step, recipe.steps))
 
     def finish(self, stop: StopRequest) -> TrainingResult:
         self.reporter.started(self.recipe.steps, self.state.step, self.objective.unit)
         self.profiling.begin(self.recipe.steps - self.state.step)
         try:
-            with self.ahead, self.profiling:
+            with self.prefetcher, self.profiling:
                 while self.state.step < self.recipe.steps:
                     self._advance()
                     stopped = stop.is_made
@@ -197,30 +197,30 @@ class _Run:
         began = time.perf_counter()
         with self.profiling.step():
             done = self._step(self.state.step)
-        self.unread.append(done)
+        self.pending_losses.append(done)
         self.state = replace(self.state, step=done.step, units=self.state.units + done.units)
-        self._read_losses(but=int(defer_loss_sync(self.device)))
+        self._read_losses(keep_last=int(defer_loss_sync(self.device)))
         if done.step % self.recipe.eval_every == 0 or done.step == self.recipe.steps:
             self._evaluate()
         self.state = replace(self.state, seconds=self.state.seconds + time.perf_counter() - began)
 
-    def _read_losses(self, *, but: int = 0) -> None:
-        """Take note of the losses of all steps but the last `but`."""
-        while len(self.unread) > but:
-            done = self.unread.popleft()
+    def _read_losses(self, *, keep_last: int = 0) -> None:
+        """Reads the losses of all steps but the last `keep_last`."""
+        while len(self.pending_losses) > keep_last:
+            done = self.pending_losses.popleft()
             loss = float(done.loss) / done.labels
             _require_number("loss", loss, done.step)
             self.reporter.stepped(done.step, loss, done.units)
             self.state = replace(self.state, losses=(*self.state.losses, loss))
 
-    def _made(self, step: int) -> Sequence[Batch]:
+    def _make_batch(self, step: int) -> Sequence[Batch]:
         """The batch of a step, in slices, where the device can fetch it; runs on the spare thread."""
         slices = self.objective.batches(step, self.accelerator.num_processes * self.recipe.micro_batches)
         return [replace(part, inputs=pinned(part.inputs, self.device)) for part in slices]
 
     def _step(self, step: int) -> _Step:
         with phase(WAIT):
-            batches = self.ahead.take()
+            batches = self.prefetcher.take()
         self.objective.prepare(step)
         torch.manual_seed(dropout_seed(self.recipe.seed, step))
         labels = sum(batch.labels for batch in batches)
@@ -239,7 +239,7 @@ class _Run:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         total = torch.zeros((), device=self.device)
         for start in range(0, len(batches), processes):
-            # Processes meet in every backward pass: one without a slice goes along with a weight of nothing.
+            # Every process takes part in every backward pass: one without a slice runs the first with a weight of 0.
             has_slice = start + rank < len(batches)
             with phase(COPY):
                 inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
@@ -255,16 +255,13 @@ class _Run:
     def _evaluate(self) -> None:
         self._read_losses()
         self.profiling.finish()
-        self.ahead.settle()
+        self.prefetcher.settle()
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
         for name, measured in metrics.items():
             _require_number(name, measured, self.state.step)
-        state, selection = self.state, self.objective.selection
-        value = metrics[str(selection)]
-        best = state.history[state.best_row][str(selection)] if state.history else None
-        better = best is None or (value > best if selection.larger_is_better else value < best)
+        state, better = self.state, self._is_better(metrics)
         row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
         history = (*state.history, row)
         self.state = replace(
@@ -275,6 +272,14 @@ class _Run:
             best_weights=self._weights() if better else state.best_weights,
         )
         self.reporter.evaluated(state.step, metrics, better)
+
+    def _is_better(self, metrics: EvaluationRow) -> bool:
+        """Whether the weights as they are now are to be kept, rather than the best ones so far."""
+        selection = self.objective.selection
+        if not self.state.history:
+            return True
+        value, best = (row[str(selection)] for row in (metrics, self.state.history[self.state.best_row]))
+        return value > best if selection.larger_is_better else value < best
 
     def _save_is_due(self) -> bool:
         every, step = self.recipe.save_every, self.state.step

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
+from accelerate import Accelerator
 
 from badx_hub.errors import NotFoundError, RunInProgress, UsageError
 from badx_hub.locks import Owner, claimed, exclusive
@@ -113,7 +113,7 @@ class TrainingRun:
         Raises RunInProgress if another process is at it, and what `train` and publishing raise.
         """
         self._require_publishable(objective)
-        processes = PartialState()
+        processes = Accelerator()  # PartialState alone does not know that processes on CPUs belong together.
         with self._claimed() if processes.is_main_process else nullcontext():
             # Another process may have finished the same run after the last look.
             if not force and (done := self.published_in(registry)):
@@ -141,7 +141,7 @@ class TrainingRun:
         """What the run left in `registry`, if it ran before; what a process killed at its end left is removed."""
         if (entry := self.published_in(registry)) is None:
             return None
-        if self.checkpoints.step and PartialState().is_main_process:
+        if self.checkpoints.step and Accelerator().is_main_process:
             with suppress(RunInProgress), self._claimed():  # Otherwise it is being trained for another registry.
                 self.checkpoints.clear()
         return Trained(entry, already=True)

@@ -267,8 +267,8 @@ def test_five_percent_are_held_out() -> None:
 
 
 def test_too_little_text_says_how_much_there_is() -> None:
-    with refused(DataError, r"lines has 4 tokens of text for training.*one block of 16.*--max-length"):
-        BlockStore(Lines(["w1 w2 w3"]), TOKENIZER, 16, 0.0).train_batch(range(1), 0)
+    with refused(DataError, r"lines has 6 tokens of text for training.*one block of 16.*--max-length"):
+        BlockStore(Lines(["w1 w2 w3", "w4"]), TOKENIZER, 16, 0.0).train_batch(range(1), 0)
     with pytest.raises(DataError, match="has 0 tokens of held-out text"):
         BlockStore(Lines(text(50)), TOKENIZER, 16, 0.0).held_out_blocks(3)
 

@@ -184,7 +184,9 @@ def _traces(box: Sandbox) -> Iterator[str]:
     """What a command left behind, where it should not be."""
     if box.canary.exists():
         yield "code was executed"
-    if left := sorted(path.name for path in (box.root / "tmp").iterdir()):
+    # Lock files stay: who removes one may remove it under another process.
+    there = (path.name for path in (box.root / "tmp").iterdir())
+    if left := sorted(name for name in there if not name.startswith("badx-hub-locks-")):
         yield f"left {left[0]} in the temporary folder"
     if sorted(path.name for path in box.outside.iterdir())[:1] == [] or box.secret.read_text() != SECRET:
         yield "changed a file outside"

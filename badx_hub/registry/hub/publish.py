@@ -1,9 +1,9 @@
-"""Publishing on a Hub: look, plan, one atomic commit, look again.
+"""Publishing on a Hub: read what is there, plan, make one atomic commit, and read it back.
 
 A push never writes over what it does not know: a repository with other files in it, another adapter, a newer
-version or one that cannot be read is refused. The commit names the commit it builds on; and because a server may
-take it all the same after somebody else's, the result is read back and, if files of two pushes got mixed, the push
-is done again on top. What others published stays in the history.
+version or one that cannot be read is refused. The commit names its parent. A server may still accept it after
+somebody else's commit, so the result is read back, and if the files of two pushes are mixed, the push is repeated on
+top of them. What others published stays in the history.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ from badx_hub.registry.protocol import Entry, FileCheck
 from badx_hub.registry.sizes import MAX_README
 from badx_hub.remedies import Advice, Notice, PullAdapter, RunAgain
 
-_ONCE_MORE = frozenset({409, 412})
+_CONFLICTS = frozenset({409, 412})
 
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes in the namespace `owner`. `faults` checks an entry there; `say` takes notes for the user."""
+    """Publishes in the namespace `owner`.
+
+    `faults` finds what is wrong with an entry there; `say` is told what the user should know.
+    """
 
     reader: HubReader
     owner: str
@@ -70,29 +73,31 @@ class Publisher:
         Raises IntegrityError and UsageError (something else is there, a public repository), HubError.
         """
         self.check([prepared.manifest.adapter_name])
-        made = Made(self.reader.client, self._place(prepared))
+        created = CreatedRepository(self.reader.client, self._place(prepared))
         try:
-            return self._publish(prepared, published, made)
+            return self._publish(prepared, published, created)
         except BadxError as error:
-            if _is_refusal(error) and (left := made.undo()) is not None:
+            if _is_refusal(error) and (left := created.undo()) is not None:
                 error.fact = f"{error.fact} {left}"
             raise
 
-    def _publish(self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str], made: Made) -> Entry:
+    def _publish(
+        self, prepared: Prepared, published: Mapping[LanguageAdapterRef, str], created: CreatedRepository
+    ) -> Entry:
         repo = self._place(prepared).repo
         for tried in count(1):
             plan = self.plan(prepared, published)
             try:
                 if plan.creates or plan.new_branch:
-                    # Then look again: others may have done the same just now, and the commit needs its parent.
-                    self._make(prepared, plan, made)
+                    # Plan again: others may have created it at the same moment, and the commit needs its parent.
+                    self._create(prepared, plan, created)
                     plan = self.plan(prepared, published)
                 if plan.already is not None:
                     return plan.already
                 if self.options.private:
                     self._refuse_public(repo)
                 return self._read_back(prepared, plan, self._commit(prepared, plan))
-            except _Mixed as mixed:
+            except _ConcurrentPush as mixed:
                 if tried >= self._retries.tries:
                     raise IntegrityError(
                         f"{repo} does not hold what was published ({mixed}): others keep changing it, or its Hub does.",
@@ -107,34 +112,34 @@ class Publisher:
         manifest = prepared.manifest
         place = self._place(prepared)
         repo = place.repo
-        head, new = self._head(place)
+        head, to_create = self._parent_commit(place)
         at_head = replace(place, revision=head)
         names = self.reader.client.files(at_head) if head else {}
-        there = self._there(at_head) if MANIFEST_FILE in names else None
-        refuse_foreign(repo, list(names), there.manifest if there else None)
+        present = self._entry_at_head(at_head) if MANIFEST_FILE in names else None
+        refuse_foreign(repo, list(names), present.manifest if present else None)
         already = None
-        if there is not None:
-            if there.version == prepared.version:
+        if present is not None:
+            if present.version == prepared.version:
                 unsigned = SIGNATURE_FILE not in names and signature_in(prepared.folder) is not None
-                is_head = adapter_at_commit(there.location).at == head
-                already = there if is_head and not unsigned and not self.faults(there) else None
-            elif self.revision == MAIN:  # on a branch people may keep what they like
-                refuse_newer(repo, there, manifest)
-        theirs = self._readme(at_head) if CARD_FILE in names else None
-        card = self._card(prepared, theirs, repo, published, there.manifest if there else None)
+                is_head = adapter_at_commit(present.location).at == head
+                already = present if is_head and not unsigned and not self.faults(present) else None
+            elif self.revision == MAIN:  # any other branch may hold an older version
+                refuse_newer(repo, present, manifest)
+        remote_readme = self._readme(at_head) if CARD_FILE in names else None
+        card = self._card(prepared, remote_readme, repo, published, present.manifest if present else None)
         if already is None:
             self.reader.client.check_card(card, repo)
-        old = set(there.manifest.files) if there else set()
+        old = set(present.manifest.files) if present else set()
         return PushPlan(
             repo=repo,
             revision=self.revision,
             version=prepared.version,
-            creates=new == "repository",
-            new_branch=new is not None and self.revision != MAIN and not self.options.create_pr,
+            creates=to_create == "repository",
+            new_branch=to_create is not None and self.revision != MAIN and not self.options.create_pr,
             parent=head,
             uploads=uploads(prepared, card),
             deletes=tuple(sorted((old & set(names)) - set(manifest.files) - {CARD_FILE})),
-            keeps_readme=theirs is not None and bool(theirs.strip()) and not is_ours(theirs),
+            keeps_readme=remote_readme is not None and bool(remote_readme.strip()) and not is_ours(remote_readme),
             already=already,
         )
 
@@ -145,7 +150,7 @@ class Publisher:
     def _place(self, prepared: Prepared) -> HubRef:
         return HubRef(self.owner, prepared.manifest.adapter_name.repo_name, self.revision)
 
-    def _head(self, place: HubRef) -> tuple[str | None, Literal["branch", "repository"] | None]:
+    def _parent_commit(self, place: HubRef) -> tuple[str | None, Literal["branch", "repository"] | None]:
         """The commit to build on (that of main if the branch is not there yet), and what has to be made first."""
         with suppress(NotFoundError):
             return self.reader.client.head(place), None
@@ -153,10 +158,10 @@ class Publisher:
             return self.reader.client.head(replace(place, revision=MAIN)), "branch"
         return None, "repository"
 
-    def _there(self, place: HubRef) -> Entry:
+    def _entry_at_head(self, place: HubRef) -> Entry:
         """The adapter at the head; if its badx.json cannot be read, as it was last.
 
-        Who has written that file before may write it again, on top of what is there.
+        A push may replace a broken badx.json where an earlier commit holds one of ours.
         """
         try:
             return self.reader.read(place)
@@ -179,19 +184,20 @@ class Publisher:
     def _card(
         self,
         prepared: Prepared,
-        theirs: str | None,
+        readme: str | None,
         repo: str,
         published: Mapping[LanguageAdapterRef, str],
-        there: Manifest | None,
+        published_before: Manifest | None,
     ) -> str:
+        """README.md to publish: our card, or what people wrote (`readme` on the Hub, or in the folder)."""
         ours = render_card(prepared.manifest, location=repo, published=published)
         local = prepared.folder / CARD_FILE
-        if theirs is None and local.is_file():
+        if readme is None and local.is_file():
             content = read_plain(local, limit=MAX_README)
             if hashlib.sha256(content).hexdigest() != prepared.manifest.files.get(CARD_FILE):
-                theirs, there = content.decode("utf-8", "replace"), prepared.manifest
-        before = metadata_of(f"---\n{card_data(there).to_yaml()}\n---\n") if there else {}
-        card = sealed(ours) if theirs is None else merged(theirs, ours, before)
+                readme, published_before = content.decode("utf-8", "replace"), prepared.manifest
+        before = metadata_of(f"---\n{card_data(published_before).to_yaml()}\n---\n") if published_before else {}
+        card = sealed(ours) if readme is None else merged(readme, ours, before)
         return with_fields(card, self.options.card)
 
     def _commit(self, prepared: Prepared, plan: PushPlan) -> str:
@@ -205,9 +211,9 @@ class Publisher:
             create_pr=self.options.create_pr,
         )
 
-    def _make(self, prepared: Prepared, plan: PushPlan, made: Made) -> None:
+    def _create(self, prepared: Prepared, plan: PushPlan, created: CreatedRepository) -> None:
         if plan.creates and self.reader.client.create_repo(plan.repo, private=self.options.private):
-            made.repository = True
+            created.repository = True
         if plan.new_branch:
             self.reader.client.create_branch(self._place(prepared))
 
@@ -226,7 +232,7 @@ class Publisher:
             )
 
     def _refuse_public(self, repo: str) -> None:
-        """Who asks for a private one does not want it read by all: an older repository is as its owner made it."""
+        """With `private` nothing may become public, and an existing repository keeps the visibility its owner chose."""
         if self.reader.client.is_public(repo):
             raise UsageError(
                 f"{repo} is there and public, and only new repositories are made private.",
@@ -236,25 +242,25 @@ class Publisher:
             )
 
     def _read_back(self, prepared: Prepared, plan: PushPlan, commit: str) -> Entry:
-        entry, wrong = self._at(prepared, commit)
+        entry, wrong = self._entry_and_difference(prepared, commit)
         if entry is None or wrong:
             if commit == plan.parent:
                 raise IntegrityError(
-                    f"{plan.repo}: the Hub made no commit. It took the push for nothing new, though {wrong} there.",
+                    f"{plan.repo}: the Hub made no commit, as if the push had nothing new, but {wrong} there.",
                     remedies=(Advice("Push it to another repository ({}).", (("label", "NAME"),)),),
                 )
-            if self._is_alone(prepared, plan, commit):
+            if self._no_other_commit(prepared, plan, commit):
                 raise IntegrityError(
-                    f"{plan.repo}: the Hub made the commit and not as it was sent: {wrong}. "
+                    f"{plan.repo}: the Hub made a commit that differs from what was sent: {wrong}. "
                     "It will do the same again; tell those who run it."
                 )
-            raise _Mixed(wrong)
+            raise _ConcurrentPush(wrong)
         if not self.options.create_pr:
-            self._look_for_others(prepared, plan, adapter_at_commit(entry.location))
+            self._report_other_commits(prepared, plan, adapter_at_commit(entry.location))
         return entry
 
-    def _at(self, prepared: Prepared, commit: str) -> tuple[Entry | None, str]:
-        """What a commit holds, and what of it is not as it was sent: a file, and how it is."""
+    def _entry_and_difference(self, prepared: Prepared, commit: str) -> tuple[Entry | None, str]:
+        """The entry at a commit (None if it cannot be read), and the first difference to what was sent ("" if none)."""
         place = replace(self._place(prepared), revision=commit)
         try:
             entry = self.reader.read(place)
@@ -265,20 +271,20 @@ class Publisher:
         faults = self.faults(entry)
         return entry, f"{faults[0].name} is {faults[0].state}" if faults else ""
 
-    def _is_alone(self, prepared: Prepared, plan: PushPlan, commit: str) -> bool:
-        """Whether nobody else can have had a hand in it: the commit is the newest, directly on what was seen before."""
+    def _no_other_commit(self, prepared: Prepared, plan: PushPlan, commit: str) -> bool:
+        """Whether nobody else committed meanwhile: the commit is the newest one, and its parent is the planned one."""
         if self.options.create_pr:
             return True
         client = self.reader.client
         return client.commits(self._place(prepared), most=2) == (commit, plan.parent)
 
-    def _look_for_others(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
-        """Tells of a commit that came between the look and ours: the server should have refused ours."""
+    def _report_other_commits(self, prepared: Prepared, plan: PushPlan, place: HubRef) -> None:
+        """Reports commits between the planned parent and ours, for which the server should have refused ours."""
         history = self.reader.client.commits(self._place(prepared), most=MAX_HISTORY, until=plan.parent)
         if place.at not in history:
             head = self.reader.read(self._place(prepared)) if history else None
             if head is not None and head.version != prepared.version:
-                raise _Mixed("somebody else's push took its place")
+                raise _ConcurrentPush("somebody else's push took its place")
             return
         below = history[history.index(place.at) + 1 :]
         between = below[: below.index(plan.parent)] if plan.parent in below else ()
@@ -291,7 +297,7 @@ class Publisher:
         retries = self._retries
         if isinstance(error, RuntimeError) and cause_of(error) is error:
             raise error
-        if status_of(error) in _ONCE_MORE and tried < retries.tries:
+        if status_of(error) in _CONFLICTS and tried < retries.tries:
             time.sleep(retries.first_wait)
             return
         wait = retries.pause(error, tried)
@@ -301,8 +307,8 @@ class Publisher:
 
 
 @dataclass
-class Made:
-    """What a push has made so far: the whole `repository`, or nothing that would have to go again."""
+class CreatedRepository:
+    """Whether this push created the repository, so that it can be deleted again if the push is refused."""
 
     client: HubClient
     place: HubRef
@@ -323,18 +329,18 @@ class Made:
         return None
 
     def _is_empty(self, branch: str) -> bool:
-        """A Hub begins a repository with one commit or none."""
+        """Whether a branch has no commit but the one that some Hubs begin a repository with."""
         with suppress(NotFoundError):
             return len(self.client.commits(replace(self.place, revision=branch), most=2)) < 2
         return True
 
 
 def _is_refusal(error: BadxError) -> bool:
-    """Whether the Hub has said no: where it said nothing, or failed, a commit may yet be made."""
+    """Whether the Hub refused. After no answer, or a failure of its own, the commit may still appear."""
     if isinstance(error, HubError):
         return error.status is not None and 400 <= error.status < 500 and error.status not in (408, 429)
     return isinstance(error, (NotFoundError, UsageError))
 
 
-class _Mixed(BadxError):  # noqa: N818 - never seen outside
+class _ConcurrentPush(BadxError):  # noqa: N818 - never seen outside
     """What can be read back is not what was sent."""
