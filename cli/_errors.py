@@ -69,7 +69,7 @@ def words(remedy: Remedy) -> str:
             return remedy.told(_flag, " ", "`")
         case remedies.WriteLock():
             if remedy.mixture is None:
-                return f"Write it again with `{PROGRAM} lock`."
+                return f"Write it again with `{PROGRAM} lock PAIR --task TASK`."
             verb, output = ("Add", f" --output {shlex.quote(remedy.output)}") if remedy.output else ("Write", "")
             return f"{verb} it with `{PROGRAM} lock {remedy.mixture} --task {remedy.task}{output}`."
         case remedies.ListRecipes():
