@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from badx_hub.registry import Entry, Problem, Registry, VerificationReport
 
 _FAULTS_SHOWN = 20
+_NOT_TOLD = ("short", "state", "only_unsigned")
+"""What is known of a version for people alone: scripts read the rest."""
 
 
 def list_adapters(
@@ -122,7 +124,7 @@ def verify(
     _output.show(
         format,
         tables=[Table.of(("name", "version", "state"), rows, folding=("name", "state"))],
-        document=[{k: v for k, v in check.items() if k not in ("short", "state")} for check in checked],
+        document=[{k: v for k, v in check.items() if k not in _NOT_TOLD} for check in checked],
         quiet=dict.fromkeys(check["name"] or check["location"] for check in wrong),
     )
     if not checked:
@@ -131,6 +133,8 @@ def verify(
         _output.error(f"{check['name'] or check['location']} ({check['short']}): {check['state']}")
     if more := wrong[_FAULTS_SHOWN:]:
         _output.error(f"{len(more):,} more versions are not as they should be. The table names them all.")
+    if wrong and all(check.get("only_unsigned") for check in wrong):
+        raise typer.Exit(1)
     if wrong:
         mended = "Who published what is wrong mends it by pushing it again (`badx-hub push NAME --to ORG`)."
         removed = "Remove what is wrong with `badx-hub remove NAME` and pull or train it again."
@@ -253,7 +257,8 @@ def _with_signer(checked: dict[str, Any], registry: Registry, entry: Entry, allo
         return checked | {"signer": signer, "state": f"{checked['state']}, signed by {signer}"}
     except IntegrityError as error:
         reason = "; ".join(filter(None, (checked["reason"], _errors.message(error))))
-        return checked | {"signer": None, "ok": False, "reason": reason, "state": reason}
+        told = {"reason": reason, "state": reason, "only_unsigned": checked["ok"]}
+        return checked | {"signer": None, "ok": False, **told}
 
 
 def _unreadable(problem: Problem) -> dict[str, Any]:

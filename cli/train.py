@@ -204,9 +204,13 @@ def _check_flags(task: str | None, texts: Mapping[str, str], data: str | None, o
 
 
 def _task_section(recipe: Recipe, task: str) -> TaskRecipe:
+    from badx_hub.recipes import load_recipe, preset_names
+
     if task not in recipe.tasks:
         known = ", ".join(recipe.tasks) or "none"
-        raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {known}.")
+        others = [name for name in preset_names() if task in load_recipe(name).tasks]
+        other = f" Take another recipe: --recipe {others[-1]}." if others else ""
+        raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {known}.{other}")
     return recipe.tasks[task]
 
 

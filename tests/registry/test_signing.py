@@ -139,3 +139,4 @@ def test_the_commands_sign_and_say_who_signed(own: LocalRegistry, keys: Path, tm
     refused = run("verify", "--signed-by", str(keys / "nobody"), "--registry", shared)
     assert refused.code == 1
     assert "not signed by anybody" in refused.err
+    assert "badx-hub remove" not in refused.err
