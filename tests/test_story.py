@@ -265,7 +265,7 @@ def test_a_base_this_machine_does_not_know_is_asked_for(world: World) -> None:
         (
             lambda r: load_bilingual_stack("en", "wo", "pos", setup="mad-x", registry=r),
             NotFoundError,
-            "train en`, then",
+            "train en --base tiny`, then",
         ),
     ],
 )
