@@ -78,7 +78,7 @@ def test_the_rows_of_all_scripts_are_written_and_shown(
     assert "1 of 2 targets are met." in page
     assert "half way" in capfd.readouterr().err
     found = json.loads(bench.RESULTS.read_text(encoding="utf-8"))
-    assert found["one"]["seconds"] > 0
+    assert found["one"]["seconds"] >= 0  # rounded to tenths: a script this short may show 0.0
     assert found["one"]["machine"]["cores"]
 
 
