@@ -9,7 +9,7 @@ import pytest
 
 from badx_hub.errors import BadxError
 from tests.foreign_text import PARSERS
-from tests.fuzz.run import FAILED, attack
+from tests.fuzz.run import FAILED, attack, guided
 
 
 @pytest.mark.parametrize("path", sorted(FAILED.iterdir()), ids=lambda path: path.name)
@@ -25,3 +25,9 @@ def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
     monkeypatch.setitem(PARSERS, "faulty", faulty)
     assert "[" in (attack("faulty", 60, tmp_path)[1] or "")
+
+
+def test_what_is_guided_by_coverage_runs(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="atheris has no build for this platform")
+    tried, failed = guided("ratio", 1, tmp_path)
+    assert tried > 0 and failed is None
