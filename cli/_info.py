@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.metric_key import MetricKey
+from badx_hub.recipes import kept_words
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def info_tables(entry: Entry) -> list[Table]:
     training = manifest.training
     language_adapters = ", ".join(f"{ref.name} ({ref.digest[:12]})" for ref in manifest.language_adapters)
     read = f"{training.tokens:,} tokens" if training.tokens else f"{training.sentences or 0:,} sentences"
+    kept = kept_words(manifest.recipe, training.best_step)
     facts = {
         "name": manifest.name,
         "kind": manifest.kind,
@@ -28,7 +30,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "task": manifest.task or "",
         "setup": manifest.setup or "",
         "labels": ", ".join(manifest.labels or ()),
-        "training": f"{training.steps:,} steps (kept: {training.best_step:,}), {read}, {training.seconds:,.0f} s",
+        "training": f"{training.steps:,} steps (kept: {kept}), {read}, {training.seconds:,.0f} s",
         "seed": str(manifest.seed),
         "imported from": manifest.imported_from or "",
         "licence": manifest.licence or "",

@@ -9,8 +9,10 @@ from badx_hub.recipes.model import (
     LanguageRecipe,
     Precision,
     Recipe,
+    Selected,
     TaskRecipe,
     TrainingRecipe,
+    kept_words,
 )
 
 __all__ = [
@@ -19,8 +21,10 @@ __all__ = [
     "LanguageRecipe",
     "Precision",
     "Recipe",
+    "Selected",
     "TaskRecipe",
     "TrainingRecipe",
+    "kept_words",
     "load_recipe",
     "override",
     "preset_names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,6 +16,7 @@ Positive = Annotated[int, Field(ge=1, le=2**31)]
 BatchSize = Annotated[int, Field(ge=1, le=2**16)]
 Precision = Literal["fp32", "bf16"]
 HeadTraining = Literal["frozen", "transform", "all"]
+Selected = Literal["best", "last", "average"]
 
 
 class _Strict(BaseModel):
@@ -42,6 +44,9 @@ class TrainingRecipe(_Strict):
     """What every training has: optimizer steps, batches of `batch_size`, AdamW with linear warm-up and decay.
 
     `micro_batches` is the number of slices of a batch, to save memory; `save_every` 0 keeps no checkpoints.
+    `select` says which weights are kept: those of the best evaluation, those of the last step, or the mean of the
+    weights at the last `average_over` evaluations (all of them, if there are fewer), which needs no dev data
+    (Schmidt et al., ACL 2023, arXiv 2305.16834).
     `precision` "bf16" does the matrix products of a step in bfloat16; weights, losses and evaluations stay float32.
     """
 
@@ -56,6 +61,8 @@ class TrainingRecipe(_Strict):
     max_length: Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH)] = 256
     micro_batches: Positive = 1
     precision: Precision = "fp32"
+    select: Selected = "best"
+    average_over: Positive = 5
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     adapter: AdapterRecipe
 
@@ -73,15 +80,28 @@ class TrainingRecipe(_Strict):
         How often a run is saved does not count. A field that came later is left out at the value that every run
         had before it, so that older runs keep their keys.
         """
-        earlier = {"precision": "fp32", "head": "frozen"}
+        earlier = {"precision": "fp32", "head": "frozen", "select": "best"}
         same = {field for field, value in earlier.items() if getattr(self, field, None) == value}
+        if self.select != "average":
+            same.add("average_over")
         return self.model_dump(mode="json", exclude={"save_every", *same})
+
+    def kept(self, step: int) -> str:
+        """The weights kept, in words, where `step` is the last one that they are of."""
+        return kept_words(self.model_dump(include={"select", "average_over"}), step)
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up over `warmup_steps`, then linear decay to 0 at `steps`; `step` counts from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+
+
+def kept_words(recipe: Mapping[str, Any], step: int) -> str:
+    """ "step 300", or "mean of the last 5 evaluations, to step 300"; `recipe` as in a manifest, of any version."""
+    if recipe.get("select") != "average":
+        return f"step {step:,}"
+    return f"mean of the last {recipe.get('average_over')} evaluations, to step {step:,}"
 
 
 class LanguageRecipe(TrainingRecipe):

@@ -22,6 +22,7 @@ from badx_hub.languages import Mixture, name_of
 from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
+from badx_hub.recipes import kept_words
 
 # Old Hub ids without an organisation, and what they are called now, under which the Hub lists a base's adapters. Any
 # other name without "/" is a folder or the embedded base.
@@ -284,7 +285,10 @@ def _training(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "seed", str(manifest.seed)
     if "steps" not in manifest.recipe:
         yield "steps", f"{training.steps:,}"
-    yield "step kept", f"{training.best_step:,}"
+    if manifest.recipe.get("select") == "average":
+        yield "kept", kept_words(manifest.recipe, training.best_step)
+    else:
+        yield "step kept", f"{training.best_step:,}"
     if training.tokens is not None:
         yield "tokens seen", f"{training.tokens:,}"
     if training.sentences is not None:

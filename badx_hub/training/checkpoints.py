@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """The state of a run after `step` optimizer steps.
 
-    `losses` are those since the last evaluation; `best_row` is the index in `history` of the step to keep.
+    `losses` are those since the last evaluation; `best_row` is the index in `history` of the step to keep, and
+    `best_weights` are what is kept so far (`badx_hub.training.selection`).
     """
 
     step: int = 0

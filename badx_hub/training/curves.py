@@ -17,10 +17,15 @@ CSV = "curves.csv"
 _MAX_BYTES = 2**24
 
 
-def write_curves(folder: Path, rows: CurveRows, *, title: str, metrics: Sequence[str], best_step: int) -> None:
-    """Write `curves.csv` (a row per evaluation) and `curves.png` (a line per metric, the kept step marked)."""
+def write_curves(
+    folder: Path, rows: CurveRows, *, title: str, metrics: Sequence[str], best_step: int, kept: str = ""
+) -> None:
+    """Write `curves.csv` (a row per evaluation) and `curves.png` (a line per metric, the kept step marked).
+
+    `kept` says which weights were kept; default: those of `best_step`.
+    """
     _write_csv(folder / CSV, rows)
-    _write_png(folder / "curves.png", rows, title, metrics, best_step)
+    _write_png(folder / "curves.png", rows, title, metrics, best_step, kept or f"step {best_step}")
 
 
 def read_curves(folder: Path, digest: str) -> CurveRows:
@@ -47,7 +52,7 @@ def _write_csv(path: Path, rows: CurveRows) -> None:
         writer.writerows(rows)
 
 
-def _write_png(path: Path, rows: CurveRows, title: str, metrics: Sequence[str], best_step: int) -> None:
+def _write_png(path: Path, rows: CurveRows, title: str, metrics: Sequence[str], best_step: int, kept: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import StrMethodFormatter
 
@@ -57,7 +62,7 @@ def _write_png(path: Path, rows: CurveRows, title: str, metrics: Sequence[str], 
     # Lines differ by marker and dash as well as by colour: readable in grey and for colour-blind people.
     for metric, marker, dash in zip(metrics, cycle("osD^vPX*"), cycle(("-", "--", "-.", ":")), strict=False):
         axes.plot(steps, [row[metric] for row in rows], marker=marker, linestyle=dash, label=metric)
-    axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: step {best_step}")
+    axes.axvline(best_step, color="0.6", linewidth=1, label=f"kept: {kept}")
     first = MetricKey.parse(metrics[0])
     if first.unit is Unit.PERPLEXITY:
         axes.set_yscale("log")

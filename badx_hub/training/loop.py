@@ -30,6 +30,7 @@ from badx_hub.training.interrupts import StopRequest, watched
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
+from badx_hub.training.selection import Kept, is_better, keep
 
 # Callers of `train` import the reporters from here as well.
 __all__ = [
@@ -93,8 +94,9 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The result of a training; the model now holds the weights of `best_step`.
+    """The result of a training; the model now holds the weights of `best_step`, and `best` are their metrics.
 
+    If the recipe selects an average, the model holds that, and `best_step` is the last step that it is over.
     `history` has a row for each evaluation (step, loss since the last one, metrics); `seconds` is wall-clock time in
     steps and evaluations, over all the sessions of a continued run.
     """
@@ -115,7 +117,7 @@ def train(
     profiling: Profiling | None = None,
     stop: StopRequest | None = None,
 ) -> TrainingResult:
-    """Train, evaluate, select; leave the best weights in the model.
+    """Train, evaluate, select; leave the selected weights in the model.
 
     Args:
         profiling: watches a few steps on the way.
@@ -178,11 +180,14 @@ class _Run:
                         raise self._interrupted(stop)
         finally:
             self.reporter.finished()
-        self._load(self.state.best_weights)
+        if self.state.best_weights:
+            self._load(self.state.best_weights)
         best = self.state.history[self.state.best_row]
+        measured = {key: value for key, value in best.items() if key not in ("step", "loss")}
         return TrainingResult(
             best_step=int(best["step"]),
-            best={key: value for key, value in best.items() if key not in ("step", "loss")},
+            # An average was never evaluated on the way.
+            best=self._measured() if self.recipe.select == "average" else measured,
             history=self.state.history,
             units=self.state.units,
             seconds=self.state.seconds,
@@ -256,30 +261,23 @@ class _Run:
         self._read_losses()
         self.profiling.finish()
         self.prefetcher.settle()
+        metrics, state = self._measured(), self.state
+        row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
+        history = (*state.history, row)
+        better = is_better(self.objective.selection, history)
+        before = Kept(state.best_row, state.best_weights)
+        kept = keep(self.recipe, before, history, self._weights, better=better)
+        self.state = replace(state, losses=(), history=history, best_row=kept.row, best_weights=kept.weights)
+        self.reporter.evaluated(state.step, metrics, better)
+
+    def _measured(self) -> EvaluationRow:
+        """The metrics of the weights that the model has now. Raises TrainingDiverged if one is no number."""
         self.module.eval()
         with torch.inference_mode():
             metrics = self.objective.evaluate()
         for name, measured in metrics.items():
             _require_number(name, measured, self.state.step)
-        state, better = self.state, self._is_better(metrics)
-        row = {"step": state.step, "loss": sum(state.losses) / len(state.losses), **metrics}
-        history = (*state.history, row)
-        self.state = replace(
-            state,
-            losses=(),
-            history=history,
-            best_row=len(history) - 1 if better else state.best_row,
-            best_weights=self._weights() if better else state.best_weights,
-        )
-        self.reporter.evaluated(state.step, metrics, better)
-
-    def _is_better(self, metrics: EvaluationRow) -> bool:
-        """Whether the weights as they are now are to be kept, rather than the best ones so far."""
-        selection = self.objective.selection
-        if not self.state.history:
-            return True
-        value, best = (row[str(selection)] for row in (metrics, self.state.history[self.state.best_row]))
-        return value > best if selection.larger_is_better else value < best
+        return metrics
 
     def _save_is_due(self) -> bool:
         every, step = self.recipe.save_every, self.state.step

@@ -167,6 +167,7 @@ class TrainingRun:
                 title=str(self.name),
                 metrics=objective.selection.alike(outcome.best),
                 best_step=outcome.best_step,
+                kept=self.recipe.kept(outcome.best_step),
             )
             prepare(building, self._draft(objective, outcome, counts))
             return registry.publish(building)
