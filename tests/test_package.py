@@ -50,6 +50,8 @@ def test_the_wheel_claims_one_import_name(wheel: Path) -> None:
         "badx_hub/cli/__init__.py",
         "badx_hub/cards/task.md.j2",
         "badx_hub/recipes/paper.yaml",
+        "badx_hub/pages/tree.js",
+        "badx_hub/pages/tree.css",
         "badx_hub/demo/base/weights.int8.safetensors",
         "badx_hub/demo/base/README.md",
         "badx_hub/demo/data/text/wo.txt.gz",
