@@ -30,14 +30,31 @@ from badx_hub.adapter_files import MANIFEST_FILE, needed_files, weights_digest
 from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest_fields import BaseName, Count, Digest, Files, Number, Schema, Settings, Text, Time, Word
-from badx_hub.names import AdapterKind, AdapterName
+from badx_hub.manifest_fields import (
+    Annotations,
+    BaseName,
+    Calibration,
+    Count,
+    Digest,
+    EvaluationRef,
+    Files,
+    Number,
+    Schema,
+    Settings,
+    Text,
+    Time,
+    Word,
+    first_problem,
+)
+from badx_hub.names import AdapterKind, AdapterName, few_label, plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 4 * 2**20
+_LATER = ("cycle", "annotations", "calibration")
+"""Left out of a manifest where they hold nothing, as in those made before these fields were known."""
 TRAINED = "trained"
 IMPORTED = "imported"
 
@@ -90,16 +107,6 @@ class SourceRef(_Frozen):
     counts: Annotated[dict[Word, Count], Field(max_length=100)]
 
 
-class EvaluationRef(_Frozen):
-    """A file of annotated data. The scores of `language` in `metrics[split]` were measured on it after training."""
-
-    split: Word
-    language: Word
-    name: Text
-    digest: Digest
-    examples: Count
-
-
 class Training(_Frozen):
     """The cost of training: optimizer steps, the step whose weights were kept, tokens or sentences seen, seconds."""
 
@@ -117,7 +124,8 @@ class ManifestDraft(_Frozen):
     `parent` is the language adapter that a task adapter was trained on. In its place, `cycle` lists the language
     adapters that took turns, one a step, in the order of the mixture's cycle (setup "tlr"). `run` is the key of the
     training run: a digest of everything that decided the weights. `created` is the time of making by default.
-    `origin` "imported" means that others trained it, and `imported_from` says where it was taken from.
+    `annotations` is there if a task adapter learned from other data than all of the source's. `origin` "imported"
+    means that others trained it, and `imported_from` says where it was taken from.
     """
 
     name: Text
@@ -137,6 +145,8 @@ class ManifestDraft(_Frozen):
     evaluations: Annotated[tuple[EvaluationRef, ...], Field(max_length=1000)] = ()
     origin: Word = TRAINED
     imported_from: Text | None = None
+    annotations: Annotations | None = None
+    calibration: Calibration | None = None
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
@@ -157,6 +167,13 @@ class ManifestDraft(_Frozen):
     def _name_is_canonical(self) -> Self:
         if str(self.adapter_name) != self.name:
             raise ValueError(f"name {self.name!r} is not written as {str(self.adapter_name)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _label_tells_sentences(self) -> Self:
+        label = self.adapter_name.label
+        if self.annotations and (told := few_label(self.target_sentences, plain_label(label))) != label:
+            raise ValueError(f"{self.name!r} learned from sentences of a target, so its label is {told}")
         return self
 
     @model_validator(mode="after")
@@ -214,10 +231,16 @@ class ManifestDraft(_Frozen):
         """The mixture, as a value."""
         return self.adapter_name.mixture
 
+    @property
+    def target_sentences(self) -> Mapping[str, int]:
+        """How many annotated sentences it learned from, of each language but the source; empty for zero-shot."""
+        known = self.annotations.sentences if self.annotations else {}
+        return {language: count for language, count in known.items() if language != self.languages.source}
+
     @model_serializer(mode="wrap")
-    def _without_an_empty_cycle(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_came_later(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         value: dict[str, Any] = serialise(self)
-        return value if self.cycle else {key: one for key, one in value.items() if key != "cycle"}
+        return {key: one for key, one in value.items() if key not in _LATER or one}
 
 
 class Manifest(ManifestDraft):
@@ -321,16 +344,6 @@ def _refuse_newer_schema(text: str, where: str) -> None:
             f"{where} has schema {version} and this badx_hub reads up to {SCHEMA}: "
             "update badx_hub (`pip install -U badx-hub`)."
         )
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that a schema refused, as one short line."""
-    problems = error.errors(include_url=False, include_input=False)
-    first = problems[0]
-    place = ".".join(str(part) for part in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
-    return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]
 
 
 if not TYPE_CHECKING:

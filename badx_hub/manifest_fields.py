@@ -6,7 +6,16 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from badx_hub.adapter_files import check_file_names
 from badx_hub.characters import steering
@@ -67,3 +76,56 @@ BaseName = Annotated[str, StringConstraints(min_length=1, max_length=200), After
 Schema = Annotated[Literal[1], BeforeValidator(_is_whole)]
 Settings = Annotated[dict[Word, JsonValue], Field(max_length=1000), AfterValidator(_is_bounded)]
 Files = Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
+
+
+class _Frozen(BaseModel):
+    # As in `badx_hub.manifest`.
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
+
+
+class EvaluationRef(_Frozen):
+    """A file of annotated data. The scores of `language` in `metrics[split]` were measured on it after training."""
+
+    split: Word
+    language: Word
+    name: Text
+    digest: Digest
+    examples: Count
+
+
+class Annotations(_Frozen):
+    """Annotated data of several languages, or a part of one's, that a task adapter learned from.
+
+    `mixture` has the languages with their weights: so many batches of each, in turn. `sentences` are the examples of
+    each language that were there to learn from. The development data of `selected_on` decided which step was kept.
+    """
+
+    mixture: Annotated[tuple[tuple[Word, Count], ...], Field(min_length=1, max_length=100)]
+    sentences: Annotated[dict[Word, Count], Field(max_length=100)]
+    selected_on: Word
+
+
+class Calibration(_Frozen):
+    """What sets a task adapter's probabilities right: its scores are divided by `temperature` before the softmax.
+
+    It was fitted on the development data of `language`. `output` says what the probabilities are of: "tag", "head" or
+    "class". `error` and `error_before` are the expected calibration errors on the same data, 15 bins, with and without
+    the temperature, over `count` words or pairs.
+    """
+
+    output: Word
+    temperature: Annotated[float, Field(ge=0.01, le=100.0, allow_inf_nan=False)]
+    language: Word
+    count: Count
+    error_before: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+    error: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that a schema refused, as one short line."""
+    problems = error.errors(include_url=False, include_input=False)
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]

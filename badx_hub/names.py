@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, total_ordering
 from typing import Literal
@@ -34,6 +35,8 @@ _KNOWN_BASES = {
     "xlm-roberta-large": "xlmr-large",
     "FacebookAI/xlm-roberta-large": "xlmr-large",
 }
+
+_FEW = re.compile(r"(?:(?P<plain>.+)-)?few(?P<languages>(?:-[a-z][a-z0-9]*-[1-9][0-9]{0,8})+)")
 
 AdapterKind = Literal["language", "bilingual", "multilingual", "task", "model"]
 
@@ -90,7 +93,12 @@ class AdapterName:
         """
         if self.task is None or self.setup is not None:
             return None
-        return AdapterName(self.base, self.mixture, label=self.label)
+        return AdapterName(self.base, self.mixture, label=plain_label(self.label))
+
+    @property
+    def sentences(self) -> Mapping[str, int]:
+        """How many annotated sentences of languages other than the source it learned from; empty for zero-shot."""
+        return {} if self.task is None else sentences_in(self.label, self.mixture)
 
     def __str__(self) -> str:
         text = f"{self.base}/{self.mixture}"
@@ -192,6 +200,41 @@ def _parse(text: str) -> AdapterName:
     if at and not setup:
         raise _malformed(text, "an adapter name", _LEGAL_TEXT)
     return AdapterName(fields[0], Mixture.parse(fields[1]), task, setup or None, label or None)
+
+
+def few_label(sentences: Mapping[str, int], plain: str | None = None) -> str | None:
+    """The label of a task adapter that also learned from annotated sentences of languages other than the source.
+
+    "few-wo-100" for 100 Wolof sentences, "seed2-few-wo-100" on language adapters with the label "seed2". Without such
+    sentences it is the plain label.
+    """
+    if not sentences:
+        return plain
+    counted = "-".join(f"{_label_tag(language)}-{count}" for language, count in sentences.items())
+    return "-".join(part for part in (plain, "few", counted) if part)
+
+
+def plain_label(label: str | None) -> str | None:
+    """The label without the part that `few_label` adds: that of the language adapters below a task adapter."""
+    found = _FEW.fullmatch(label or "")
+    return found["plain"] if found else label
+
+
+def sentences_in(label: str | None, mixture: Mixture | None = None) -> Mapping[str, int]:
+    """The sentences that `few_label` put into a label; empty if it did not make the label.
+
+    Languages are written as in `mixture`; those it lacks stay as in the label, lower-case letters and digits.
+    """
+    found = _FEW.fullmatch(label or "")
+    if found is None:
+        return {}
+    known = {_label_tag(language): language for language in (mixture.languages if mixture else ())}
+    fields = found["languages"].split("-")[1:]
+    return {known.get(tag, tag): int(count) for tag, count in zip(fields[::2], fields[1::2], strict=True)}
+
+
+def _label_tag(language: str) -> str:
+    return language.lower().replace("-", "")
 
 
 def base_slug(base: str) -> str:

@@ -7,6 +7,7 @@ Python callers; the command line has its own (`badx_hub.cli._errors`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -93,7 +94,10 @@ class PushAdapter(Remedy):
 
 @dataclass(frozen=True)
 class TrainingCall:
-    """One adapter to train. `mixture` has no ratio; "LANG" in it stands for languages that the user chooses."""
+    """One adapter to train. `mixture` has no ratio; "LANG" in it stands for languages that the user chooses.
+
+    `sentences` are languages other than the source, each with the number of annotated sentences to learn from as well.
+    """
 
     mixture: str
     ratio: str | None = None
@@ -102,6 +106,7 @@ class TrainingCall:
     base: str | None = None
     seed: int | None = None
     label: str | None = None
+    sentences: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -265,4 +270,9 @@ def _training(call: TrainingCall) -> str:
     options = "".join(f", {_keyword(name, value)}" for name, value in named.items() if value is not None)
     if call.task is None:
         return f"train_language_adapter({mixture}, {recipe}, registry=registry{options})"
-    return f"train_task_adapter({mixture}, {call.task!r}, {recipe}, data=DATA, registry=registry{options})"
+    data = "DATA"
+    if call.sentences:
+        source = re.split(r"[-+]", call.mixture)[0]
+        known = ", ".join(f"{language!r}: DATA" for language in (source, *dict(call.sentences)))
+        data = f"{{{known}}}, limit={dict(call.sentences)!r}"
+    return f"train_task_adapter({mixture}, {call.task!r}, {recipe}, data={data}, registry=registry{options})"

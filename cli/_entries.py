@@ -99,6 +99,7 @@ def document(entry: Entry) -> dict[str, Any]:
         "digest": manifest.digest,
         "base": manifest.base.name,
         "parent": manifest.parent.model_dump() if manifest.parent else None,
+        "target_sentences": dict(manifest.target_sentences),
         "carriers": [ref.model_dump() for ref in manifest.language_adapters],
         "metrics": {split: dict(scores) for split, scores in manifest.metrics.items()},
         "location": entry.location,
@@ -125,12 +126,12 @@ def table(entries: tuple[Entry, ...]) -> Table:
 def headline(entry: Entry) -> str:
     """The figure that tells most.
 
-    That is the first zero-shot score of a task adapter that has any recorded; of a language adapter the target's
-    perplexity; else the first score on the dev set. Perplexities under a frozen head and under a trained one do not
-    compare, so the rarer, frozen one is marked.
+    That is the first score of a task adapter in another language than the source, zero-shot unless it learned from
+    sentences of that language; of a language adapter the target's perplexity; else the first score on the dev set.
+    Perplexities under a frozen head and under a trained one do not compare, so the rarer, frozen one is marked.
     """
-    if (zero_shot := _zero_shot(entry)) is not None:
-        return zero_shot
+    if (transferred := _transferred(entry)) is not None:
+        return transferred
     scores = entry.manifest.metrics.get("dev", {})
     selected = MetricKey.target_perplexity(entry.name.mixture.targets)
     text = str(selected) if str(selected) in scores else next(iter(scores), None)
@@ -141,8 +142,8 @@ def headline(entry: Entry) -> str:
     return f"{key.words} {key.shown(scores[text])}{' (frozen)' if frozen else ''}"
 
 
-def _zero_shot(entry: Entry) -> str | None:
-    """A score in a language without labels in training, that of the test set first."""
+def _transferred(entry: Entry) -> str | None:
+    """A score in another language than the source, that of the test set first."""
     if entry.manifest.task is None:
         return None
     splits = sorted(entry.manifest.metrics.items(), key=lambda one: (one[0] != "test", one[0]))
@@ -150,5 +151,7 @@ def _zero_shot(entry: Entry) -> str | None:
         for text, value in scores.items():
             key = MetricKey.parse(text)
             if key.language not in (None, entry.name.mixture.source) and key.label is None:
-                return f"zero-shot {key.words} {key.shown(value)}"
+                few = entry.manifest.target_sentences.get(key.language or "")
+                how = "zero-shot" if few is None else f"{few:,} sentences,"
+                return f"{how} {key.words} {key.shown(value)}"
     return None

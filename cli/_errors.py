@@ -36,6 +36,9 @@ def training(call: TrainingCall) -> str:
         "--label": call.label,
     }
     parts = [part for flag, value in options.items() if value is not None for part in (flag, str(value))]
+    parts += ["--data", "SOURCE"] if call.sentences else []
+    for language, count in call.sentences:
+        parts += ["--data", f"{language}=FILE", "--limit", f"{language}={count}"]
     return shlex.join([PROGRAM, "train", call.mixture, *parts])
 
 

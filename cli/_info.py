@@ -9,6 +9,7 @@ from badx_hub.recipes import kept_words
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
+    from badx_hub.manifest import Manifest
     from badx_hub.registry import Entry
 
 
@@ -29,6 +30,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "languages": ", ".join(f"{language}:{weight}" for language, weight in manifest.mixture),
         "task": manifest.task or "",
         "setup": manifest.setup or "",
+        "annotations": _annotations(manifest),
         "labels": ", ".join(manifest.labels or ()),
         "training": f"{training.steps:,} steps (kept: {kept}), {read}, {training.seconds:,.0f} s",
         "seed": str(manifest.seed),
@@ -65,6 +67,16 @@ def info_tables(entry: Entry) -> list[Table]:
             folding=("metric",),
         ),
     ]
+
+
+def _annotations(manifest: Manifest) -> str:
+    """What it learned from besides, or in place of, all the data of the source."""
+    if (known := manifest.annotations) is None:
+        return ""
+    counted = ", ".join(f"{count:,} sentences of {language}" for language, count in known.sentences.items())
+    ratio = ":".join(str(weight) for _, weight in known.mixture)
+    turns = f", batches {ratio}" if len(known.mixture) > 1 else ""
+    return f"{counted}{turns}; selected on {known.selected_on} dev"
 
 
 def _flat(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -120,6 +120,35 @@ def duration(text: str) -> float:
     return float(seconds)
 
 
+def data_options(given: list[str] | None) -> dict[str | None, str]:
+    """Sources of annotated data by language, as it is written; None: of the source language, none was named.
+
+    What stands before "=" is a language unless it holds a character of paths or of other sources: "./a=b" is a path.
+    Raises UsageError for a language that is given twice or has no source.
+    """
+    found: dict[str | None, str] = {}
+    for text in given or []:
+        before, equals, after = text.partition("=")
+        named = equals and not any(mark in before for mark in "/\\:.~")
+        language, source = (before.strip(), after.strip()) if named else (None, text.strip())
+        if not source or language == "":
+            raise UsageError(f"--data expects SOURCE or LANG=SOURCE, such as wo=my.conllu; got {text!r}.")
+        if language in found:
+            raise UsageError(f"--data is given twice for {language or 'the source'}. Put the files into one folder.")
+        found[language] = source
+    return found
+
+
+def limit_options(given: list[str] | None) -> dict[str, int]:
+    """ "wo=100" as {"wo": 100}. Raises UsageError."""
+    found = {}
+    for language, text in key_values("--limit", "wo=100", given).items():
+        if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) is None:
+            raise UsageError(f"--limit expects LANG=N, such as wo=100; got {text!r} in place of a whole number.")
+        found[language] = int(text)
+    return found
+
+
 def text_option(given: str) -> tuple[str, str]:
     """ "wol=wolof.txt" as ("wo", "wolof.txt"): the normalised language and its source. Raises UsageError."""
     from badx_hub.languages import normalise

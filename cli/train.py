@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from badx_hub.training.runs import Trained
 
 DEMO = "demo"
+_OF_JOB = ("registry", "label")
 _RECIPE_FLAGS = "steps", "batch_size", "learning_rate", "max_length", "eval_every", "save_every", "precision", "seed"
 
 
@@ -49,7 +50,23 @@ _TextOption = Annotated[
     ),
 ]
 _DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="SOURCE", help="Annotated data for --task: a folder or ud:TREEBANK.")
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="[LANG=]SOURCE",
+        help="Annotated data for --task: a folder or ud:TREEBANK. Of the target, too: --data wo=my.conllu.",
+    ),
+]
+_DataRatioOption = Annotated[
+    str | None, typer.Option("--data-ratio", metavar="N:M", help="Batches of each language's --data. [default: 1:1]")
+]
+_LimitOption = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="LANG=N", help="The first N sentences of a language's --data (repeatable)."),
+]
+_SelectOnOption = Annotated[
+    str | None,
+    typer.Option("--select-on", metavar="LANG", help="Whose dev data select. [default: the target's if it has some]"),
 ]
 _RecipeNameOption = Annotated[
     str | None,
@@ -88,6 +105,9 @@ def train(
     base: _BaseOption = None,
     text: _TextOption = None,
     data: _DataOption = None,
+    data_ratio: _DataRatioOption = None,
+    limit: _LimitOption = None,
+    select_on: _SelectOnOption = None,
     ratio: _options.RatioOption = None,
     recipe: _RecipeNameOption = None,
     steps: _StepsOption = None,
@@ -110,15 +130,16 @@ def train(
     """Train an adapter and register it.
 
     Without --task: a bilingual adapter on alternating batches of text of both languages. With --task: a task
-    adapter on top of it, from annotated data of the source language alone. A stopped run goes on with the
-    same command.
+    adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
+    label tells of how many sentences. A stopped run goes on with the same command.
     """
     from badx_hub.cli._progress import reporter_for
     from badx_hub.registry import open_registry
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _texts(text or [], asked.mixture)
-    _check_flags(task, texts, data, option)
+    sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
+    _check_flags(task, texts, option, sources)
     found = open_registry(registry)
     found.require_writable()
     numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
@@ -135,7 +156,7 @@ def train(
     if task is None:
         trained = _train_language(asked, recipe, flags, texts, how)
     else:
-        trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, data, how)
+        trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, sources, how)
     _show(trained, format, profiling)
 
 
@@ -159,7 +180,7 @@ def _train_task(
     task: str,
     preset: str | None,
     flags: Mapping[str, Any],
-    data: str | None,
+    sources: Mapping[str, Any],
     how: Mapping[str, Any],
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
@@ -168,15 +189,50 @@ def _train_task(
     on_demo = base == DEMO or (base is None and on and _has_only_demo(how["registry"], on[0]))
     recipe = load_recipe(preset or (DEMO if on_demo else "paper"))
     section = override(_task_section(recipe, task), flags)
-    source = data or recipe.data.get(task)
-    if source is None:
-        raise UsageError(f"--task {task} needs annotated data: add --data FOLDER or --data ud:UD_English-EWT.")
-    _output.note(f"recipe: {recipe.name}, {section.steps:,} steps on {source}")
-    from badx_hub.training.task import train_task_adapter
+    from badx_hub.training.task import TaskJob, train_job
 
+    given = _annotated(task, asked.mixture, sources["data"], recipe)
     # A task adapter's base is that of the language adapter below it, whatever the recipe would take.
-    base = base if on else base or recipe.base
-    return train_task_adapter(asked.mixture, task, section, data=source, base=base, setup=asked.setup, **how)
+    job = TaskJob(
+        asked.mixture,
+        task,
+        section,
+        given,
+        base=base if on else base or recipe.base,
+        setup=asked.setup,
+        label=asked.label,
+        data_ratio=sources["ratio"],
+        limit=_options.limit_options(sources["limit"]),
+        select_on=sources["select_on"],
+    )
+    _output.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
+    return train_job(job, how["registry"], **{key: value for key, value in how.items() if key not in _OF_JOB})
+
+
+def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: Recipe) -> dict[str, str]:
+    """The sources of annotated data by language; the recipe's stands in for that of the source language."""
+    from badx_hub.languages import normalise
+
+    found: dict[str, str] = {}
+    for key, place in _options.data_options(options).items():
+        language = mixture.source if key is None else normalise(key)
+        if language not in mixture.languages:
+            raise UsageError(
+                f"--data {key}={place} is about {language}, which is not in {mixture}. "
+                f"Give data of {' or '.join(mixture.languages)}, or name another pair. A path with = in it begins "
+                "with ./ here."
+            )
+        if language in found:
+            raise UsageError(f"--data is given twice for {language}. Put the files into one folder.")
+        found[language] = place
+    known = recipe.data.get(task)
+    if mixture.source not in found and known is None:
+        more = f"{mixture.source}=" if found else ""
+        raise UsageError(
+            f"--task {task} needs annotated data of {mixture.source}: add --data {more}FOLDER or "
+            f"--data {more}ud:UD_English-EWT."
+        )
+    return found if known is None else {mixture.source: known, **found}
 
 
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
@@ -194,11 +250,15 @@ def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
     return found
 
 
-def _check_flags(task: str | None, texts: Mapping[str, str], data: str | None, option: list[str] | None) -> None:
+def _check_flags(
+    task: str | None, texts: Mapping[str, str], option: list[str] | None, sources: Mapping[str, Any]
+) -> None:
     if task is None and option:
         raise UsageError("--option is about a task: add --task dp.")
-    if task is None and data is not None:
-        raise UsageError("--data is for task adapters: add --task pos. Text to learn from is --text LANG=FILE.")
+    if task is None and any(sources.values()):
+        raise UsageError(
+            "--data and its options are for task adapters: add --task pos. Text to learn from is --text LANG=FILE."
+        )
     if task is not None and texts:
         raise UsageError("--text is for adapters without --task. Annotated data is --data FOLDER.")
 

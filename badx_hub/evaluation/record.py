@@ -11,7 +11,8 @@ from badx_hub.adapter_files import CARD_FILE
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation import Evaluation
 from badx_hub.languages import normalise
-from badx_hub.manifest import EvaluationRef, Manifest, ManifestDraft, utc_now
+from badx_hub.manifest import Manifest, ManifestDraft, utc_now
+from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.plain_files import copy_plain
 from badx_hub.registry import Entry, Registry

@@ -92,8 +92,9 @@ def _scores(manifest: Manifest) -> dict[str, float]:
             key = MetricKey.parse(text)
             if key.label is not None or key.language is None:
                 continue
-            sort = "source" if key.language == source else "zero-shot"
-            if sort == "zero-shot" or split == "dev":
+            few = key.language in manifest.target_sentences
+            sort = "source" if key.language == source else "few-shot" if few else "zero-shot"
+            if sort != "source" or split == "dev":
                 of_split.setdefault(_column(sort, key), []).append(_shown(key, value))
         found = of_split | found
     return {column: sum(values) / len(values) for column, values in found.items()}
@@ -108,8 +109,8 @@ def _shown(key: MetricKey, value: float) -> float:
 
 
 def _rank(column: str) -> tuple[int, str]:
-    """Zero-shot scores first, then those of the source, then perplexities."""
-    return ("zero-shot", "source", "target").index(column.partition(" ")[0]), column
+    """Zero-shot scores first, then few-shot ones, those of the source, then perplexities."""
+    return ("zero-shot", "few-shot", "source", "target").index(column.partition(" ")[0]), column
 
 
 def _who(entry: Entry) -> Sequence[Cell]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
-from badx_hub.manifest import first_problem
+from badx_hub.manifest_fields import first_problem
 from badx_hub.modeling.families import BaseConfig, checked_config
 from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, HEAD_CONFIG_FILE
 from badx_hub.documents import MIB, read_json
 from badx_hub.errors import DataError
-from badx_hub.manifest import first_problem
+from badx_hub.manifest_fields import first_problem
 from badx_hub.plain_files import read_plain
 from badx_hub.tensor_files import shown_name
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from typing_extensions import Self
 
 from badx_hub.errors import DataError, UsageError
-from badx_hub.manifest import first_problem
+from badx_hub.manifest_fields import first_problem
 from badx_hub.remedies import Advice
 from badx_hub.tensor_files import shown_name
 

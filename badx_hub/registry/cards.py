@@ -19,7 +19,8 @@ from badx_hub.adapter_files import CURVES_FILE
 from badx_hub.hub.metadata import EvalResult, ModelCardData
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest
+from badx_hub.manifest import IMPORTED, LanguageAdapterRef, Manifest
+from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 from badx_hub.recipes import kept_words
@@ -105,6 +106,7 @@ def card_data(manifest: Manifest) -> ModelCardData:
             f"badx-source:{name.mixture.source}",
             *(f"badx-target:{target}" for target in name.mixture.targets),
             *([f"badx-task:{name.task}"] if name.task else []),
+            *(f"badx-sentences:{language}:{count}" for language, count in manifest.target_sentences.items()),
         ],
         model_name=name.repo_name if results else None,
         eval_results=results or None,
@@ -112,7 +114,7 @@ def card_data(manifest: Manifest) -> ModelCardData:
 
 
 def _results(manifest: Manifest) -> Iterator[EvalResult]:
-    """The zero-shot scores of a task adapter: whole metrics of languages other than the one it learnt from."""
+    """The scores of a task adapter in other languages than the source: zero-shot if it saw no labels of them."""
     for split, key, value in _scores(manifest):
         language = key.language
         if manifest.task is None or key.label or not language or language == manifest.languages.source:
@@ -177,7 +179,8 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "scores": [(split, key.language or "", key.name, f"{v:.4g}") for split, key, v in scores if not key.label],
         "labelled": [(split, key.language, key.label, key.name, f"{v:.4g}") for split, key, v in scores if key.label],
         "measured": [(e.split, e.language, e.name, e.digest[:12], f"{e.examples:,}") for e in manifest.evaluations],
-        "zero_shot": any(True for _ in _results(manifest)),
+        "zero_shot": not manifest.target_sentences and any(True for _ in _results(manifest)),
+        **_annotated(manifest),
         "versions": sorted(manifest.versions.items()),
         "curves": CURVES_FILE if CURVES_FILE in manifest.files else None,
     }
@@ -272,6 +275,18 @@ def _arguments(manifest: Manifest, registry: str | None) -> str | None:
     options = {"ratio": ratio, "setup": name.setup, "label": name.label, "base": base, "registry": registry}
     given = [f'{option}="{value}"' for option, value in options.items() if value is not None]
     return ", ".join((f'"{source}", "{target}", "{name.task}"', *given))
+
+
+def _annotated(manifest: Manifest) -> dict[str, str]:
+    """What the card says of labels in other languages than the source, if the adapter saw any."""
+    few = " and ".join(
+        f"{count:,} labelled sentences of {name_of(language)}" for language, count in manifest.target_sentences.items()
+    )
+    return {
+        "besides": f" and {few}" if few else "",
+        "unseen": ", of which it has seen some labels" if few else ", of which it has seen no labels",
+        "selected_on": name_of(manifest.annotations.selected_on) if manifest.annotations else "",
+    }
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef, parse_location
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, plain_label
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
 from badx_hub.registry.query import AdapterQuery, target_of
@@ -237,4 +237,4 @@ def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQ
         one = replace(query, setup=setup)
         yield one
         if one.setup_definition.inference is LanguageAdapterRole.TARGET:
-            yield AdapterQuery(target_of(one), base=one.base, label=one.label)
+            yield AdapterQuery(target_of(one), base=one.base, label=plain_label(one.label))

@@ -22,7 +22,9 @@ class AdapterQuery:
 
     `task` is None for a language adapter. `base` is a slug, a Hub id, a folder, or the first 8 or more digits of a
     base's digest; None means any base. `setup` is a name in `badx_hub.setups.SETUPS`; only a task adapter has another
-    than the default. `label` None means an adapter without a label. Raises UsageError for a setup without a task.
+    than the default. `label` None means an adapter without a label, hence a zero-shot one: what has also learned from
+    annotated sentences of the target has a label of its own (`badx_hub.names.few_label`). Raises UsageError for a
+    setup without a task.
     """
 
     mixture: Mixture

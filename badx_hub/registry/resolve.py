@@ -24,7 +24,7 @@ from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.names import AdapterName, base_slug, plain_label
 from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
 from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
 from badx_hub.registry.suggest import (
@@ -200,7 +200,9 @@ def _needed_language_adapter(entry: Entry, query: AdapterQuery) -> LanguageAdapt
         return entry.manifest.parent
     target = target_of(query)
     trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.language_adapters}
-    return trained_on.get(target) or AdapterQuery(target, base=entry.manifest.base.digest, label=query.label)
+    return trained_on.get(target) or AdapterQuery(
+        target, base=entry.manifest.base.digest, label=plain_label(query.label)
+    )
 
 
 def _find_language_adapter(

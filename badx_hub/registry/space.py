@@ -19,6 +19,7 @@ from badx_hub.errors import UsageError
 from badx_hub.hub.client import HubClient
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import name_of
+from badx_hub.names import sentences_in
 from badx_hub.registry.cards import as_markdown, card_data
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Registry
@@ -115,9 +116,11 @@ def _settings(query: AdapterQuery, base: str) -> dict[str, Any]:
         "base": base if base == _DEMO else None,
     }
     target = name_of(mixture.targets[-1])
+    annotation = " and ".join(map(name_of, (mixture.source, *sentences_in(query.label, mixture))))
+    alone = "" if sentences_in(query.label) else " alone"
     return {
         "title": f"{_WORDS.get(task, task)} in {target}",
-        "description": f"Trained on {name_of(mixture.source)} annotation alone, for {target} text (BAD-X).",
+        "description": f"Trained on {annotation} annotation{alone}, for {target} text (BAD-X).",
         "task": task,
         "inputs": _INPUTS.get(task, (f"{target} text",)),
         "columns": _COLUMNS.get(task, ("input", "prediction")),

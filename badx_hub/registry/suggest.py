@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from badx_hub.errors import NotFoundError
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import LanguageAdapterRef
-from badx_hub.names import DEFAULT_BASE, AdapterName, base_slug
+from badx_hub.names import DEFAULT_BASE, AdapterName, base_slug, plain_label, sentences_in
 from badx_hub.registry.protocol import Entry
 from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
 from badx_hub.remedies import NearestAdapter, OptionValue, PullAdapter, TakeNearest, TrainAdapters, TrainingCall
@@ -109,7 +109,8 @@ def training_call(query: AdapterQuery) -> TrainingCall:
     """How to train what a query asks for."""
     has_ratio = not query.mixture.is_balanced and query.mixture_in_name == query.mixture
     # A seed other than the default makes the label, but a label does not make the seed.
-    seed = _SEED_LABEL.fullmatch(query.label or "")
+    label = plain_label(query.label)
+    seed = _SEED_LABEL.fullmatch(label or "")
     return TrainingCall(
         mixture=str(query.mixture.balanced),
         ratio=query.mixture.ratio if has_ratio else None,
@@ -117,7 +118,8 @@ def training_call(query: AdapterQuery) -> TrainingCall:
         setup=query.setup if query.setup != DEFAULT else None,
         base=query.base,
         seed=int(seed["seed"]) if seed else None,
-        label=None if seed else query.label,
+        label=None if seed else label,
+        sentences=tuple(sentences_in(query.label, query.mixture).items()) if query.task else (),
     )
 
 
@@ -145,7 +147,7 @@ def missing_adapters(candidates: Sequence[Entry], query: AdapterQuery) -> list[A
 
 
 def _language_adapter_of(query: AdapterQuery) -> AdapterQuery:
-    return AdapterQuery(query.mixture, base=query.base, label=query.label)
+    return AdapterQuery(query.mixture, base=query.base, label=plain_label(query.label))
 
 
 def _is_present(candidates: Sequence[Entry], query: AdapterQuery) -> bool:
@@ -171,7 +173,7 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
         options.append(("ratio", name.mixture.ratio))
     if name.label != query.label:
         rank += 2
-        differences.append("another label" if name.label else "no label")
+        differences.append(_other_label(name, query))
         options += [("label", name.label)] if name.label else []
     if not entry.is_on_base(query.base):
         rank += 4
@@ -180,6 +182,21 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
     if not differences:
         return None
     return rank, Suggestion(entry, ", ".join(differences), tuple(options))
+
+
+def _other_label(name: AdapterName, query: AdapterQuery) -> str:
+    """How the label of a name differs from that of a query, in words."""
+    asked = sentences_in(query.label, query.mixture)
+    if name.sentences and name.sentences != asked:
+        return f"not zero-shot: it learned from {counted_sentences(sentences_in(name.label, query.mixture))}"
+    if asked and not name.sentences:
+        return "zero-shot: it learned from the source alone"
+    return "another label" if name.label else "no label"
+
+
+def counted_sentences(sentences: Mapping[str, int]) -> str:
+    """ "100 annotated sentences of wo"."""
+    return " and ".join(f"{count:,} annotated sentences of {language}" for language, count in sentences.items())
 
 
 def _relation(other: Mixture, mixture: Mixture) -> tuple[float, str] | None:

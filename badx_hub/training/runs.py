@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from badx_hub.errors import NotFoundError, RunInProgress, UsageError
 from badx_hub.locks import Owner, claimed, exclusive
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
+from badx_hub.manifest_fields import Annotations
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
 from badx_hub.modeling.stacks import save_adapter
@@ -55,6 +56,7 @@ class TrainingRun:
     parent: LanguageAdapterRef | None = None
     cycle: tuple[LanguageAdapterRef, ...] = ()
     labels: tuple[str, ...] | None = None
+    annotations: Annotations | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError if the recipe's inputs are longer than the base takes."""
@@ -69,9 +71,12 @@ class TrainingRun:
     def key(self) -> str:
         """sha256 over name, base, recipe (`TrainingRecipe.identity`), data and language adapters."""
         turns = {"cycle": [ref.digest for ref in self.cycle]} if self.cycle else {}
+        # What came later is left out where it says nothing, so that older runs keep their keys.
+        several = {"annotations": self.annotations.model_dump(mode="json")} if self.annotations else {}
         return digest_of(
             {
                 **turns,
+                **several,
                 "name": str(self.name),
                 "base": self.base.ref.digest,
                 "recipe": self.recipe.identity(),
@@ -184,6 +189,7 @@ class TrainingRun:
             seed=self.recipe.seed,
             data=tuple(_counted(source, counts) for source in self.sources),
             labels=self.labels,
+            annotations=self.annotations,
             training=Training(steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent),
             metrics={"dev": dict(outcome.best)},
             versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},

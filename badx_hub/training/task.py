@@ -1,36 +1,38 @@
-"""Training a task adapter on frozen language adapters, with source annotations only (BAD-X)."""
+"""Training a task adapter on frozen language adapters, with source annotations only (BAD-X) or a few of the target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from badx_hub.data.splits import DataReference, Split
+from badx_hub.corpora.schedule import draws_before, language_at
+from badx_hub.data.splits import Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest import LanguageAdapterRef, SourceRef
+from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, few_label, sentences_in
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
+from badx_hub.remedies import Advice
 from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
+from badx_hub.training.annotated import AnnotatedData, Examples, read_examples
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "dev")
-"""The splits of the annotated data that training reads."""
+"""The splits of the source's annotated data that training reads."""
 
 
 class _TaskModel(nn.Module):
@@ -46,9 +48,11 @@ class _TaskModel(nn.Module):
 
 
 class TaskObjective:
-    """A task adapter and its head on a frozen stack (or a whole base with a head), judged on the source's dev data.
+    """A task adapter and its head on a frozen stack (or a whole base with a head), judged on one language's dev data.
 
-    Several `language_adapters` take turns below the task adapter, one a step. Dev data uses the first, the source's.
+    A step draws its whole batch from the data of one language, in the turns of `examples.mixture`. Several
+    `language_adapters` take turns below the task adapter, one a step; with data of several languages it is the one of
+    the step's language. Dev data uses that of its language.
     """
 
     unit = "sentences"
@@ -60,7 +64,7 @@ class TaskObjective:
         language_adapters: Sequence[AdapterName],
         task: Task,
         tokenizer: Any,
-        examples: Mapping[Split, Sequence[Any]],
+        examples: Examples,
         labels: tuple[str, ...],
         recipe: TaskRecipe,
     ) -> None:
@@ -69,34 +73,41 @@ class TaskObjective:
         self.module: nn.Module = _TaskModel(model)
         self.parameters = trained_parameters(model, name)
         self.pad_id: int = tokenizer.pad_token_id
-        self.source = name.mixture.source
-        self.dev = examples["dev"]
+        self.mixture, self.dev, self.dev_language = examples.mixture, examples.dev, examples.dev_language
         self.dev_windows = task.encode(self.dev, tokenizer, recipe.max_length)
-        self.windows = labelled_only(task.encode(examples["train"], tokenizer, recipe.max_length))
-        self.order = EpochBatches(self.windows, recipe.batch_size, recipe.seed)
+        self.windows = {
+            language: labelled_only(task.encode(known, tokenizer, recipe.max_length))
+            for language, known in examples.train.items()
+        }
+        self.order = {
+            language: EpochBatches(windows, recipe.batch_size, recipe.seed)
+            for language, windows in self.windows.items()
+        }
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self._activate(0)
+        self._activate(0, self.dev_language)
 
     @property
     def selection(self) -> MetricKey:
-        """The task's metric on the source language's development data (BAD-X)."""
-        return MetricKey(self.task.selection_metric, self.source)
+        """The task's metric on the development data: the source's (BAD-X), unless the target has some."""
+        return MetricKey(self.task.selection_metric, self.dev_language)
 
     def prepare(self, step: int) -> None:
         """Put the step's language adapter below the task adapter."""
-        self._activate(step)
+        self._activate(step, language_at(self.mixture, step))
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
-        """`batch_size` windows of similar length, in up to `parts` slices."""
-        chosen = [self.windows[index] for index in self.order[step]]
+        """`batch_size` windows of one language, of similar length, in up to `parts` slices."""
+        language = language_at(self.mixture, step)
+        windows, order = self.windows[language], self.order[language]
+        chosen = [windows[index] for index in order[draws_before(self.mixture, language, step)]]
         size = -(-len(chosen) // parts)
         slices = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         return [self._batch(part) for part in slices]
 
     def evaluate(self) -> EvaluationRow:
         """The task's metrics on the development data."""
-        self._activate(0)
+        self._activate(0, self.dev_language)
         predictions = predict_windows(
             self.model,
             self.task,
@@ -107,18 +118,26 @@ class TaskObjective:
             batch_size=4 * self.recipe.batch_size,
         )
         metrics = self.task.score(self.dev, predictions).metrics
-        return {str(MetricKey(name, self.source)): value for name, value in metrics.items()}
+        return {str(MetricKey(name, self.dev_language)): value for name, value in metrics.items()}
 
     def _batch(self, windows: Sequence[Any]) -> Batch:
         inputs = self.task.collate(windows, self.labels, self.pad_id)
         scored = self.task.gold_count(inputs)
         return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
 
-    def _activate(self, step: int) -> None:
+    def _activate(self, step: int, language: str) -> None:
         """Put the language adapter whose turn it is below the task adapter."""
-        below = [self.language_adapters[step % len(self.language_adapters)]] if self.language_adapters else []
+        below = self._below(step, language)
         activate(self.model, [*below, *([] if self.name.kind == "model" else [self.name])])
         self.model.active_head = self.name.module_name
+
+    def _below(self, step: int, language: str) -> list[AdapterName]:
+        if not self.language_adapters:
+            return []
+        own = [name for name in self.language_adapters if name.mixture.languages == (language,)]
+        if own and len(self.mixture.languages) > 1:
+            return own[:1]
+        return [self.language_adapters[step % len(self.language_adapters)]]
 
 
 @dataclass(frozen=True)
@@ -128,23 +147,51 @@ class TaskJob:
     Attributes:
         mixture: the languages of the setup's adapters; its source is the language of `data`.
         task: its name, such as "pos".
-        data: what the task reads, such as a folder with `*-ud-{train,dev}.conllu`.
+        data: what the task reads of the source, such as a folder with `*-ud-{train,dev}.conllu`; or of several
+            languages of the mixture, by language. Then the label tells how many sentences of each other language.
         base: `demo`, a folder or a Hub id; default the base of the language adapters (mBERT where there are none).
         setup: which adapters are below it in training (`badx_hub.setups`); "full": the whole base is trained.
         label: as of the language adapters; default none for seed 1, else `seedN`.
+        data_ratio: batches of each language's data in turn, such as "2:1"; default one each.
+        limit, select_on: see `badx_hub.training.annotated.AnnotatedData`.
+
+    Raises UsageError for data that does not fit the mixture or the setup, and for a label that only such data makes.
     """
 
     mixture: Mixture
     task: str
     recipe: TaskRecipe
-    data: str
+    data: str | Mapping[str, str]
     base: str | None = None
     setup: str = DEFAULT
     label: str | None = None
+    data_ratio: str | None = None
+    limit: Mapping[str, int] | None = None
+    select_on: str | None = None
+
+    def __post_init__(self) -> None:
+        if sentences_in(self.label):
+            raise UsageError(
+                f"The label {self.label} is given to what learned from sentences of the target.",
+                remedies=(Advice("Leave {} out: such data makes the label.", (("label", None),)),),
+            )
+        if len(self.annotated.sources) > 1 and setup_named(self.setup).training is LanguageAdapterRole.SOURCE:
+            raise UsageError(
+                f"The setup {self.setup} trains on the adapter of the source, which is no place for sentences of "
+                "another language.",
+                remedies=(Advice("With {} each language's data is on its own adapter.", (("setup", "tlr"),)),),
+            )
 
     @property
-    def name_label(self) -> str | None:
-        """The label in the name of the task adapter and of its language adapters."""
+    def annotated(self) -> AnnotatedData:
+        """`data` with all that says how it is used."""
+        return AnnotatedData.of(
+            self.data, self.mixture, ratio=self.data_ratio, limit=self.limit, select_on=self.select_on
+        )
+
+    @property
+    def plain_label(self) -> str | None:
+        """The label in the names of the language adapters, with which that of the task adapter begins."""
         return self.label or seed_label(self.recipe.seed)
 
 
@@ -153,27 +200,33 @@ def train_task_adapter(
     task: str,
     recipe: TaskRecipe,
     *,
-    data: str,
+    data: str | Mapping[str, str],
     registry: Registry,
     base: str | None = None,
     setup: str = DEFAULT,
     label: str | None = None,
+    data_ratio: str | None = None,
+    limit: Mapping[str, int] | None = None,
+    select_on: str | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
     time_limit: float | None = None,
 ) -> Trained:
-    """Train a task adapter and its head on source annotations and publish it in `registry`.
+    """Train a task adapter and its head on annotations of the source and publish it in `registry`.
+
+    With annotations of the target as well, `data={"en": "ud:UD_English-EWT", "wo": "my.conllu"}`, it learns from a
+    batch of each language in turn, and its label says so: "few-wo-100".
 
     Many arguments: the fields of a `TaskJob`, then those of `train_job`, in one call without a class to import.
 
     Args:
-        mixture, task, recipe, data, base, setup, label: as in `TaskJob`.
+        mixture, task, recipe, data, base, setup, label, data_ratio, limit, select_on: as in `TaskJob`.
         force, reporter, profiling: as in `train_job`.
 
     Raises what `train_job` raises.
     """
-    job = TaskJob(mixture, task, recipe, data, base=base, setup=setup, label=label)
+    job = TaskJob(mixture, task, recipe, data, base, setup, label, data_ratio, limit, select_on)
     return train_job(job, registry, force=force, reporter=reporter, profiling=profiling, time_limit=time_limit)
 
 
@@ -223,7 +276,7 @@ class _Prepared:
 
     run: TrainingRun
     task: Task
-    examples: Mapping[Split, Sequence[Any]]
+    examples: Examples
     language_adapters: tuple[Entry, ...]
 
 
@@ -235,34 +288,25 @@ def _prepared(job: TaskJob, registry: Registry) -> _Prepared:
         if language_adapters
         else resolve_base(job.base or DEFAULT_BASE)
     )
-    files = {split: tuple(task.references(job.data, split)) for split in TRAINING_SPLITS}
-    hashable: Any = task  # as every frozen dataclass is
-    read = {split: _examples(hashable, job.data, split, files[split]) for split in TRAINING_SPLITS}
-    labels = task.labels(read["train"])
+    data = job.annotated
+    read, sources = read_examples(task, data)
+    labels = task.labels(read.labels_from)
+    annotations = read.annotations(data)
+    few = {language: len(known) for language, known in read.train.items() if language != job.mixture.source}
     refs = tuple(LanguageAdapterRef(name=str(one.name), digest=one.manifest.digest) for one in language_adapters)
     takes_turns = setup.training is LanguageAdapterRole.EACH
-    mixture = setup.mixture(job.mixture)
+    label = few_label(few, job.plain_label)
     run = TrainingRun(
-        AdapterName(base.slug, mixture, task=job.task, setup=setup.name_field, label=job.name_label),
+        AdapterName(base.slug, setup.mixture(job.mixture), task=job.task, setup=setup.name_field, label=label),
         base,
         job.recipe,
-        sources=tuple(
-            SourceRef(language=job.mixture.source, name=file.name, digest=file.digest, counts={})
-            for split in TRAINING_SPLITS
-            for file in files[split]
-        ),
+        sources=sources,
         parent=refs[0] if refs and not takes_turns else None,
         cycle=refs if takes_turns else (),
         labels=labels,
+        annotations=annotations,
     )
-    examples = {split: task.aligned(examples, labels) for split, examples in read.items()}
-    return _Prepared(run, task, examples, language_adapters)
-
-
-@lru_cache(maxsize=len(TRAINING_SPLITS))
-def _examples(task: Task, data: str, split: Split, _files: tuple[DataReference, ...]) -> tuple[Any, ...]:
-    """The examples of a split, kept because many runs in a row use the same data; read again if its files change."""
-    return task.read(data, split)
+    return _Prepared(run, task, read.aligned(task, labels), language_adapters)
 
 
 def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[Entry, ...]:
@@ -276,7 +320,7 @@ def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[
     entries, found = registry.list(), dict[Mixture, Entry]()
     for one in dict.fromkeys(setup.language_adapters(mixture)):
         on = next(iter(found.values())).manifest.base.digest if found else job.base
-        query = AdapterQuery(one, None, base=on, label=job.name_label)
+        query = AdapterQuery(one, None, base=on, label=job.plain_label)
         found[one] = resolve(entries, query, broken=registry.problems()).entry
     return tuple(found[one] for one in setup.language_adapters(mixture))
 

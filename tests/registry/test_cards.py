@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from badx_hub import load_bilingual_stack
-from badx_hub.manifest import IMPORTED, EvaluationRef, LanguageAdapterRef, Manifest, ManifestDraft, SourceRef
+from badx_hub.manifest import IMPORTED, LanguageAdapterRef, Manifest, ManifestDraft, SourceRef
+from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.cards import render_card
