@@ -92,10 +92,15 @@ def annotated(
         )
 
 
-def certainty(raw: RawSentence, columns: Sequence[str]) -> float | None:
-    """The mean of all probabilities that these columns hold for the words; None if there are none."""
+def probabilities(raw: RawSentence, columns: Sequence[str]) -> list[float]:
+    """All probabilities that these columns hold for the words."""
     found = [cell for column in columns for cell in raw.cells(column) if cell != NOT_ANNOTATED]
-    numbers = [float(cell) for cell in found if _PROBABILITY.fullmatch(cell)]
+    return [float(cell) for cell in found if _PROBABILITY.fullmatch(cell)]
+
+
+def certainty(raw: RawSentence, columns: Sequence[str]) -> float | None:
+    """The mean of these probabilities; None if there are none."""
+    numbers = probabilities(raw, columns)
     return sum(numbers) / len(numbers) if numbers else None
 
 

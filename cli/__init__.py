@@ -29,6 +29,7 @@ _COMMANDS = (
     ("compare", "compare:compare", "compare en-wo --task pos --setups bad-x,mad-x --data ud:UD_Wolof-WTB"),
     ("predict", "predict:predict", 'predict en-wo --task pos "Nanga def?"'),
     ("annotate", "annotate:annotate", "annotate en-wo wo.conllu --tasks pos,dp -o annotated.conllu"),
+    ("view", "view:view", "view annotated.conllu --gold gold.conllu"),
     ("list", "registry:list_adapters", "list en-wo --format json"),
     ("info", "registry:info", "info en-wo --task pos"),
     ("verify", "registry:verify", "verify"),

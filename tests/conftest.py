@@ -27,6 +27,7 @@ SHARED = ROOT.parent / "shared"
 
 # The marker `slow` is given here, by what a test asks for and by where it is, and to single tests where they stand.
 SLOW_FIXTURES = {
+    "browser": "a browser",
     "hub": "a server",
     "shared": "real corpora and tokenizers",
     "tiny_base": "a base that is loaded, and mostly trained on",

@@ -15,8 +15,9 @@ const badxTree = (() => {
     ["Hebrew", "Arabic", "Syriac", "Thaana", "Nko", "Adlam", "Samaritan", "Mandaic", "Hanifi_Rohingya"]
       .map((script) => `\\p{Script=${script}}`).join("|"), "gu");
   const PROBABILITIES = { upos: "UposProb", head: "HeadProb", name: "NameProb" };
-  // Pixels: between words, between levels of arcs, around a label, the radius of a corner, a line of text, the margin.
-  const GAP = 14, LEVEL = 24, PAD = 5, ROUND = 7, LINE = 20, MARGIN = 8, ARROW = 6;
+  // Pixels: between words, between levels of arcs, around a label, the radius of a corner, a line of text, the margin,
+  // the height of an arrow, from a dependent to the middle of its label.
+  const GAP = 14, LEVEL = 24, PAD = 5, ROUND = 7, LINE = 20, MARGIN = 8, ARROW = 6, FAR = 130;
 
   const visible = (text) =>
     text.replace(STEERING, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -140,7 +141,7 @@ const badxTree = (() => {
     return made;
   }
 
-  const label = (className, text, direction = null) =>
+  const label = (className, text, direction = "ltr") =>
     element("text", { class: className, direction, "text-anchor": "middle" }, visible(text));
 
   function wordElement(row, right, doubt, direction) {
@@ -183,7 +184,8 @@ const badxTree = (() => {
     reach.setAttribute("d", path);
     line.setAttribute("d", path);
     arrow.setAttribute("d", `M${x2 - 4} ${bottom - ARROW}h8l-4 ${ARROW}z`);
-    const middle = arc.from === null ? x2 : (x1 + x2) / 2;
+    // On a long arc the label is near the dependent, where one looks for it, and not far outside of a narrow window.
+    const middle = arc.from === null ? x2 : x2 - Math.sign(x2 - x1) * Math.min(Math.abs(x2 - x1) / 2, FAR);
     for (const [key, value] of Object.entries({ x: middle - arc.width / 2, y: y - 9, width: arc.width, height: 18 })) {
       back.setAttribute(key, value);
     }
@@ -247,9 +249,10 @@ const badxTree = (() => {
     const highest = setLevels(arcs);
     const svg = element("svg", { class: "badx-tree", role: "group" });
     svg.setAttribute("aria-label", visible(state.options.label ?? state.sentence.text ?? words.map((row) => row.form).join(" ")));
-    const groups = words.map((row) => wordElement(row, gold[row.id], doubt, mirrored ? "rtl" : null));
+    const groups = words.map((row) => wordElement(row, gold[row.id], doubt, mirrored ? "rtl" : "ltr"));
     for (const arc of arcs) arc.element = arcElement(arc);
-    svg.append(...arcs.map((arc) => arc.element), ...groups);
+    // Short arcs lie on long ones: the lines of these do not run through their labels.
+    svg.append(...[...arcs].sort((a, b) => b.level - a.level).map((arc) => arc.element), ...groups);
     const scroll = document.createElement("div");
     scroll.className = "tree-scroll";
     scroll.dir = mirrored ? "rtl" : "ltr";
@@ -354,5 +357,5 @@ const badxTree = (() => {
     if (moves[event.key]?.()) event.preventDefault();
   }
 
-  return Object.freeze({ parseSentence, drawTree, misc, probability, visible, isRightToLeft, STEERING });
+  return Object.freeze({ parseSentence, drawTree, described, misc, probability, visible, isRightToLeft });
 })();
