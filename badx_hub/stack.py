@@ -16,7 +16,9 @@ from badx_hub.manifest import Manifest
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.full import load_model
+from badx_hub.modeling.machine import settled
 from badx_hub.modeling.models import load_encoder, load_tokenizer
+from badx_hub.modeling.precision import hold
 from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
@@ -151,7 +153,9 @@ def load_bilingual_stack(
         fallback: "mad-x" takes, where nothing else fits, the task adapter of the source's LA on the LA of the
             target; the stack's `setup` says so. Default: an error.
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
-        device, dtype: default the GPU where there is one, else the CPU; float32.
+        device: default the GPU where there is one, else the CPU.
+        dtype: default bfloat16 where the device is better at it (`badx_hub.modeling.machine`), else float32. Bfloat16
+            is for the layers' weights and the products with them; LayerNorms, heads and probabilities stay float32.
         options: of the task, in place of those it was trained with, such as `{"decoding": "greedy"}` for dp.
         require_signature: a file of allowed signers (`badx_hub.signing`), one of whom has to have signed each adapter.
 
@@ -215,21 +219,33 @@ def load_together(
     """
     models: list[_SharedModel] = []
     stacks = []
+    place = torch.device(device or default_device())
     for part in parts:
         chosen = stacked(part.entries, part.setup)
         folders = [verified(entry, part.registry) for entry in part.entries]
         found = base_of(part.entries[-1].manifest.base, base, offline=offline)
         shared = next((model for model in models if model.takes(found, part.entries)), None)
         if shared is None:
-            shared = _SharedModel(found, load_encoder(found, dtype=dtype or torch.float32), {})
+            shared = _SharedModel(found, load_encoder(found), {})
             models.append(shared)
         task = _task(part)
         shared.add(part.entries, folders, task)
-        shared.model.to(device=device or default_device(), dtype=dtype or torch.float32).eval()
+        _place(shared.model, place, dtype)
         stacks.append(BilingualStack(shared.model, load_tokenizer(found), task, part.entries, chosen.name))
     for stack in reversed(stacks):
         stack.activate()
     return tuple(stacks)
+
+
+def _place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Put the model on the device, computing in `dtype`, or in what the device is best at; ready to predict."""
+    best = dtype is None and settled("auto", device) == "bf16"
+    if best or dtype == torch.bfloat16:
+        hold(model, embeddings=device.type != "cpu")
+        model.to(device)
+    else:
+        model.to(device=device, dtype=dtype or torch.float32)
+    model.eval()
 
 
 def default_device() -> torch.device:

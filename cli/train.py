@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,11 +16,13 @@ from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
     from badx_hub.languages import Mixture
-    from badx_hub.recipes import Recipe, TaskRecipe
+    from badx_hub.recipes import Recipe, TaskRecipe, TrainingRecipe
     from badx_hub.registry import AdapterQuery, Registry
     from badx_hub.training.loop import Reporter
     from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
+
+RecipeT = TypeVar("RecipeT", bound="TrainingRecipe")
 
 DEMO = "demo"
 _OF_JOB = ("registry", "label")
@@ -81,7 +83,12 @@ _SaveEveryOption = Annotated[
     int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
 ]
 _PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", metavar="fp32|bf16", help="Of a step's matrix products. [default: fp32]")
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="auto|fp32|bf16",
+        help="Of matrix products; auto: what this machine is best at. [default: the recipe's; fp32 in paper]",
+    ),
 ]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
@@ -170,6 +177,8 @@ def _train_language(
     _output.note(f"recipe: {recipe.name}, {section.steps:,} steps")
     from badx_hub.training.language import train_language_adapter
 
+    section = _settled(section)
+
     known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
     text, base = {**known, **texts}, asked.base or recipe.base
     return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
@@ -191,6 +200,7 @@ def _train_task(
     section = override(_task_section(recipe, task), flags)
     from badx_hub.training.task import TaskJob, train_job
 
+    section = _settled(section)
     given = _annotated(task, asked.mixture, sources["data"], recipe)
     # A task adapter's base is that of the language adapter below it, whatever the recipe would take.
     job = TaskJob(
@@ -233,6 +243,16 @@ def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: R
             f"--data {more}ud:UD_English-EWT."
         )
     return found if known is None else {mixture.source: known, **found}
+
+
+def _settled(section: RecipeT) -> RecipeT:
+    """The section as this machine runs it; what `auto` becomes is said."""
+    from badx_hub.modeling.machine import with_settled_precision
+
+    chosen = with_settled_precision(section)
+    if chosen != section:
+        _output.note(f"precision: {chosen.precision}")
+    return chosen
 
 
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:

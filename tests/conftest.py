@@ -15,6 +15,8 @@ from tests.tiny import write_tiny_base
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="badx-tests-hf-")
 os.environ["NO_COLOR"] = "1"
+# What `auto` becomes: tests find the same keys and numbers on every machine. Those of precision itself ask for another.
+os.environ["BADX_HUB_PRECISION"] = "fp32"
 # Tests run side by side (`pytest -n 2`); torch must not take every core in each of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

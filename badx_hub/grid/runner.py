@@ -24,6 +24,7 @@ from badx_hub.grid.pinned import Pinned
 from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.study import Study
 from badx_hub.modeling.base import Base, resolve_base
+from badx_hub.modeling.machine import DTYPES, with_settled_precision
 from badx_hub.registry import Entry, Registry
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
@@ -197,9 +198,11 @@ class StudyRunner:
         files = self._references(step, data, self.study.split)
         if waits := self._waits(step):
             return waits
-        recipe = self.study.task_recipe(step.task, step.seed)
+        recipe = with_settled_precision(self.study.task_recipe(step.task, step.seed))
+        computed = {} if recipe.precision == "fp32" else {"precision": recipe.precision}
         key = digest_of(
             {
+                **computed,
                 "stack": [entry.manifest.digest for entry in self._needed(step)],
                 "setup": step.variant.setup.name,
                 "pair": str(step.pair),
@@ -218,13 +221,15 @@ class StudyRunner:
         from badx_hub.stack import load_entries
 
         trained, *language_adapters = self._needed(step)
+        recipe = with_settled_precision(self.study.task_recipe(step.task, step.seed))
         key, registry = self._evaluation_status(step).key, self._registry_of(step)
         stack = load_entries(
             (*language_adapters, trained),
             registry,
             base=self.study.base,
             setup=step.variant.setup.name,
-            options=self.study.task_recipe(step.task, step.seed).options,
+            dtype=DTYPES[recipe.precision],
+            options=recipe.options,
         )
         done = evaluate(stack, self.study.test[step.task][step.target], split=self.study.split)
         result = result_of(

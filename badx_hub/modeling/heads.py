@@ -46,11 +46,16 @@ class ParsingOutput(DependencyParsingOutput):  # type: ignore[misc]
     def all_relations(self, row: int, words: int) -> Tensor:
         """Scores of the relations on every arc of a sentence of `words` words: words x (root and words) x labels."""
         nodes = _with_one(self.nodes[row, : words + 1])
-        return torch.einsum("wi,oij,hj->who", nodes[1:], self.relation_weight, nodes)
+        return torch.einsum("wi,oij,hj->who", nodes[1:], self.relation_weight.to(nodes.dtype), nodes)
 
 
 class ParsingHead(BiaffineParsingHead):  # type: ignore[misc]
-    """The stock head, except that -100 marks what to ignore, whatever the base's pad id."""
+    """The stock head, except that -100 marks what to ignore, whatever the base's pad id.
+
+    `products` is what the words' products with the matrices of the relations are computed in: nearly all of the work.
+    """
+
+    products = torch.float32
 
     def forward(
         self,
@@ -76,7 +81,7 @@ class ParsingHead(BiaffineParsingHead):  # type: ignore[misc]
         nodes = pooled(self.dropout(outputs[0]), word_starts)
         words = (word_starts != IGNORED).sum(1) - 1
         arcs = self.biaffine_arcs(nodes[:, 1:], nodes).squeeze(1).masked_fill(~_possible(nodes, words), -torch.inf)
-        weight = self.biaffine_rels.weight
+        weight = self.biaffine_rels.weight.to(self.products)
         loss = None
         if labels_arcs is not None and labels_rels is not None:
             loss = _loss(arcs, relation_scores(nodes, weight, labels_arcs), labels_arcs, labels_rels)
@@ -113,7 +118,7 @@ def relation_scores(nodes: Tensor, weight: Tensor, heads: Tensor) -> Tensor:
     """Scores of every label on the chosen arcs: see `ParsingOutput.relations`.
 
     x W y is computed as x (W y). W y is most of the work, and is done once for each word that has dependents; most have
-    none.
+    none. It is computed in the type of `weight`, the rest in that of `nodes`.
     """
     chosen = heads != IGNORED
     if not chosen.any():
@@ -122,8 +127,9 @@ def relation_scores(nodes: Tensor, weight: Tensor, heads: Tensor) -> Tensor:
     rows = torch.arange(len(heads), device=heads.device).unsqueeze(1) * nodes.shape[1]
     dependents = (rows + torch.arange(1, nodes.shape[1], device=heads.device))[chosen]
     governors, group = torch.unique((rows + heads)[chosen], return_inverse=True)
-    projected = linear(flat.index_select(0, governors), weight.flatten(0, 1)).view(-1, *weight.shape[:2])
-    return _grouped_product(flat.index_select(0, dependents), group, projected)
+    chosen_nodes = flat.index_select(0, governors).to(weight.dtype)
+    projected = linear(chosen_nodes, weight.flatten(0, 1)).view(-1, *weight.shape[:2])
+    return _grouped_product(flat.index_select(0, dependents), group, projected.to(flat.dtype))
 
 
 def _grouped_product(vectors: Tensor, group: Tensor, matrices: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaMod
 
 from badx_hub.errors import UsageError
 from badx_hub.modeling.fast import decoder_loss
+from badx_hub.modeling.precision import products_as
 from badx_hub.recipes import HeadTraining
 
 MAX_PERPLEXITY = 1e12
@@ -40,12 +41,13 @@ class MaskedLanguageModel(nn.Module):
             positions: [masked] indices into the flattened [batch * length].
             labels: [masked] the original tokens.
         """
-        hidden = self._transform(states_at(self.model.base_model, input_ids, positions))
-        # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X).
-        # Coupling blocks take [batch, length, hidden].
-        inverted = self.model.base_model.invertible_adapters_forward(hidden.unsqueeze(0), rev=True).squeeze(0)
-        decoder = self.model.get_output_embeddings()
-        return decoder_loss(inverted, decoder.weight, decoder.bias, labels)
+        with products_as(self.model):
+            hidden = self._transform(states_at(self.model.base_model, input_ids, positions))
+            # `adapters` 1.3 leaves out the inverse of an invertible adapter before a static decoder (MAD-X).
+            # Coupling blocks take [batch, length, hidden].
+            inverted = self.model.base_model.invertible_adapters_forward(hidden.unsqueeze(0), rev=True).squeeze(0)
+            decoder = self.model.get_output_embeddings()
+            return decoder_loss(inverted, decoder.weight, decoder.bias, labels)
 
 
 def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     return freeze(_named(model, base))
 
 
-def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def load_encoder(base: Base) -> PreTrainedModel:
     """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
     with _opening(base, "weights"):
         # Its configuration names no architecture: `adapters` would add a head for it (a whole decoder, and active).
@@ -81,7 +81,7 @@ def load_encoder(base: Base, *, dtype: torch.dtype = torch.float32) -> PreTraine
             base.folder,
             config=base.config.for_transformers(),
             use_safetensors=True,
-            dtype=dtype,
+            dtype=torch.float32,
             attn_implementation=ATTENTION,
             **_SAFELY,
         )

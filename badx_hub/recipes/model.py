@@ -14,7 +14,7 @@ MAX_LENGTH = 8192
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
 BatchSize = Annotated[int, Field(ge=1, le=2**16)]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 HeadTraining = Literal["frozen", "transform", "all"]
 Selected = Literal["best", "last", "average"]
 
@@ -47,7 +47,8 @@ class TrainingRecipe(_Strict):
     `select` says which weights are kept: those of the best evaluation, those of the last step, or the mean of the
     weights at the last `average_over` evaluations (all of them, if there are fewer), which needs no dev data
     (Schmidt et al., ACL 2023, arXiv 2305.16834).
-    `precision` "bf16" does the matrix products of a step in bfloat16; weights, losses and evaluations stay float32.
+    `precision` "bf16" computes matrix products in bfloat16 and holds frozen weights in it; trained weights, losses and
+    metrics stay float32. "auto" becomes one or the other, whichever the machine is best at.
     """
 
     steps: Positive

@@ -1,14 +1,11 @@
-"""What a step does differently by device: copies that do not wait, the fused optimizer, mixed precision."""
+"""What a step does differently by device: copies that do not wait, the fused optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-
-from badx_hub.recipes import Precision
 
 _FUSED_SINCE = (2, 4)
 """The first torch that has the fused AdamW for the CPU."""
@@ -32,11 +29,6 @@ def adamw(parameters: Iterable[nn.Parameter], device: torch.device, *, rate: flo
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     fused = device.type in ("cpu", "cuda") and version >= _FUSED_SINCE
     return torch.optim.AdamW(list(parameters), lr=rate, weight_decay=decay, fused=fused)
-
-
-def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context of a forward pass: with "bf16" matrix products are of bfloat16, weights and losses stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def defer_loss_sync(device: torch.device) -> bool:

@@ -22,8 +22,10 @@ from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
+from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
+from badx_hub.modeling.precision import hold
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
@@ -65,6 +67,8 @@ class LanguageObjective:
         self.mixture, self.stores, self.tokens, self.recipe = name.mixture, stores, tokens, recipe
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
+        if recipe.precision == "bf16":
+            hold(model)
 
     @property
     def selection(self) -> MetricKey:
@@ -145,6 +149,7 @@ def train_language_adapter(
     """
     stop = StopRequest(time_limit)
     registry.require_writable()
+    recipe = with_settled_precision(recipe)
     run, sources = planned(mixture, recipe, base=base, text=text, label=label)
     if not force and (done := run.finished_in(registry)):
         return done
@@ -178,6 +183,7 @@ def planned(
         language: open_source(language, given.get(language) or default_source(language))
         for language in mixture.languages
     }
+    recipe = with_settled_precision(recipe)
     run = TrainingRun(
         AdapterName(found.slug, mixture, label=label or seed_label(recipe.seed)),
         found,

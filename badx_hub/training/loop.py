@@ -25,7 +25,7 @@ from badx_hub.modeling.fast import cheap_dropout
 from badx_hub.recipes import TrainingRecipe
 from badx_hub.remedies import Advice, ResumeTraining
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
-from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, mixed, moved, pinned
+from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, moved, pinned
 from badx_hub.training.interrupts import StopRequest, watched
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
@@ -248,7 +248,7 @@ class _Run:
             has_slice = start + rank < len(batches)
             with phase(COPY):
                 inputs = moved(batches[start + rank if has_slice else 0].inputs, self.device)
-            with phase(FORWARD), mixed(self.recipe.precision, self.device), cheap_dropout(self.device):
+            with phase(FORWARD), cheap_dropout(self.device):
                 loss = self.module(**inputs) * float(has_slice)
             # Gradients are averaged over the processes; the sum over all labels is wanted, divided once.
             with phase(BACKWARD):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,9 @@ from badx_hub.languages import Mixture
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
+from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.models import load_encoder, load_tokenizer
+from badx_hub.modeling.precision import hold
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
 from badx_hub.names import AdapterName, few_label, sentences_in
 from badx_hub.recipes import TaskRecipe
@@ -85,6 +87,8 @@ class TaskObjective:
         }
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
+        if recipe.precision == "bf16":
+            hold(model)
         self._activate(0, self.dev_language)
 
     @property
@@ -253,6 +257,7 @@ def train_job(
     """
     stop = StopRequest(time_limit)
     registry.require_writable()
+    job = replace(job, recipe=with_settled_precision(job.recipe))
     ready = _prepared(job, registry)
     if not force and (done := ready.run.finished_in(registry)):
         return done
@@ -299,7 +304,7 @@ def _prepared(job: TaskJob, registry: Registry) -> _Prepared:
     run = TrainingRun(
         AdapterName(base.slug, setup.mixture(job.mixture), task=job.task, setup=setup.name_field, label=label),
         base,
-        job.recipe,
+        with_settled_precision(job.recipe),
         sources=sources,
         parent=refs[0] if refs and not takes_turns else None,
         cycle=refs if takes_turns else (),

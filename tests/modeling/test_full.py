@@ -52,7 +52,7 @@ def saved(tiny_base: Path, tmp_path: Path) -> Path:
 
 
 def loaded(base: Path, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
-    model = load_encoder(resolve_base(str(base)), dtype=dtype)
+    model = load_encoder(resolve_base(str(base))).to(dtype)
     load_model(model, NAME, folder, ExpectedHead("tagging", LABELS))
     return model.eval()
 
