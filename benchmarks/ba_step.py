@@ -2,14 +2,17 @@
 
     python benchmarks/ba_step.py [--batches 8 32]
 
-Each run is a process of its own, and the sides take turns. Both train an adapter of reduction 2 on blocks of 128 tokens
+Each run is a process of its own, and the sides take turns: either of them in fp32 and, where this machine is best at
+it, in bf16 (the peer's `bf16=True`). Both train an adapter of reduction 2 on blocks of 128 tokens
 of the embedded English and Wolof text, on a base of mBERT's size with random weights; the peer is what run_mlm.py
 of `adapters` does. A rate is the median of the steps after the first one. Memory is the peak during the steps above
 what is in memory when the first step begins: the loaded weights and the libraries.
 
+Weights are what the model's parameters take, the adapter included.
+
 Efficiency is the floating-point work of our step, counted by torch as it runs, over what two large matrix products
-take of the same machine: the share of the time that would be left if everything but products were free. Attention makes
-its scores twice and they count twice: 2.4 of 415 million operations a token.
+take of the same machine in the same precision: the share of the time that would be left if everything but products were
+free. Attention makes its scores twice and they count twice: 2.4 of 415 million operations a token.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,19 +32,25 @@ from typing import Any
 from measuring import Row, anonymous, at_most, peak_memory, report, say, seconds, times_the_rate
 from sized import place, write_base
 
+from badx_hub.modeling.machine import settled
+from badx_hub.recipes import Precision
+
 LENGTH, MASKED, RATE = 128, 0.15, 1e-4
 STEPS, ROUNDS = {8: 4, 32: 2}, {8: 3, 32: 2}
 """Steps of a run, the first one included, and runs a side, by batch size; of other sizes as of the largest."""
 
-PEER = "AdapterTrainer, whole logits"
+PEER, PEER_BF16 = "AdapterTrainer, whole logits", "AdapterTrainer, whole logits, bf16=True"
+SIDES = ("ours", "peer")
+"""In fp32; with -bf16 behind it, in bf16."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a side: tokens/s, the peak in bytes, and operations a second of a step and of products alone."""
+    """One run: tokens/s, peak and weights in bytes, and operations a second of a step and of products alone."""
 
     rate: float
     peak: int
+    weights: int = 0
     step_flops: float = 0.0
     product_flops: float = 0.0
 
@@ -59,7 +68,7 @@ class Stamps:
         return median(times)
 
 
-def ours(base: Path, batch: int, steps: int) -> Run:
+def ours(base: Path, batch: int, steps: int, precision: Precision) -> Run:
     """A run of our training on a new registry."""
     from badx_hub.languages import pair
     from badx_hub.recipes import load_recipe, override
@@ -87,8 +96,9 @@ def ours(base: Path, batch: int, steps: int) -> Run:
         "eval_every": steps,
         "save_every": 0,
         "eval_blocks": 1,
+        "precision": precision,
     }
-    products = product_flops()
+    products = product_flops(precision)
     train_language_adapter(
         pair("en", "wo"),
         override(recipe.language, changed),
@@ -97,11 +107,12 @@ def ours(base: Path, batch: int, steps: int) -> Run:
         text=recipe.text,
         reporter=clock,
     )
-    done = counted_flops(base, batch) / stamps.step
-    return Run(batch * LENGTH / stamps.step, clock.peak.above, done, median([products, product_flops()]))
+    done, weights = counted(base, batch, precision)
+    limit = median([products, product_flops(precision)])
+    return Run(batch * LENGTH / stamps.step, clock.peak.above, weights, done / stamps.step, limit)
 
 
-def peer(base: Path, batch: int, steps: int) -> Run:
+def peer(base: Path, batch: int, steps: int, precision: Precision) -> Run:
     """A run of the peer's training."""
     import adapters
     from adapters import AdapterTrainer, SeqBnConfig
@@ -133,6 +144,7 @@ def peer(base: Path, batch: int, steps: int) -> Run:
             max_steps=steps,
             per_device_train_batch_size=batch,
             learning_rate=RATE,
+            bf16=precision == "bf16",
             save_strategy="no",
             report_to=[],
             disable_tqdm=True,
@@ -158,8 +170,8 @@ def blocks(base: Path, count: int) -> Any:
     return Dataset.from_dict({"input_ids": store.train_batch(range(count), seed=1).tolist()})
 
 
-def counted_flops(base: Path, batch: int) -> float:
-    """Floating-point operations of the matrix products of one of our steps, forward and backward."""
+def counted(base: Path, batch: int, precision: Precision) -> tuple[float, int]:
+    """Operations of the matrix products of one of our steps, forward and backward, and the bytes of the weights."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -168,6 +180,7 @@ def counted_flops(base: Path, batch: int) -> float:
     from badx_hub.modeling.fast import cheap_dropout
     from badx_hub.modeling.mlm import MaskedLanguageModel
     from badx_hub.modeling.models import load_masked_lm
+    from badx_hub.modeling.precision import hold
     from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
     from badx_hub.names import AdapterName
     from badx_hub.recipes import AdapterRecipe
@@ -177,22 +190,29 @@ def counted_flops(base: Path, batch: int) -> float:
     activate(model, [name])
     for parameter in own_parameters(model, name).values():
         parameter.requires_grad_(True)
+    if precision == "bf16":
+        hold(model)
+    weights = sum(one.numel() * one.element_size() for one in model.parameters())
     ids = torch.randint(10, 1000, (batch, LENGTH))
     positions = torch.arange(0, ids.numel(), round(1 / MASKED))
     with FlopCounterMode(display=False) as counter:
         with cheap_dropout(torch.device("cpu")):
             loss = MaskedLanguageModel(model).train()(ids, positions, ids.flatten()[positions])
         loss.backward()
-    return float(counter.get_total_flops())
+    return float(counter.get_total_flops()), weights
 
 
-def product_flops() -> float:
+def product_flops(precision: Precision) -> float:
     """Operations a second of matrix products alone, of the shapes of a feed-forward layer of 8 x 128 tokens."""
     import torch
 
-    states, up = torch.randn(8 * LENGTH, 768), torch.randn(768, 3072)
-    down = torch.randn(3072, 768)
-    took = sorted(seconds(lambda: states @ up @ down) for _ in range(15))
+    from badx_hub.modeling.machine import DTYPES
+    from badx_hub.stack import default_device
+
+    how = {"dtype": DTYPES[precision], "device": default_device()}
+    states, up = torch.randn(8 * LENGTH, 768, **how), torch.randn(768, 3072, **how)
+    down = torch.randn(3072, 768, **how)
+    took = sorted(seconds(lambda: (states @ up @ down)[0, 0].item()) for _ in range(15))  # A GPU is waited for.
     return 4 * states.shape[0] * 768 * 3072 / median(took)
 
 
@@ -208,18 +228,47 @@ def run(side: str, base: Path, batch: int) -> Run:
 
 def measured(base: Path, batch: int) -> list[Row]:
     """The rows of one batch size: speed, memory, efficiency."""
-    runs: dict[str, list[Run]] = {"ours": [], "peer": []}
+    with_bf16 = settled("auto") == "bf16"
+    sides = (*SIDES, *(f"{side}-bf16" for side in SIDES if with_bf16))
+    runs: dict[str, list[Run]] = {side: [] for side in sides}
     for _ in range(ROUNDS.get(batch, ROUNDS[32])):
         for side, done in runs.items():
             done.append(run(side, base, batch))
-    mine, theirs = runs["ours"], runs["peer"]
     what = f"BA step, mBERT size, {batch} x {LENGTH}"
-    rates, peaks = ([median(getattr(one, key) for one in side) for side in (mine, theirs)] for key in ("rate", "peak"))
-    done, limit = (median(getattr(one, key) for one in mine) / 1e9 for key in ("step_flops", "product_flops"))
+    rows = compared(what, runs["ours"], {PEER: (runs["peer"], 2.6)}, memory=0.4, efficiency=0.65)
+    if not with_bf16:
+        return rows
+    peers = {PEER: (runs["peer"], 6.0), PEER_BF16: (runs["peer-bf16"], 2.5)}
+    weights = [median(one.weights for one in runs[side]) / 1e6 for side in ("ours-bf16", "ours")]
     return [
-        times_the_rate(what, PEER, "tokens/s", *rates, 2.6),
-        at_most(f"{what}, peak memory above the weights", PEER, "MB", *(peak / 1e6 for peak in peaks), 0.4),
-        times_the_rate(f"{what}, efficiency", "matrix products alone", "GFLOP/s", done, limit, 0.65),
+        *rows,
+        *compared(f"{what}, bf16", runs["ours-bf16"], peers, memory=0.3, efficiency=0.55),
+        at_most(f"{what}, bf16, weights", "the same in fp32", "MB", *weights, 0.55),
+    ]
+
+
+def compared(
+    what: str,
+    mine: Sequence[Run],
+    peers: Mapping[str, tuple[Sequence[Run], float]],
+    *,
+    memory: float,
+    efficiency: float,
+) -> list[Row]:
+    """Speed against each of the peers (their runs, and the target), memory against the first, efficiency."""
+    rate, peak, done, limit = (
+        median(getattr(one, key) for one in mine) for key in ("rate", "peak", "step_flops", "product_flops")
+    )
+    speeds = [
+        times_the_rate(what, name, "tokens/s", rate, median(one.rate for one in runs), target)
+        for name, (runs, target) in peers.items()
+    ]
+    first, (runs, _) = next(iter(peers.items()))
+    theirs = median(one.peak for one in runs)
+    return [
+        *speeds,
+        at_most(f"{what}, peak memory above the weights", first, "MB", peak / 1e6, theirs / 1e6, memory),
+        times_the_rate(f"{what}, efficiency", "matrix products alone", "GFLOP/s", done / 1e9, limit / 1e9, efficiency),
     ]
 
 
@@ -227,7 +276,7 @@ def arguments() -> argparse.Namespace:
     """`--side` and what follows it are for the processes that this script starts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
-    parser.add_argument("--side", choices=["ours", "peer"])
+    parser.add_argument("--side", choices=[*SIDES, *(f"{side}-bf16" for side in SIDES)])
     parser.add_argument("--base", type=Path)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--steps", type=int)
@@ -238,7 +287,9 @@ def main(options: argparse.Namespace) -> None:
     """Measure and report."""
     if options.side:
         with redirect_stdout(sys.stderr):  # AdapterTrainer prints its log.
-            result = (ours if options.side == "ours" else peer)(options.base, options.batch, options.steps)
+            side, _, suffix = options.side.partition("-")
+            run_of = ours if side == "ours" else peer
+            result = run_of(options.base, options.batch, options.steps, "bf16" if suffix else "fp32")
         print(json.dumps(asdict(result)))
         return
     with place() as folder:

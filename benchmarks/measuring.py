@@ -1,4 +1,4 @@
-"""What the timed benchmarks share: rows of a result, alternating runs, and the peak memory of a piece of work.
+"""What the timed benchmarks share: rows of a result, and the peak memory of a piece of work.
 
 Machines are noisy, so nothing here is an absolute figure: both sides run in turn in the same process or in processes
 that take turns, and what counts is the ratio of the medians.
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal
 
 _SAMPLED_EVERY = 0.002
@@ -59,22 +58,6 @@ def times_the_rate(what: str, against: str, unit: str, ours: float, peer: float,
 def at_most(what: str, against: str, unit: str, ours: float, peer: float, target: float, note: str = "") -> Row:
     """A row of two costs (seconds, bytes); the ratio is ours / peer, and less is better."""
     return Row(what, against, unit, ours, peer, ours / peer, "most", target, note)
-
-
-def alternating(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -> tuple[list[float], list[float]]:
-    """Wall-clock seconds of `rounds` calls of each, in turn, after one call of each that is not counted."""
-    ours()
-    peer()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for call, column in zip((ours, peer), times, strict=True):
-            column.append(seconds(call))
-    return times
-
-
-def medians(times: tuple[list[float], list[float]]) -> tuple[float, float]:
-    """The median of either side."""
-    return median(times[0]), median(times[1])
 
 
 def seconds(call: Callable[[], Any]) -> float:

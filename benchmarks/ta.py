@@ -15,9 +15,10 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,8 +33,9 @@ from transformers import DataCollatorForTokenClassification, TrainerCallback, Tr
 from badx_hub.data.conllu import Sentence, to_conllu
 from badx_hub.languages import pair
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.machine import settled
 from badx_hub.modeling.models import load_tokenizer
-from badx_hub.recipes import load_recipe, override
+from badx_hub.recipes import Precision, load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.tasks import task_named
 from badx_hub.tasks.labels import UNIVERSAL
@@ -43,10 +45,11 @@ from badx_hub.training.task import train_task_adapter
 
 DATA = "demo:ud/UD_English-EWT"
 BATCH, SEED = 8, 1
-PEERS = {
-    "pos": ("AdapterTrainer, encoding of run_ner.py", 1.5),
-    "dp": (f"AdapterTrainer, stock head, padded to {PARSER_LENGTH} as run_udp.py", 3.5),
+PEERS: Mapping[str, tuple[str, Mapping[Precision, float]]] = {
+    "pos": ("AdapterTrainer, encoding of run_ner.py", {"fp32": 1.5, "bf16": 2.5}),
+    "dp": (f"AdapterTrainer, stock head, padded to {PARSER_LENGTH} as run_udp.py", {"fp32": 3.5, "bf16": 8.0}),
 }
+"""What we are compared with, and the targets by our precision; the peer is in fp32."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,12 @@ def written(folder: Path, sentences: Sequence[Sentence]) -> Path:
     return folder
 
 
-def ours(world: World, task: str) -> float:
+def ours(world: World, task: str, precision: Precision) -> float:
     """Seconds of an epoch of our training."""
     recipe = override(
         load_recipe("paper").tasks[task],
-        {"steps": world.steps, "batch_size": BATCH, "eval_every": world.steps, "save_every": 0, "seed": SEED},
+        {"steps": world.steps, "batch_size": BATCH, "eval_every": world.steps, "save_every": 0, "seed": SEED}
+        | {"precision": precision},
     )
     clock = Clock()
     train_task_adapter(
@@ -165,24 +169,31 @@ def _inputs(sentences: Sequence[Sentence], task: str, tokenizer: Any, labels: Se
     }
 
 
-def measured(world: World, task: str, rounds: int) -> Row:
-    """The median rates of either side over epochs that take turns."""
-    rates: tuple[list[float], list[float]] = ([], [])
+def measured(world: World, task: str, rounds: int) -> list[Row]:
+    """The median rates of either side over epochs that take turns, ours in each precision of this machine."""
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if settled("auto") == "bf16" else ("fp32",)
+    sides: dict[str, Callable[[], float]] = {one: partial(ours, world, task, one) for one in precisions}
+    sides["peer"] = partial(peers, world, task)
+    rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(1, rounds + 1):
-        for train, column in zip((ours, peers), rates, strict=True):
-            column.append(len(world.sentences) / train(world, task))
-        say(f"{task} {number}: ours {rates[0][-1]:.2f}, peer {rates[1][-1]:.2f} sentences/s")
-    against, target = PEERS[task]
+        for side, train in sides.items():
+            rates[side].append(len(world.sentences) / train())
+        told = ", ".join(f"{side} {found[-1]:.2f}" for side, found in rates.items())
+        say(f"{task} {number}: {told} sentences/s")
+    against, targets = PEERS[task]
     note = f"{rounds} epochs of {len(world.sentences)} sentences a side"
-    return times_the_rate(
-        f"TA training, {task.upper()}, EWT, batch {BATCH}",
-        against,
-        "sentences/s",
-        median(rates[0]),
-        median(rates[1]),
-        target,
-        note,
-    )
+    return [
+        times_the_rate(
+            f"TA training, {task.upper()}, EWT, batch {BATCH}" + (", bf16" if one == "bf16" else ""),
+            against,
+            "sentences/s",
+            median(rates[one]),
+            median(rates["peer"]),
+            targets[one],
+            note,
+        )
+        for one in precisions
+    ]
 
 
 def main() -> None:
@@ -196,7 +207,7 @@ def main() -> None:
         base, registry = write_base(folder / "mbert-size"), open_registry(folder / "registry")
         sentences = drawn(base, options.sentences)
         world = World(base, registry, publish_ba(registry, base), sentences, written(folder / "data", sentences))
-        rows = [measured(world, task, options.rounds) for task in options.tasks]
+        rows = [row for task in options.tasks for row in measured(world, task, options.rounds)]
     report(*rows)
 
 
