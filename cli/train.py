@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from badx_hub.training.profiling import Profiling
     from badx_hub.training.runs import Trained
 
-RecipeT = TypeVar("RecipeT", bound="TrainingRecipe")
+SectionT = TypeVar("SectionT", bound="TrainingRecipe")
 
 DEMO = "demo"
 _OF_JOB = ("registry", "label")
@@ -245,7 +245,7 @@ def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: R
     return found if known is None else {mixture.source: known, **found}
 
 
-def _settled(section: RecipeT) -> RecipeT:
+def _settled(section: SectionT) -> SectionT:
     """The section as this machine runs it; what `auto` becomes is said."""
     from badx_hub.modeling.machine import with_settled_precision
 
