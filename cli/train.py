@@ -200,8 +200,8 @@ def _train_task(
     section = override(_task_section(recipe, task), flags)
     from badx_hub.training.task import TaskJob, train_job
 
-    section = _settled(section)
     given = _annotated(task, asked.mixture, sources["data"], recipe)
+    section = _settled(section)
     # A task adapter's base is that of the language adapter below it, whatever the recipe would take.
     job = TaskJob(
         asked.mixture,
