@@ -178,7 +178,7 @@ def _train_language(
     from badx_hub.training.language import train_language_adapter
 
     section = _settled(section)
-
+    _output.note(f"precision: {section.precision}")
     known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
     text, base = {**known, **texts}, asked.base or recipe.base
     return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
@@ -216,6 +216,7 @@ def _train_task(
         select_on=sources["select_on"],
     )
     _output.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
+    _output.note(f"precision: {section.precision}")
     return train_job(job, how["registry"], **{key: value for key, value in how.items() if key not in _OF_JOB})
 
 
@@ -246,13 +247,10 @@ def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: R
 
 
 def _settled(section: SectionT) -> SectionT:
-    """The section as this machine runs it; what `auto` becomes is said."""
+    """The section as this machine runs it."""
     from badx_hub.modeling.machine import with_settled_precision
 
-    chosen = with_settled_precision(section)
-    if chosen != section:
-        _output.note(f"precision: {chosen.precision}")
-    return chosen
+    return with_settled_precision(section)
 
 
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:

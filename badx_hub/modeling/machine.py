@@ -29,6 +29,7 @@ Settled = Literal["fp32", "bf16"]
 VARIABLE = "BADX_HUB_PRECISION"
 """The environment variable that decides in place of this module: fp32 or bf16, for every `auto`."""
 
+_NAMED: Mapping[str, Settled] = {"fp32": "fp32", "bf16": "bf16"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 _WORTH_IT = 1.5
@@ -56,8 +57,8 @@ def with_settled_precision(recipe: RecipeT) -> RecipeT:
 
 def _best(device: torch.device | None) -> Settled:
     if (chosen := os.environ.get(VARIABLE)) is not None:
-        if chosen == "fp32" or chosen == "bf16":
-            return chosen
+        if chosen in _NAMED:
+            return _NAMED[chosen]
         raise UsageError(f"{VARIABLE} is {chosen!r}; expected fp32 or bf16. Set it to one of these, or unset it.")
     kind = device.type if device else _kind()
     if kind == "cuda":
