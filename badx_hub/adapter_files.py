@@ -23,6 +23,9 @@ HEAD_WEIGHTS_FILE = "model_head.safetensors"
 ENCODER_FILE = "encoder.safetensors"
 """All weights of the base as full fine-tuning left them."""
 
+INTERFACE_FILE = "adapter_interface.json"
+"""What `adapters` writes beside adapters of models that it reaches by hooks. Nothing here reads it."""
+
 _ADAPTER_FILES = (ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE)
 _HEAD_FILES = (HEAD_CONFIG_FILE, HEAD_WEIGHTS_FILE)
 WEIGHT_FILES = (*_ADAPTER_FILES, *_HEAD_FILES, ENCODER_FILE)
@@ -35,8 +38,8 @@ _EXTRA_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,90}\.(png|csv)", re.ASCI
 
 @lru_cache(maxsize=4096)
 def is_allowed_file(name: str) -> bool:
-    """Whether a manifest may list `name`: weights, README.md, or a plain *.png or *.csv name."""
-    return name == CARD_FILE or name in WEIGHT_FILES or _EXTRA_FILE.fullmatch(name) is not None
+    """Whether a manifest may list `name`: weights, README.md, `INTERFACE_FILE`, or a plain *.png or *.csv name."""
+    return name in (CARD_FILE, INTERFACE_FILE) or name in WEIGHT_FILES or _EXTRA_FILE.fullmatch(name) is not None
 
 
 def weights_digest(files: Mapping[str, str]) -> str:

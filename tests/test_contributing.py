@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: what it names exists, and who follows its lists has added a task, a setup and a command."""
+"""CONTRIBUTING.md is true: what it names exists, and who follows one of its lists has added what it is about."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ def toy() -> None:
     _output.write("toy")
 '''
 
+TOY_FAMILY = """    "mpnet": Family(
+        title="Toy",
+        config=ToyLikeConfig,
+        config_class="MPNetConfig",
+        prefix="mpnet.",
+        tokenizers=("MPNetTokenizerFast",),
+        adapter_model=("toy", "ToyAdapterModel"),
+        layers="encoder.layer",
+        last_layer="of_toy",
+        head=("lm_head.dense", GELU, "lm_head.layer_norm"),
+    ),
+"""
+TOY_CONFIG = '''class ToyLikeConfig(BertLikeConfig):
+    """Toy's: one position less than BERT's."""
+
+    @property
+    def max_length(self) -> int:
+        return self.max_position_embeddings - 1
+'''
+TOY_LAYER = '''
+
+def of_toy(layer: Any, hidden: Tensor, positions: Tensor) -> Tensor:
+    """A layer of a toy."""
+    return of_bert(layer, hidden, positions)
+'''
+
 # Section -> file -> (what is replaced, by what), in this order; a file that is not there yet is written.
 ADDITIONS: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
     "Add a task": {
@@ -58,6 +84,18 @@ ADDITIONS: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
         "badx_hub/setups.py": (("trains_base=True),\n)", f"trains_base=True),\n    {TOY_SETUP},\n)"),),
         "cli/_options.py": (('    FULL = "full"\n', '    FULL = "full"\n    TOY = "toy"\n'),),
     },
+    "Add a family of bases": {
+        "badx_hub/modeling/families.py": (
+            ("    BertLikeConfig,\n", "    BertLikeConfig,\n    ToyLikeConfig,\n"),
+            ("Mapping[str, Family] = {\n", "Mapping[str, Family] = {\n" + TOY_FAMILY),
+            ('    "mpnet": ("MPNet", _NO_ADAPTERS),\n', ""),
+        ),
+        "badx_hub/modeling/base_configs.py": (("class RobertaLikeConfig", TOY_CONFIG + "\n\nclass RobertaLikeConfig"),),
+        "badx_hub/modeling/last_layers.py": (
+            ("\n\nLAST_LAYERS", TOY_LAYER + "\n\nLAST_LAYERS"),
+            ("(of_bert, ", "(of_toy, of_bert, "),
+        ),
+    },
     "Add a command": {
         "cli/toy.py": (("", TOY_COMMAND),),
         "cli/__init__.py": (("_COMMANDS = (\n", '_COMMANDS = (\n    ("toy", "toy:toy", "toy"),\n'),),
@@ -72,13 +110,20 @@ from typer.testing import CliRunner
 from badx_hub.cli import application
 from badx_hub.cli._options import SetupName
 from badx_hub.languages import Mixture
+from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of
+from badx_hub.modeling.last_layers import LAST_LAYERS
 from badx_hub.names import AdapterName
 from badx_hub.recipes import load_recipe
 from badx_hub.registry.cards import _PIPELINES
 from badx_hub.setups import SETUPS, setup_named
 from badx_hub.tasks import TASKS, task_named
 
+sizes = {"vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 4}
+config = checked_config({"model_type": "mpnet", **sizes}, "toy")
+last_layer = family_of(config).last_layer
+
 print(json.dumps({
+    "base": [config.max_length, family_of(config).title, last_layer in LAST_LAYERS, "mpnet" in OTHERS],
     "task": task_named("toy").name,
     "tasks": list(TASKS),
     "steps": [load_recipe(name).tasks["toy"].steps for name in ("paper", "quick")],
@@ -125,7 +170,7 @@ def test_a_list_names_the_files_that_change(section: str) -> None:
 
 
 def test_what_a_step_names_in_a_file_is_there() -> None:
-    for section in (*ADDITIONS, "Add a family of bases"):
+    for section in ADDITIONS:
         for step in steps(section):
             files = [ROOT / match["path"] for match in FILE.finditer(step)]
             for word in re.findall(r"`(_[A-Za-z_]+|[A-Z][A-Z_]+|SetupName)`", step):
@@ -172,6 +217,10 @@ def test_who_follows_the_list_has_added_a_setup(answers: dict[str, object]) -> N
     known, offered = answers["setups"]  # type: ignore[misc]
     assert sorted(known) == sorted(offered)
     assert "toy" in known
+
+
+def test_who_follows_the_list_has_added_a_family(answers: dict[str, object]) -> None:
+    assert answers["base"] == [511, "Toy", True, False]
 
 
 def test_who_follows_the_list_has_added_a_command(answers: dict[str, object]) -> None:

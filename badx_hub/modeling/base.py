@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from badx_hub.errors import HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling import base_files
-from badx_hub.modeling.families import BaseConfig
+from badx_hub.modeling.base_configs import BaseConfig
 from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.manifest_fields import first_problem
-from badx_hub.modeling.families import BaseConfig, checked_config
+from badx_hub.modeling.base_configs import BaseConfig
+from badx_hub.modeling.families import checked_config, family_of
 from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
@@ -110,9 +111,9 @@ def check_weights(weights: Sequence[Path], config: BaseConfig, base: str) -> Non
 
 def _of_encoder(stored: Mapping[str, StoredTensor], config: BaseConfig) -> Mapping[str, StoredTensor]:
     """The encoder's weights by the names that `BaseConfig.shapes` has; heads and poolers left out."""
-    wanted, found = config.shapes(), dict[str, StoredTensor]()
+    wanted, found, prefix = config.shapes(), dict[str, StoredTensor](), family_of(config).prefix
     for name, tensor in stored.items():
-        plain = name.removeprefix(config.family.prefix)
+        plain = name.removeprefix(prefix)
         for old, new in _OLD_NAMES.items():
             plain = plain.replace(old, new)
         if plain in wanted:
@@ -167,10 +168,11 @@ def _tokenizer_config(folder: Path, config: BaseConfig) -> Mapping[str, Any]:
         read = _TokenizerConfig.model_validate(content)
     except ValidationError as error:
         raise DataError(f"{shown} does not describe a tokenizer: {shown_name(first_problem(error))}.") from error
-    known = (None, "PreTrainedTokenizerFast", *config.family.tokenizers)
+    family = family_of(config)
+    known = (None, "PreTrainedTokenizerFast", *family.tokenizers)
     if read.tokenizer_class not in known:
         raise DataError(
-            f"{shown} names a tokenizer that no base of type {config.model_type} has "
+            f"{shown} names a tokenizer that no {family.title} has "
             f"({shown_name(str(read.tokenizer_class))}): {', '.join(map(str, known[1:]))} are taken."
         )
     specials = {field: _token(getattr(read, field)) for field in _SPECIAL}

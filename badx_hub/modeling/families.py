@@ -1,169 +1,252 @@
-"""The bases that can be opened, and what their config.json may say. Loads no torch.
+"""The table of families: which bases can be opened, and all that differs between them. Loads no torch.
+
+Nothing else in the package asks for a `model_type`. Of a base that is not in the table, `OTHERS` says why not.
 
 A base is named by strangers' manifests, and transformers runs what a configuration asks for: code of the repository
-(`auto_map`), kernels of another one (`attn_implementation`), quantisers. So a configuration of ours is made from the
-fields below, in their bounds; what could run or take memory is refused, and the rest is left out.
+(`auto_map`), kernels of another one (`attn_implementation`), quantisers. What could run or take memory is refused
+here; which fields are read at all is said in `badx_hub.modeling.base_configs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Self
+from pydantic import ValidationError
 
 from badx_hub.errors import DataError, UsageError
 from badx_hub.manifest_fields import first_problem
+from badx_hub.modeling.base_configs import (
+    BaseConfig,
+    BertLikeConfig,
+    DistilBertLikeConfig,
+    ElectraLikeConfig,
+    ModernBertLikeConfig,
+    RobertaLikeConfig,
+)
 from badx_hub.remedies import Advice
 from badx_hub.tensor_files import shown_name
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-Shapes = Mapping[str, tuple[int, ...]]
+GELU = "gelu"
+"""A step of a head that is no module of the model, but the function."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Models of one `model_type`: their configuration's class in transformers, the prefix of the encoder's weights.
+    """Models of one `model_type`.
 
-    `counts_padding`: positions begin behind the padding's own, so that the longest input is shorter. `padding` is the
-    padding's number where config.json gives none.
+    Paths are attributes, joined by dots: from the encoder (`layers`), or from the model with its pretrained head
+    (`head`).
+
+    Attributes:
+        title: what people call it.
+        config: the fields of config.json that are read, the shapes of the weights, the longest input.
+        config_class: the class of configurations in transformers; it decides which class of models is loaded.
+        settings: arguments of that class that config.json has no say in.
+        prefix: of the encoder's weights in files of the model with a head.
+        tokenizers: the classes that tokenizer_config.json may name.
+        adapter_model: module and class of the encoder with exchangeable heads.
+        plain_model: the class of plain `adapters` that opens the base; None where it has none, so that it loads the
+            adapters in the model with the pretrained head, and no heads of tasks.
+        attention: the implementation of attention: torch's own ("sdpa"), where the family has it.
+        layers: the list of layers.
+        last_layer: the function of `badx_hub.modeling.last_layers` that runs the last layer on some positions; None
+            where a shortcut is not known, so that all of it runs.
+        head: what the pretrained head does before its decoder, step by step: modules, or `GELU`. Parameters of the
+            modules are what `head: transform` trains.
+        stands_in: special tokens that take the place of ones that a tokenizer does not name.
     """
 
+    title: str
+    config: type[BaseConfig]
     config_class: str
     prefix: str
-    padding: int
-    counts_padding: bool
     tokenizers: tuple[str, ...]
+    adapter_model: tuple[str, str]
+    layers: str
+    head: tuple[str, ...]
+    last_layer: str | None = None
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    plain_model: str | None = "AutoAdapterModel"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    stands_in: Mapping[str, str] = field(default_factory=dict)
 
 
-FAMILIES = {
-    "bert": Family("BertConfig", "bert.", 0, False, ("BertTokenizer", "BertTokenizerFast")),
-    "roberta": Family("RobertaConfig", "roberta.", 1, True, ("RobertaTokenizer", "RobertaTokenizerFast")),
-    "xlm-roberta": Family("XLMRobertaConfig", "roberta.", 1, True, ("XLMRobertaTokenizer", "XLMRobertaTokenizerFast")),
+_BERT_TOKENIZERS = ("BertTokenizer", "BertTokenizerFast")
+_XLMR_TOKENIZERS = ("XLMRobertaTokenizer", "XLMRobertaTokenizerFast")
+
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family(
+        title="BERT",
+        config=BertLikeConfig,
+        config_class="BertConfig",
+        prefix="bert.",
+        tokenizers=_BERT_TOKENIZERS,
+        adapter_model=("adapters", "BertAdapterModel"),
+        layers="encoder.layer",
+        last_layer="of_bert",
+        head=("cls.predictions.transform",),
+    ),
+    "roberta": Family(
+        title="RoBERTa",
+        config=RobertaLikeConfig,
+        config_class="RobertaConfig",
+        prefix="roberta.",
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+        adapter_model=("adapters", "RobertaAdapterModel"),
+        layers="encoder.layer",
+        last_layer="of_bert",
+        head=("lm_head.dense", GELU, "lm_head.layer_norm"),
+    ),
+    "xlm-roberta": Family(
+        title="XLM-RoBERTa",
+        config=RobertaLikeConfig,
+        config_class="XLMRobertaConfig",
+        prefix="roberta.",
+        tokenizers=_XLMR_TOKENIZERS,
+        adapter_model=("adapters", "XLMRobertaAdapterModel"),
+        layers="encoder.layer",
+        last_layer="of_bert",
+        head=("lm_head.dense", GELU, "lm_head.layer_norm"),
+    ),
+    # The same model as XLM-RoBERTa under another name, which `adapters` does not know.
+    "camembert": Family(
+        title="CamemBERT",
+        config=RobertaLikeConfig,
+        config_class="XLMRobertaConfig",
+        prefix="roberta.",
+        tokenizers=("CamembertTokenizer", "CamembertTokenizerFast", *_XLMR_TOKENIZERS),
+        adapter_model=("adapters", "XLMRobertaAdapterModel"),
+        plain_model="XLMRobertaAdapterModel",
+        layers="encoder.layer",
+        last_layer="of_bert",
+        head=("lm_head.dense", GELU, "lm_head.layer_norm"),
+    ),
+    "distilbert": Family(
+        title="DistilBERT",
+        config=DistilBertLikeConfig,
+        config_class="DistilBertConfig",
+        prefix="distilbert.",
+        tokenizers=("DistilBertTokenizer", "DistilBertTokenizerFast", *_BERT_TOKENIZERS),
+        adapter_model=("adapters", "DistilBertAdapterModel"),
+        layers="transformer.layer",
+        last_layer="of_distilbert",
+        head=("vocab_transform", "activation", "vocab_layer_norm"),
+    ),
+    # Of the two models of an ELECTRA, the generator, which fills masks.
+    "electra": Family(
+        title="ELECTRA (the generator)",
+        config=ElectraLikeConfig,
+        config_class="ElectraConfig",
+        prefix="electra.",
+        tokenizers=("ElectraTokenizer", "ElectraTokenizerFast", *_BERT_TOKENIZERS),
+        adapter_model=("adapters", "ElectraAdapterModel"),
+        layers="encoder.layer",
+        head=("generator_predictions",),
+        attention="eager",
+    ),
+    # Its layers are compiled unless it is told not to, and `adapters` works by hooks that a compiled layer skips.
+    "modernbert": Family(
+        title="ModernBERT",
+        config=ModernBertLikeConfig,
+        config_class="ModernBertConfig",
+        prefix="model.",
+        tokenizers=("GemmaTokenizer", "GemmaTokenizerFast"),
+        adapter_model=("badx_hub.modeling.modernbert", "ModernBertAdapterModel"),
+        plain_model=None,
+        layers="layers",
+        head=("head",),
+        settings={"reference_compile": False},
+        stands_in={"cls_token": "bos_token", "sep_token": "eos_token"},
+    ),
 }
 """By `model_type`."""
 
-ATTENTION = "sdpa"
-"""The implementation of attention that every base is loaded with: torch's own."""
+_DECODER = "is a decoder: it reads from left to right and has not learnt to fill masks"
+_ENCODER_DECODER = "is made of an encoder and a decoder and has learnt to write text, not to fill masks"
+_NO_ADAPTERS = "fills masks, but `adapters` does not know its layers"
+
+OTHERS: Mapping[str, tuple[str, str]] = {
+    "albert": ("ALBERT", "has one layer that is run many times, so that there is one adapter in place of one a layer"),
+    "deberta": ("DeBERTa", "comes with a head for filling masks that transformers does not load"),
+    "deberta-v2": ("DeBERTa-v3 (mDeBERTa)", "has learnt to find replaced words and has no trained head to fill masks"),
+    "xmod": ("X-MOD", "has an adapter of its own for each language inside, so that ours would stand on those"),
+    "xlm": ("XLM", _NO_ADAPTERS),
+    "xlm-roberta-xl": ("XLM-R XL", _NO_ADAPTERS),
+    "rembert": ("RemBERT", _NO_ADAPTERS),
+    "canine": ("CANINE", "reads characters and has no sub-words that could be masked"),
+    "mpnet": ("MPNet", _NO_ADAPTERS),
+    "flaubert": ("FlauBERT", _NO_ADAPTERS),
+    "longformer": ("Longformer", _NO_ADAPTERS),
+    "big_bird": ("BigBird", _NO_ADAPTERS),
+    "nomic_bert": ("Nomic BERT", "is code of its repository, which is never run"),
+    "eurobert": ("EuroBERT", "is code of its repository, which is never run"),
+    "t5": ("T5", _ENCODER_DECODER),
+    "mt5": ("mT5", _ENCODER_DECODER),
+    "umt5": ("UMT5", _ENCODER_DECODER),
+    "bart": ("BART", _ENCODER_DECODER),
+    "mbart": ("mBART", _ENCODER_DECODER),
+    "m2m_100": ("M2M-100 (NLLB)", _ENCODER_DECODER),
+    "gpt2": ("GPT-2", _DECODER),
+    "gpt_neox": ("GPT-NeoX", _DECODER),
+    "gptj": ("GPT-J", _DECODER),
+    "xglm": ("XGLM", _DECODER),
+    "bloom": ("BLOOM", _DECODER),
+    "llama": ("Llama", _DECODER),
+    "mistral": ("Mistral", _DECODER),
+    "gemma": ("Gemma", _DECODER),
+    "gemma2": ("Gemma 2", _DECODER),
+    "gemma3": ("Gemma 3", _DECODER),
+    "gemma3_text": ("Gemma 3", _DECODER),
+    "qwen2": ("Qwen 2", _DECODER),
+    "qwen3": ("Qwen 3", _DECODER),
+    "phi": ("Phi", _DECODER),
+}
+"""Well-known families that are not opened, by `model_type`: what people call them, and why not."""
 
 _PLAIN_ATTENTION = ("eager", "sdpa", None)
 # Each of these can bring code, files of elsewhere, or other weights.
 _REFUSED = ("auto_map", "quantization_config", "adapters", "prediction_heads", "custom_heads", "model_heads")
+_TAKE = Advice(
+    "Take an encoder that has learnt to fill masks: {}, {} or {}.",
+    (("base", "FacebookAI/xlm-roberta-base"), ("base", "bert-base-multilingual-cased"), ("base", "demo")),
+)
 
-_Share = Annotated[float, Field(ge=0, lt=1)]
-_Token = Annotated[int, Field(ge=0, lt=2**22)]
 
-
-class BaseConfig(BaseModel):
-    """The fields of config.json that decide what is computed. A word that is not here is not read."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
-
-    model_type: Literal["bert", "roberta", "xlm-roberta"]
-    vocab_size: Annotated[int, Field(ge=1, le=2**22)]
-    hidden_size: Annotated[int, Field(ge=1, le=2**13)]
-    num_hidden_layers: Annotated[int, Field(ge=1, le=96)]
-    num_attention_heads: Annotated[int, Field(ge=1, le=256)]
-    intermediate_size: Annotated[int, Field(ge=1, le=2**16)]
-    max_position_embeddings: Annotated[int, Field(ge=4, le=2**16)] = 512
-    type_vocab_size: Annotated[int, Field(ge=1, le=64)] = 2
-    hidden_act: Literal["gelu", "gelu_new", "relu", "silu"] = "gelu"
-    hidden_dropout_prob: _Share = 0.1
-    attention_probs_dropout_prob: _Share = 0.1
-    classifier_dropout: _Share | None = None
-    layer_norm_eps: Annotated[float, Field(gt=0, le=0.01)] = 1e-12
-    initializer_range: Annotated[float, Field(ge=0, le=1)] = 0.02
-    pad_token_id: _Token | None = None
-    bos_token_id: _Token | None = None
-    eos_token_id: _Token | list[_Token] | None = None
-    position_embedding_type: Literal["absolute"] = "absolute"
-    is_decoder: Literal[False] = False
-    add_cross_attention: Literal[False] = False
-    is_encoder_decoder: Literal[False] = False
-    tie_word_embeddings: bool = True
-    chunk_size_feed_forward: Annotated[int, Field(ge=0, le=0)] = 0
-    pruned_heads: Annotated[dict[str, list[int]], Field(max_length=0)] = Field(default_factory=dict)
-    num_labels: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    id2label: Annotated[dict[str, Any], Field(max_length=100_000)] | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    torch_dtype: Literal["float32", "float16", "bfloat16"] | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(f"{self.num_attention_heads} heads do not share a hidden size of {self.hidden_size}")
-        if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
-            raise ValueError(f"pad_token_id {self.pad_token_id} is beyond the vocabulary of {self.vocab_size}")
-        return self
-
+class _Typed(Protocol):
     @property
-    def family(self) -> Family:
-        return FAMILIES[self.model_type]
-
-    @property
-    def max_length(self) -> int:
-        """The longest input, in sub-words."""
-        return self.max_position_embeddings - (self.padding + 1 if self.family.counts_padding else 0)
-
-    @property
-    def padding(self) -> int:
-        """The number of the padding token."""
-        return self.family.padding if self.pad_token_id is None else self.pad_token_id
-
-    def settings(self) -> dict[str, Any]:
-        """What the encoder is made from: the fields that config.json gives, except those about labels and storage."""
-        return self.model_dump(exclude_unset=True, exclude={"id2label", "num_labels", "dtype", "torch_dtype"})
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the numbers that a forward pass gives: two files with the same are the same base."""
-        unused = {"initializer_range", "bos_token_id", "eos_token_id", "id2label", "num_labels"}
-        return {**self.model_dump(mode="json", exclude=unused | {"dtype", "torch_dtype"}), "pad_token_id": self.padding}
-
-    def for_transformers(self) -> PretrainedConfig:
-        """The configuration that transformers takes."""
-        import transformers
-
-        made: PretrainedConfig = getattr(transformers, self.family.config_class)(
-            **{key: value for key, value in self.settings().items() if key not in ("model_type", "pruned_heads")}
-        )
-        return made
-
-    def shapes(self) -> Shapes:
-        """The encoder's weights, by their names without the prefix."""
-        return dict(self._shapes())
-
-    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        hidden, wide = self.hidden_size, self.intermediate_size
-        for what, rows in (
-            ("word", self.vocab_size),
-            ("position", self.max_position_embeddings),
-            ("token_type", self.type_vocab_size),
-        ):
-            yield f"embeddings.{what}_embeddings.weight", (rows, hidden)
-        yield from _norm("embeddings.LayerNorm", hidden)
-        for number in range(self.num_hidden_layers):
-            layer = f"encoder.layer.{number}"
-            for what in ("query", "key", "value"):
-                yield from _linear(f"{layer}.attention.self.{what}", hidden, hidden)
-            yield from _linear(f"{layer}.attention.output.dense", hidden, hidden)
-            yield from _norm(f"{layer}.attention.output.LayerNorm", hidden)
-            yield from _linear(f"{layer}.intermediate.dense", hidden, wide)
-            yield from _linear(f"{layer}.output.dense", wide, hidden)
-            yield from _norm(f"{layer}.output.LayerNorm", hidden)
+    def model_type(self) -> str: ...
 
 
-def _linear(name: str, inputs: int, outputs: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.weight", (outputs, inputs)
-    yield f"{name}.bias", (outputs,)
+def find_family(typed: _Typed) -> Family | None:
+    """The family of a configuration, ours or transformers', or of a manifest's base; None if it is not in the table."""
+    return FAMILIES.get(typed.model_type)
 
 
-def _norm(name: str, size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.weight", (size,)
-    yield f"{name}.bias", (size,)
+def family_of(typed: _Typed) -> Family:
+    """The same. Raises UsageError if it is not in the table."""
+    if (family := find_family(typed)) is None:
+        raise _not_supported(typed.model_type)
+    return family
+
+
+def plain_type(config: BaseConfig) -> str:
+    """The `model_type` that plain `adapters` knows the base by."""
+    same = (kind for kind, row in FAMILIES.items() if row.config_class == family_of(config).config_class)
+    return next(same)
+
+
+def for_transformers(config: BaseConfig) -> PretrainedConfig:
+    """The configuration that transformers takes."""
+    import transformers
+
+    family = family_of(config)
+    made: PretrainedConfig = getattr(transformers, family.config_class)(**config.settings(), **family.settings)
+    return made
 
 
 def checked_config(content: Any, base: str) -> BaseConfig:
@@ -175,6 +258,11 @@ def checked_config(content: Any, base: str) -> BaseConfig:
     """
     if not isinstance(content, dict):
         raise _refused(base, "it is not a table")
+    kind = content.get("model_type")
+    if not isinstance(kind, str):
+        raise _refused(base, "model_type does not say which kind of model it is")
+    if kind not in FAMILIES:
+        raise _not_supported(kind)
     if code := next((key for key in content if key in _REFUSED and content[key]), None):
         raise _refused(base, f"{code} can run code or load other weights, which a base may not")
     for key, value in content.items():
@@ -182,16 +270,18 @@ def checked_config(content: Any, base: str) -> BaseConfig:
             raise _refused(base, f"{shown_name(key)} can load a kernel, which runs code; eager and sdpa are taken")
         if "kernel" in key:
             raise _refused(base, f"{shown_name(key)} can load a kernel, which runs code")
-    kind = content.get("model_type")
-    if isinstance(kind, str) and kind not in FAMILIES:
-        raise UsageError(
-            f"Bases of type '{shown_name(kind)}' are not supported.",
-            remedies=(Advice("Take a BERT, RoBERTa or XLM-RoBERTa model, such as {}.", (("base", "demo"),)),),
-        )
     try:
-        return BaseConfig.model_validate(content)
+        return FAMILIES[kind].config.model_validate(content)
     except ValidationError as error:
         raise _refused(base, shown_name(first_problem(error))) from error
+
+
+def _not_supported(kind: str) -> UsageError:
+    """What the kind of model is, why it cannot be a base, and what to take."""
+    title, reason = OTHERS.get(kind, (None, None))
+    known = ", ".join(family.title for family in FAMILIES.values())
+    why = f"{title} {reason}" if title else f"known are {known}"
+    return UsageError(f"Bases of type '{shown_name(kind)}' are not supported: {why}.", remedies=(_TAKE,))
 
 
 def _refused(base: str, reason: str) -> DataError:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import attrgetter
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
+from transformers import PreTrainedModel
 
-from badx_hub.errors import UsageError
+from badx_hub.modeling.families import GELU, family_of
 from badx_hub.modeling.fast import decoder_loss
+from badx_hub.modeling.last_layers import LAST_LAYERS, rows
 from badx_hub.modeling.precision import products_as
 from badx_hub.recipes import HeadTraining
 
 MAX_PERPLEXITY = 1e12
 """What a larger perplexity is told as. A model that guesses at random has that of its vocabulary's size."""
-
-_ALIKE = (BertModel, RobertaModel, XLMRobertaModel)
-"""Encoders with the same structure, whose last layer can run on some positions only."""
 
 
 class MaskedLanguageModel(nn.Module):
@@ -47,30 +47,24 @@ class MaskedLanguageModel(nn.Module):
             # Coupling blocks take [batch, length, hidden].
             inverted = self.model.base_model.invertible_adapters_forward(hidden.unsqueeze(0), rev=True).squeeze(0)
             decoder = self.model.get_output_embeddings()
-            return decoder_loss(inverted, decoder.weight, decoder.bias, labels)
+            bias = decoder.weight.new_zeros(len(decoder.weight)) if decoder.bias is None else decoder.bias
+            return decoder_loss(inverted, decoder.weight, bias, labels)
 
 
 def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tensor:
     """The encoder's last hidden states at `positions` of the flattened batch: [positions, hidden].
 
-    In the last layer, the other positions are computed only as keys and values.
+    In the last layer, the other positions are computed only as keys and values, if the family has a function for that.
     """
-    if not isinstance(encoder, _ALIKE):
-        states: Tensor = encoder(input_ids=input_ids, return_dict=True).last_hidden_state
-        return _rows(states, positions)
-    hidden: Tensor = encoder.embeddings(input_ids=input_ids)
-    *layers, last = encoder.encoder.layer
+    model: Any = encoder
+    family = family_of(model.config)
+    if family.last_layer is None:
+        return rows(model(input_ids=input_ids, return_dict=True).last_hidden_state, positions)
+    hidden: Tensor = model.embeddings(input_ids=input_ids)
+    *layers, last = attrgetter(family.layers)(model)
     for layer in layers:
         hidden = layer(hidden, None)[0]  # `adapters` reads the mask; packed blocks have none.
-    context = last.attention.self(hidden)[0]
-    # [1, positions, hidden], since adapters take a batch.
-    attended = last.attention.output(_rows(context, positions).unsqueeze(0), _rows(hidden, positions).unsqueeze(0))
-    output: Tensor = last.output(last.intermediate(attended), attended)
-    return output.squeeze(0)
-
-
-def _rows(states: Tensor, positions: Tensor) -> Tensor:
-    return states.flatten(0, 1).index_select(0, positions)
+    return LAST_LAYERS[family.last_layer](last, hidden, positions)
 
 
 def head_parameters(model: Any, head: HeadTraining) -> Mapping[str, nn.Parameter]:
@@ -80,34 +74,24 @@ def head_parameters(model: Any, head: HeadTraining) -> Mapping[str, nn.Parameter
     """
     if head == "frozen":
         return {}
-    trained = _transform_layers(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    chosen = [parameter for layer in trained for parameter in layer.parameters()]
-    if head == "all":
-        chosen.append(model.get_output_embeddings().bias)
+    steps = [step for step in _steps(model) if isinstance(step, nn.Module)]
+    chosen = [parameter for step in steps for parameter in step.parameters()]
+    bias = model.get_output_embeddings().bias
+    if head == "all" and bias is not None:
+        chosen.append(bias)
     return {names[id(parameter)]: parameter for parameter in chosen}
 
 
-def _transform_layers(model: Any) -> tuple[nn.Module, ...]:
-    """The layers of the head before its decoder."""
-    if hasattr(model, "cls"):  # BERT
-        return (model.cls.predictions.transform,)
-    head: Any = getattr(model, "lm_head", None)
-    if hasattr(head, "dense") and hasattr(head, "layer_norm"):  # RoBERTa and XLM-RoBERTa
-        return (head.dense, head.layer_norm)
-    raise UsageError(
-        f"Bases of type {model.config.model_type!r} are not supported for training on text. "
-        "Take a BERT, RoBERTa or XLM-RoBERTa model."
-    )
+def _steps(model: Any) -> tuple[Callable[[Tensor], Tensor], ...]:
+    """What the head does before its decoder, in order. Raises UsageError for a model of a family that is not known."""
+    return tuple(gelu if step == GELU else attrgetter(step)(model) for step in family_of(model.config).head)
 
 
 def _transform(model: Any) -> Callable[[Tensor], Tensor]:
-    """What the head does before its decoder."""
-    layers = _transform_layers(model)
-    if len(layers) == 1:
-        return layers[0]
-    dense, norm = layers
-    return lambda states: norm(gelu(dense(states)))
+    """All steps of the head before its decoder."""
+    steps = _steps(model)
+    return lambda states: reduce(lambda found, step: step(found), steps, states)
 
 
 def perplexity(loss_sum: float, count: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import adapters
@@ -15,7 +16,7 @@ from badx_hub.data.rows import first_line
 from badx_hub.errors import BadxError, IntegrityError, UsageError
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.base_files import too_many_tokens
-from badx_hub.modeling.families import ATTENTION
+from badx_hub.modeling.families import family_of, for_transformers
 from badx_hub.remedies import Advice
 
 _SAFELY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -31,10 +32,11 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
     """
     with _opening(base, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(
-            base.folder, use_fast=True, config=base.config.for_transformers(), **_SAFELY
+            base.folder, use_fast=True, config=for_transformers(base.config), **_SAFELY
         )
     if not tokenizer.is_fast:
         raise UsageError(f"{base.ref.name} has no fast tokenizer (tokenizer.json). Save it as one and try again.")
+    _suit(tokenizer, base)
     tokens = {"mask": tokenizer.mask_token_id, "cls": tokenizer.cls_token_id, "sep": tokenizer.sep_token_id}
     if missing := [name for name, number in tokens.items() if number is None]:
         raise UsageError(
@@ -43,6 +45,15 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
     if len(tokenizer) > base.config.vocab_size:
         raise IntegrityError(too_many_tokens(base.ref.name, len(tokenizer), base.config))
     return tokenizer
+
+
+def _suit(tokenizer: Any, base: Base) -> None:
+    """Let a tokenizer name the special tokens that its family has under other names, and no types that it lacks."""
+    for missing, other in family_of(base.config).stands_in.items():
+        if getattr(tokenizer, missing) is None and getattr(tokenizer, other) is not None:
+            setattr(tokenizer, missing, getattr(tokenizer, other))
+    if base.config.token_types == 1:
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
 
 
 def load_masked_lm(base: Base) -> PreTrainedModel:
@@ -55,10 +66,10 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
     with _opening(base, "weights"):
         model, report = AutoModelForMaskedLM.from_pretrained(
             base.folder,
-            config=base.config.for_transformers(),
+            config=for_transformers(base.config),
             use_safetensors=True,
             dtype=torch.float32,
-            attn_implementation=ATTENTION,
+            attn_implementation=family_of(base.config).attention,
             output_loading_info=True,
             **_SAFELY,
         )
@@ -77,12 +88,13 @@ def load_encoder(base: Base) -> PreTrainedModel:
     """The base without any head, for a stack of adapters; every weight frozen, in evaluation mode."""
     with _opening(base, "weights"):
         # Its configuration names no architecture: `adapters` would add a head for it (a whole decoder, and active).
-        model = adapters.AutoAdapterModel.from_pretrained(
+        module, name = family_of(base.config).adapter_model
+        model = getattr(import_module(module), name).from_pretrained(
             base.folder,
-            config=base.config.for_transformers(),
+            config=for_transformers(base.config),
             use_safetensors=True,
             dtype=torch.float32,
-            attn_implementation=ATTENTION,
+            attn_implementation=family_of(base.config).attention,
             **_SAFELY,
         )
     return freeze(_named(model, base)).eval()

@@ -24,16 +24,8 @@ from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 from badx_hub.recipes import kept_words
+from badx_hub.registry.card_base import hub_name, opened
 
-# Old Hub ids without an organisation, and what they are called now, under which the Hub lists a base's adapters. Any
-# other name without "/" is a folder or the embedded base.
-_CANONICAL_BASES = {
-    "bert-base-multilingual-cased": "google-bert/bert-base-multilingual-cased",
-    "bert-base-multilingual-uncased": "google-bert/bert-base-multilingual-uncased",
-    "distilbert-base-multilingual-cased": "distilbert/distilbert-base-multilingual-cased",
-    "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
-    "xlm-roberta-large": "FacebookAI/xlm-roberta-large",
-}
 _LIBRARY = "adapter-transformers"  # what the Hub calls `adapters`: its snippet, filter and download counts hang on it
 _DEMO = "demo"
 _KIND_WORDS = {
@@ -51,7 +43,6 @@ _PIPELINES = {
     "nli": "text-classification",
 }
 _UNKNOWN = "unknown"  # what the Hub's own tools write where an evaluation's data set has no id
-_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _UD_FILE = re.compile(r"(?P<config>[a-z]{2,3}_[a-z0-9]+)-ud-(?:train|dev|test)[a-z0-9-]*\.conllu(?:\.gz)?")
 _LICENCE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
 _STRUCTURE = re.compile(
@@ -87,11 +78,11 @@ def render_card(
 def card_data(manifest: Manifest) -> ModelCardData:
     """The card's metadata, which the Hub searches by: languages, base, datasets, licence, tags, zero-shot scores."""
     name = manifest.adapter_name
-    base = manifest.base.name if _on_hub(manifest.base.name) else None
+    base = hub_name(manifest.base.name)
     datasets = [found for source in manifest.data if (found := _dataset(source.name)) is not None]
     results = list(_results(manifest))
     return ModelCardData(
-        base_model=base and _CANONICAL_BASES.get(base, base),
+        base_model=base,
         base_model_relation=base and ("finetune" if manifest.kind == "model" else "adapter"),
         language=list(name.mixture.languages),
         library_name=_LIBRARY,
@@ -164,7 +155,8 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "files": _files(name, location),
         "language_adapter_files": language_adapter and _files(AdapterName.parse(language_adapter.name), published_at),
         "from_hub": place is not None or _place(published_at) is not None,
-        "base_on_hub": _on_hub(manifest.base.name),
+        "base_on_hub": hub_name(manifest.base.name) is not None,
+        "opened": opened(manifest.base),
         "base_place": (
             'resolve_base("demo").folder of badx_hub.modeling.base'
             if manifest.base.name == _DEMO
@@ -234,10 +226,6 @@ def _line(text: str | None) -> str:
     return _UNPRINTABLE.sub(" ", text or "").strip()
 
 
-def _on_hub(base: str) -> bool:
-    return base in _CANONICAL_BASES or _HUB_ID.fullmatch(base) is not None
-
-
 def _licence(licence: str | None) -> str | None:
     if licence is None:
         return None
@@ -270,7 +258,7 @@ def _arguments(manifest: Manifest, registry: str | None) -> str | None:
     if not (manifest.cycle or (name.mixture.kind == "bilingual" and name.setup is None)):
         return None
     source, target = name.mixture.source, name.mixture.targets[-1]
-    base = None if _on_hub(manifest.base.name) or manifest.base.name == _DEMO else "path/to/base"
+    base = None if hub_name(manifest.base.name) or manifest.base.name == _DEMO else "path/to/base"
     ratio = _ratio(name.mixture) if name.mixture.kind == "bilingual" else None
     options = {"ratio": ratio, "setup": name.setup, "label": name.label, "base": base, "registry": registry}
     given = [f'{option}="{value}"' for option, value in options.items() if value is not None]

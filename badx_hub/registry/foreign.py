@@ -16,6 +16,7 @@ from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
+from badx_hub.modeling.families import plain_type
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.plain_files import copy_plain
 from badx_hub.registry.folders import prepare
@@ -244,7 +245,7 @@ def _check_base(config: Mapping[str, Any], base: Base, place: str, *, given: boo
     Where that was `given`, a folder in the configuration says nothing against it: its name is whatever its owner chose.
     """
     ref = base.ref
-    for field, found in (("model_type", ref.model_type), ("hidden_size", ref.hidden_size)):
+    for field, found in (("model_type", plain_type(base.config)), ("hidden_size", ref.hidden_size)):
         if (said := config.get(field)) is not None and said != found:
             raise IntegrityError(
                 f"{place} was trained in a model with {field} {said}, and {ref.name} has {found}.",

@@ -106,19 +106,19 @@ class PairFrame:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> PairFrame:
-        """The special tokens that the tokenizer itself puts around a pair; CLS a SEP b SEP, in BERT's types, if it does
-        not.
+        """The special tokens that the tokenizer itself puts around a pair; CLS a SEP b SEP if it does not, in BERT's
+        types if it names any.
 
         Raises UsageError for a tokenizer without CLS, SEP or unknown token.
         """
         frame = Frame.of(tokenizer)
         encoded = tokenizer("a", "a", return_token_type_ids=True)
         ids, owners = encoded["input_ids"], encoded.sequence_ids(0)
+        typed = "token_type_ids" in tokenizer.model_input_names
         if None not in owners:
-            return cls((frame.cls,), (frame.sep,), (frame.sep,))
+            return cls((frame.cls,), (frame.sep,), (frame.sep,), cls.types if typed else (0,) * 5)
         first, second = owners.index(0), owners.index(1)
         end, last = second - owners[:second][::-1].index(0), len(owners) - owners[::-1].index(1)
-        typed = "token_type_ids" in tokenizer.model_input_names
         kinds = encoded["token_type_ids"] if typed else [0] * len(ids)
         return cls(
             before=tuple(ids[:first]),

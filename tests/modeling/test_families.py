@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import sys
@@ -18,8 +19,11 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base import base_of, resolve_base
-from badx_hub.modeling.families import FAMILIES, checked_config
+from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of, for_transformers, plain_type
 from badx_hub.modeling.models import load_encoder, load_masked_lm, load_tokenizer
+from badx_hub.tensor_files import shown_name
+from tests.bases import BASES
+from tests.conftest import ROOT
 from tests.refusals import refused
 
 CANARY = """
@@ -249,33 +253,102 @@ def test_a_manifest_without_these_digests_stays_as_it_is(tiny_base: Path) -> Non
     assert BaseRef.model_validate(dumped).model_dump(mode="json") == dumped
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+HEADS = {
+    *("cls", "lm_head", "pooler", "vocab_transform", "vocab_layer_norm", "vocab_projector"),
+    *("generator_predictions", "generator_lm_head", "head", "decoder"),
+}
+"""What transformers calls the parts around an encoder."""
+
+
+@pytest.mark.parametrize("name", BASES)
 @pytest.mark.parametrize("prefixed", [False, True])
-def test_the_shapes_of_a_family_are_those_of_transformers(kind: str, prefixed: bool, tmp_path: Path) -> None:
-    config = checked_config(
-        {
-            "model_type": kind,
-            "vocab_size": 60,
-            "hidden_size": 16,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 20,
-            "max_position_embeddings": 40,
-        },
-        "made",
-    )
-    maker: Any = AutoModelForMaskedLM if prefixed else AutoModel
-    model = maker.from_config(config.for_transformers())
-    own = {key.removeprefix(config.family.prefix): tuple(value.shape) for key, value in model.named_parameters()}
+def test_the_shapes_of_a_family_are_those_of_transformers(name: str, prefixed: bool, tmp_path: Path) -> None:
+    config = checked_config({"model_type": BASES[name].model_type, "vocab_size": 60, **BASES[name].sizes}, "made")
+    family, maker = family_of(config), AutoModelForMaskedLM if prefixed else AutoModel
+    model: Any = maker.from_config(for_transformers(config), attn_implementation=family.attention)
+    own = {key.removeprefix(family.prefix): tuple(value.shape) for key, value in model.named_parameters()}
     shapes = config.shapes()
     assert {key: own[key] for key in shapes} == shapes
-    assert {key.split(".")[0] for key in own.keys() - shapes.keys()} <= {"cls", "lm_head", "pooler"}
+    assert {key.split(".")[0] for key in own.keys() - shapes.keys()} <= HEADS
     model.save_pretrained(tmp_path / "made")
     base = resolve_base(str(tmp_path / "made"))
-    assert base.ref.model_type == kind
+    assert base.ref.model_type == plain_type(config)
     assert base.ref.tokenizer is None
-    assert base.max_length == (38 if kind != "bert" else 40)
+    assert base.max_length == (8192 if "modernbert" in base.ref.model_type else 96)
     load_encoder(base)
+
+
+@pytest.mark.parametrize("name", ["modernbert", "mmbert"])
+def test_biases_that_a_config_asks_for_have_shapes(name: str) -> None:
+    biased = dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias"), True)
+    config = checked_config(
+        {"model_type": BASES[name].model_type, "vocab_size": 60, **BASES[name].sizes, **biased}, "made"
+    )
+    model = AutoModel.from_config(for_transformers(config))
+    assert config.shapes() == {key: tuple(value.shape) for key, value in model.named_parameters()}
+
+
+def modern(**changes: Any) -> Any:
+    return checked_config({"model_type": "modernbert", "vocab_size": 60, **BASES["mmbert"].sizes, **changes}, "made")
+
+
+def test_what_version_5_of_transformers_writes_is_what_version_4_reads() -> None:
+    older = {"global_rope_theta": 160000.0, "local_rope_theta": 160000, "global_attn_every_n_layers": 3}
+    as_4 = modern(layer_types=None, rope_parameters=None, **older)
+    assert modern().identity() == as_4.identity()
+    assert for_transformers(modern()).local_rope_theta == 160000
+    assert modern(layer_types=["full_attention", "sliding_attention"] * 2).global_attn_every_n_layers == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layer_types": ["sliding_attention"] * 3},
+        {"layer_types": ["full_attention", "full_attention", "sliding_attention"]},
+        {"layer_types": "full_attention"},
+        {"layer_types": [["full_attention"]] * 10**4},
+        {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
+        {"rope_parameters": {"full_attention": {"rope_theta": "x"}}},
+        {"rope_scaling": {"rope_type": "yarn"}},
+        {"num_attention_heads": 32},
+        {"pad_token_id": None},
+    ],
+)
+def test_positions_that_are_not_plain_are_refused(changes: Mapping[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"made/config\.json") as caught:
+        modern(**changes)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", [*OTHERS, "surprise", "\x1b[2J"])
+def test_what_cannot_be_a_base_is_told_in_one_line_before_anything_else(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "n_embd": 32}))
+    with refused(UsageError, "--base FacebookAI/xlm-roberta-base") as caught:
+        resolve_base(str(tmp_path))
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith(f"Bases of type '{shown_name(kind)}' are not supported: ")
+    assert OTHERS.get(kind, ("known are BERT",))[0] in str(caught.value)
+
+
+WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
+"""Strings that are the name of a family by chance."""
+
+READS = {"badx_hub/modeling/base.py", "badx_hub/registry/foreign.py"}
+"""Modules that write it into a manifest or compare it with that in adapter_config.json."""
+
+
+def test_nothing_else_asks_for_a_model_type() -> None:
+    table = {"badx_hub/modeling/families.py", "badx_hub/modeling/base_configs.py"}
+    found = set()
+    for path in (*(ROOT / "badx_hub").rglob("*.py"), *(ROOT / "cli").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            asks = isinstance(node, ast.Attribute) and node.attr == "model_type" and name not in READS
+            value = node.value if isinstance(node, ast.Constant) else None
+            if asks or (value in {*FAMILIES, *OTHERS} and (name, value) not in WORDS):
+                found.add((name, value))
+    assert {name for name, _ in found} <= table, found
+    assert ("badx_hub/modeling/families.py", "bert") in found
 
 
 def test_old_names_of_norms_are_known(folder: Path) -> None:

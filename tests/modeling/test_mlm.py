@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import adapters
@@ -9,19 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    BertConfig,
-    BertForMaskedLM,
-    RobertaConfig,
-    RobertaForMaskedLM,
-    XLMRobertaConfig,
-    XLMRobertaForMaskedLM,
-)
+from transformers import AutoModelForMaskedLM, BartConfig, BartForConditionalGeneration
 
 from badx_hub.errors import UsageError
 from badx_hub.languages import pair
+from badx_hub.modeling.families import FAMILIES, checked_config, for_transformers
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters
 from badx_hub.modeling.models import freeze
 from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
@@ -29,21 +22,17 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe, HeadTraining
 
 NAME = AdapterName("tiny", pair("en", "wo"))
-SHAPE = {
+SIZES = {
     "vocab_size": 150,
+    "pad_token_id": 1,
     "hidden_size": 32,
     "num_hidden_layers": 3,
     "num_attention_heads": 2,
     "intermediate_size": 64,
     "max_position_embeddings": 64,
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
 }
-FAMILIES = [
-    (BertForMaskedLM, BertConfig),
-    (RobertaForMaskedLM, RobertaConfig),
-    (XLMRobertaForMaskedLM, XLMRobertaConfig),
-]
+DISTILBERT = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
+NO_DROPOUT = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"), 0.0)
 
 
 class Plain(nn.Module):
@@ -58,9 +47,21 @@ class Plain(nn.Module):
         return cross_entropy(logits, labels, reduction="sum")
 
 
-def ready(family: Any, config: Any, head: HeadTraining = "frozen") -> Any:
+def sized(kind: str, **others: Any) -> dict[str, Any]:
+    """A config.json of a family: the sizes under the names that it has for them, and no dropout."""
+    names = {**DISTILBERT, "intermediate_size": "hidden_dim"} if kind == "distilbert" else {}
+    sizes = {names.get(name, name): value for name, value in SIZES.items()}
+    return {"model_type": kind, **sizes, **NO_DROPOUT, "local_attention": 8, "embedding_size": 16, **others}
+
+
+def masked_lm(kind: str, **others: Any) -> Any:
+    config = checked_config(sized(kind, **others), "made")
     torch.manual_seed(0)
-    model = family(config(**SHAPE))
+    return AutoModelForMaskedLM.from_config(for_transformers(config), attn_implementation=FAMILIES[kind].attention)
+
+
+def ready(kind: str, head: HeadTraining = "frozen", **others: Any) -> Any:
+    model = masked_lm(kind, **others)
     adapters.init(model)
     freeze(model)
     add_adapter(model, NAME, AdapterRecipe(), seed=1)
@@ -92,33 +93,45 @@ def losses(kind: Any, model: Any, steps: int, head: HeadTraining = "frozen") -> 
 
 
 @pytest.mark.parametrize("head", ["frozen", "transform", "all"])
-@pytest.mark.parametrize(("family", "config"), FAMILIES)
-def test_twenty_steps_of_the_fast_and_the_plain_way_agree(family: Any, config: Any, head: HeadTraining) -> None:
-    fast = losses(MaskedLanguageModel, ready(family, config, head), 20, head)
-    plain = losses(Plain, ready(family, config, head), 20, head)
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_twenty_steps_of_the_fast_and_the_plain_way_agree(kind: str, head: HeadTraining) -> None:
+    fast = losses(MaskedLanguageModel, ready(kind, head), 20, head)
+    plain = losses(Plain, ready(kind, head), 20, head)
     assert fast[-1] < fast[0]
     assert fast == pytest.approx(plain, abs=1e-4)
 
 
-@pytest.mark.parametrize(("family", "config"), FAMILIES)
-def test_a_trained_head_is_what_plain_adapters_trains_of_it(family: Any, config: Any) -> None:
-    theirs = family(config(**SHAPE))
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_trained_head_is_what_plain_adapters_trains_of_it(kind: str) -> None:
+    theirs = masked_lm(kind)
     adapters.init(theirs)
     theirs.add_adapter("mine", config="seq_bn")
     theirs.train_adapter("mine")
     known = {name for name, value in theirs.named_parameters() if value.requires_grad and "adapters.mine" not in name}
-    ours = ready(family, config)
+    ours = ready(kind)
+    assert known
     assert set(head_parameters(ours, "transform")) == known
-    bias = "cls.predictions.bias" if family is BertForMaskedLM else "lm_head.bias"
-    assert set(head_parameters(ours, "all")) == known | {bias}
+    decoder = ours.get_output_embeddings()
+    assert [id(one) for name, one in head_parameters(ours, "all").items() if name not in known] == [id(decoder.bias)]
     assert head_parameters(ours, "frozen") == {}
 
 
-def test_the_last_layer_works_on_masked_positions_alone() -> None:
-    model = ready(*FAMILIES[0])
+def test_a_decoder_without_a_bias_has_none_to_train() -> None:
+    model = ready("modernbert", decoder_bias=False)
+    assert head_parameters(model, "all").keys() == head_parameters(model, "transform").keys()
+    assert losses(MaskedLanguageModel, model, 2) == pytest.approx(
+        losses(Plain, ready("modernbert", decoder_bias=False), 2), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "widened"), [("bert", "intermediate"), ("xlm-roberta", "intermediate"), ("distilbert", "ffn")]
+)
+def test_the_last_layer_works_on_masked_positions_alone(kind: str, widened: str) -> None:
+    model = ready(kind)
     seen = []
-    last = model.base_model.encoder.layer[-1]
-    last.intermediate.register_forward_hook(lambda _module, args, _output: seen.append(args[0].shape))
+    last = attrgetter(FAMILIES[kind].layers)(model.base_model)[-1]
+    getattr(last, widened).register_forward_hook(lambda _module, args, _output: seen.append(args[0].shape))
     ids, positions = torch.randint(5, 150, (4, 24)), torch.tensor([3, 30, 31])
     MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions])
     assert seen == [(1, 3, 32)]
