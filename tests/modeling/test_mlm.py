@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForMaskedLM, BartConfig, BartForConditionalGeneration
 
 from badx_hub.errors import UsageError
@@ -135,6 +137,29 @@ def test_the_last_layer_works_on_masked_positions_alone(kind: str, widened: str)
     ids, positions = torch.randint(5, 150, (4, 24)), torch.tensor([3, 30, 31])
     MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions])
     assert seen == [(1, 3, 32)]
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most numbers of a tensor that any operation gives."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        sizes = [one.numel() for one in tree_leaves(found) if isinstance(one, Tensor)]
+        self.numbers = max(self.numbers, *sizes, 0)
+        return found
+
+
+@pytest.mark.parametrize("head", ["frozen", "all"])
+def test_a_step_holds_no_logits_of_a_whole_vocabulary(head: HeadTraining) -> None:
+    """XLM-V has 901,629 words: with those of a step of 8 x 128 the logits alone would be half a gigabyte."""
+    words, masked = 60_000, 240
+    model = ready("xlm-roberta", head, vocab_size=words)
+    ids, positions = torch.randint(5, words, (16, 24)), torch.arange(masked)
+    with Largest() as largest:
+        MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions]).backward()
+    assert 0 < largest.numbers < masked * words / 8
 
 
 def test_a_head_of_another_build_is_named() -> None:
