@@ -139,7 +139,7 @@ def test_the_last_layer_works_on_masked_positions_alone(kind: str, widened: str)
     assert seen == [(1, 3, 32)]
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the most numbers of a tensor that any operation gives."""
 
     numbers = 0
@@ -157,7 +157,7 @@ def test_a_step_holds_no_logits_of_a_whole_vocabulary(head: HeadTraining) -> Non
     words, masked = 60_000, 240
     model = ready("xlm-roberta", head, vocab_size=words)
     ids, positions = torch.randint(5, words, (16, 24)), torch.arange(masked)
-    with Largest() as largest:
+    with Largest() as largest:  # type: ignore[no-untyped-call]
         MaskedLanguageModel(model)(ids, positions, ids.flatten()[positions]).backward()
     assert 0 < largest.numbers < masked * words / 8
 
