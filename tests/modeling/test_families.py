@@ -333,8 +333,8 @@ def test_what_cannot_be_a_base_is_told_in_one_line_before_anything_else(kind: st
 WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
 """Strings that are the name of a family by chance."""
 
-READS = {"badx_hub/modeling/base.py", "badx_hub/registry/foreign.py"}
-"""Modules that write it into a manifest or compare it with that in adapter_config.json."""
+READS = {"badx_hub/modeling/base.py"}
+"""Modules that write it into a manifest."""
 
 
 def test_nothing_else_asks_for_a_model_type() -> None:
