@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +48,9 @@ def annotate(
         bool, typer.Option("--confidence", help="Write how probable each tag and head is into MISC.")
     ] = False,
     review: _ReviewOption = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print trees and tags to look at; without -o in place of CoNLL-U.")
+    ] = False,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
     base: _options.BaseOption = None,
     ratio: _options.RatioOption = None,
@@ -80,18 +84,31 @@ def annotate(
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
     for (path, total), out in zip(inputs, outputs, strict=True):
         worst = LeastCertain(review or 0, columns)
-        with counting("sentences", total, shown=bool(out) or not sys.stdout.isatty()) as done:
-            _write(fill(_inputs.sentences(None, path), done=done), out, worst)
+        with counting("sentences", total, shown=(bool(out) and not show) or not sys.stdout.isatty()) as done:
+            filled = fill(_inputs.sentences(None, path), done=done)
+            _write(_shown(filled) if show else filled, out, worst, quiet=show)
         if review and out:
             _write_review(out, worst)
 
 
-def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain) -> None:
-    """Write the sentences, and remember the least certain ones."""
-    with _opened(out) as write:
+def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain, *, quiet: bool) -> None:
+    """Write the sentences, to a file alone if `quiet`, and remember the least certain ones."""
+    with nullcontext() if quiet and out is None else _opened(out) as write:
         for raw in sentences:
-            write(str(raw))
+            if write:
+                write(str(raw))
             worst.add(raw)
+
+
+def _shown(sentences: Iterator[RawSentence]) -> Iterator[RawSentence]:
+    """The sentences, each of which is printed as a tree first."""
+    from badx_hub.text_trees import text_tree
+
+    width = shutil.get_terminal_size().columns
+    for raw in sentences:
+        if tree := text_tree(raw, width):
+            _output.write(tree)
+        yield raw
 
 
 def _write_review(out: Path, worst: LeastCertain) -> None:

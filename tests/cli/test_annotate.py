@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def test_a_file_is_filled_into_another(run: Run, arguments: list[str], treebank:
     assert "_" not in found.cells("MISC.name")
     assert found.replaced({name: given.cells(name) for name in ("UPOS", "MISC")}) == given
     assert sorted(path.name for path in out.parent.iterdir()) == ["out.conllu"]
+
+
+def test_trees_and_tags_are_printed_to_look_at(run: Run, arguments: list[str], treebank: Path, tmp_path: Path) -> None:
+    done = run(*arguments, treebank, "--show", "--confidence")
+    assert done.code == 0, done.err
+    first, *_, last = done.out.split("\n")
+    assert re.fullmatch(r"w  \S+ 0\.\d{3} +\S+ 0\.\d{3}", first) and last == "" and "\t" not in done.out
+    out = tmp_path / "out.conllu"
+    written = run(*arguments, treebank, "--show", "-o", out)
+    assert written.out.startswith("w  ") and written.err == f"wrote {out}\n"
+    assert "_" not in next(read_raw_conllu(out)).cells("UPOS")
 
 
 def test_a_file_may_be_filled_in_place(run: Run, arguments: list[str], treebank: Path) -> None:
