@@ -54,11 +54,12 @@ class Owner:
 
 
 @contextmanager
-def exclusive(path: Path, *, mode: int = 0o644) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for up to a minute; the file stays there.
+def exclusive(path: Path, *, mode: int = 0o644, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the lock file `path`; the file stays there.
 
     Args:
         mode: the rights of a new lock file; every process that is to lock it has to write to it.
+        wait: the seconds to wait for another process that holds it; default a minute.
 
     Raises BadxError if it is held for longer, and StorageError.
     """
@@ -66,12 +67,12 @@ def exclusive(path: Path, *, mode: int = 0o644) -> Iterator[None]:
 
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=WAIT_SECONDS, mode=mode)
+        lock = FileLock(path, timeout=wait, mode=mode)
         try:
             lock.acquire()
         except Timeout as error:
             raise BadxError(
-                f"{path} has been locked by another process for {WAIT_SECONDS:.0f} seconds.", remedies=(RunAgain(),)
+                f"{path} has been locked by another process for {wait:.0f} seconds.", remedies=(RunAgain(),)
             ) from error
     try:
         yield

@@ -34,6 +34,7 @@ from badx_hub.manifest_fields import (
     Annotations,
     BaseName,
     Calibration,
+    Commit,
     Count,
     Digest,
     EvaluationRef,
@@ -70,10 +71,11 @@ class _Frozen(BaseModel):
 
 
 class BaseRef(_Frozen):
-    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` is the sha256 of its weights.
+    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` identifies its weights.
 
-    `config` and `tokenizer` are digests of what decides, beside the weights, what is computed of a text. Manifests made
-    before these were known lack them.
+    `digest` is that of the encoder's tensors, however they are stored, and `files` that of the files they are in.
+    `config` and `tokenizer` are digests of what else decides what is computed of a text. `revision` is a commit on the
+    Hub. Manifests made before these were known lack them; where `files` is missing, `digest` is that of the files.
     """
 
     name: BaseName
@@ -84,6 +86,18 @@ class BaseRef(_Frozen):
     vocab_size: Count
     config: Digest | None = None
     tokenizer: Digest | None = None
+    files: Digest | None = None
+    revision: Commit | None = None
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Each of these identifies the weights."""
+        return frozenset((self.digest, self.files or self.digest))
+
+    def has_weights_of(self, other: BaseRef) -> bool:
+        """Whether both are of the same weights: of the same files, if one of them does not say more."""
+        both_say = self.files is not None and other.files is not None
+        return self.digest == other.digest if both_say else not self.digests.isdisjoint(other.digests)
 
     @model_serializer(mode="wrap")
     def _known_alone(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

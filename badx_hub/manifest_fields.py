@@ -66,6 +66,7 @@ def _is_bounded(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
+Commit = Annotated[str, StringConstraints(pattern=r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\z")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_is_plain)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_is_plain)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -166,6 +166,13 @@ class ConvertWeights(Remedy):
 
 
 @dataclass(frozen=True)
+class ConvertBase(Remedy):
+    """Make safetensors and a fast tokenizer for a base: a Hub id, perhaps with a revision, or a folder."""
+
+    base: str
+
+
+@dataclass(frozen=True)
 class ImportAdapter(Remedy):
     """Register a language adapter that others published, from its place."""
 
@@ -238,6 +245,8 @@ def in_python(remedy: Remedy) -> str:
                 "Where you trust it, download it, make safetensors of it (badx_hub.registry.foreign.convert(DIR)) "
                 "and import that folder."
             )
+        case ConvertBase():
+            return f"Convert it once (badx_hub.modeling.convert.convert_base({remedy.base!r})), then call this again."
         case ImportAdapter():
             return (
                 "A language adapter of others is imported: "

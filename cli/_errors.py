@@ -82,6 +82,8 @@ def words(remedy: Remedy) -> str:
         case remedies.ConvertWeights():
             convert = f"make safetensors of it (`{PROGRAM} convert DIR`)"
             return f"Where you trust it, download it, {convert} and import that folder."
+        case remedies.ConvertBase():
+            return f"Convert it once (`{PROGRAM} convert {shlex.quote(remedy.base)}`), then run the same command again."
         case remedies.ImportAdapter():
             return f"A language adapter of others is imported: `{PROGRAM} import {remedy.place} --language LANG`."
         case remedies.RunAgain():

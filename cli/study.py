@@ -55,7 +55,7 @@ def plan(
     runner = _runner(file, registry, results)
     statuses = runner.statuses()
     base = runner.base()
-    rates = rates_of(runner.entries(), base.ref.digest) if base else {}
+    rates = rates_of(runner.entries(), base.ref) if base else {}
     estimates = {status.step.name: estimate_of(status, runner.study, rates) for status in statuses}
     _output.show(
         format,

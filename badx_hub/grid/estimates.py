@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from badx_hub.grid.plan import Evaluate, TrainLanguage, TrainTask
 from badx_hub.grid.runner import StepState, StepStatus
 from badx_hub.grid.study import Study
-from badx_hub.manifest import TRAINED
+from badx_hub.manifest import TRAINED, BaseRef
 from badx_hub.registry import Entry
 
 SpeedClass = tuple[str | None, bool]
@@ -28,11 +28,11 @@ class StepEstimate:
     seconds: float | None
 
 
-def rates_of(entries: Iterable[Entry], base: str) -> Mapping[SpeedClass, float]:
-    """Units per second, evaluations included, over all adapters trained on the base with the digest `base`."""
+def rates_of(entries: Iterable[Entry], base: BaseRef) -> Mapping[SpeedClass, float]:
+    """Units per second, evaluations included, over all adapters trained on the base `base`."""
     units, seconds = defaultdict[SpeedClass, int](int), defaultdict[SpeedClass, float](float)
     for manifest in (entry.manifest for entry in entries):
-        if manifest.base.digest == base and manifest.origin == TRAINED and manifest.training.seconds > 0:
+        if manifest.base.has_weights_of(base) and manifest.origin == TRAINED and manifest.training.seconds > 0:
             speed_class = manifest.task, manifest.kind == "model"
             units[speed_class] += manifest.training.tokens or manifest.training.sentences or 0
             seconds[speed_class] += manifest.training.seconds

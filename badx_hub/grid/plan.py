@@ -8,9 +8,10 @@ from enum import Enum
 from itertools import product
 from typing import ClassVar, TypeAlias
 
+from badx_hub.base_spec import spec_slug
 from badx_hub.grid.study import Study, Variant
 from badx_hub.languages import Mixture, pair
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.names import AdapterName
 from badx_hub.setups import LanguageAdapterRole, Setup
 from badx_hub.training.runs import seed_label
 
@@ -95,7 +96,7 @@ def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
 def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) -> Iterator[Step]:
     """The steps of one cell of the study: language adapters, the task adapter on them, the evaluation."""
     setup, mixture = variant.setup, study.mixture(variant, target)
-    base, label = base_slug(study.base), seed_label(seed)
+    base, label = spec_slug(study.base), seed_label(seed)
     in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
     at_inference = _at_inference(setup, mixture, target)
     for one in dict.fromkeys((*in_training, *at_inference)):

@@ -21,14 +21,13 @@ from pydantic import (
     model_validator,
 )
 
+from badx_hub.base_spec import DEMO, spec_slug
 from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
-from badx_hub.modeling.base import DEMO
-from badx_hub.names import base_slug
 from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import MAX_RECIPE_BYTES, expanded, parsed, validated
@@ -87,7 +86,7 @@ def _beside(spec: str, info: ValidationInfo) -> str:
 def _base(spec: str, info: ValidationInfo) -> str:
     folder = (_folder(info) / user_path(spec)).resolve()
     found = str(folder) if spec != DEMO and (spec.startswith((".", "/", "~")) or folder.is_dir()) else spec
-    base_slug(found)
+    spec_slug(found)
     return found
 
 

@@ -15,18 +15,16 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     constants,
-    scan_cache_dir,
-    snapshot_download,
 )
-from huggingface_hub.errors import CacheNotFound, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from badx_hub.errors import HubError, IntegrityError, NotFoundError
-from badx_hub.hub.errors import FAILURES, hub_error, one_line, status_of
+from badx_hub.hub.errors import FAILURES, one_line, status_of
 from badx_hub.hub.listings import ListedFile as ListedFile
 from badx_hub.hub.listings import ListedRepo, commit_in, file_in, tags_in
 from badx_hub.hub.pages import Pages, Query
 from badx_hub.hub.patience import waiting
-from badx_hub.hub.ref import MAIN, HubRef
+from badx_hub.hub.ref import MAIN, HubRef, RepoAt, is_commit
 from badx_hub.hub.session import TIME_LIMITS
 from badx_hub.hub.transport import Answer, RetryPolicy, attempt, client, download, get_page, read_file
 from badx_hub.hub.validation import check_card
@@ -69,11 +67,11 @@ class HubClient:
     def _api(self) -> HfApi:
         return client(self.endpoint, self.token)
 
-    def read(self, place: HubRef, file: str, *, limit: int) -> Answer:
+    def read(self, place: RepoAt, file: str, *, limit: int) -> Answer:
         """A file's content. Raises IntegrityError if it has more than `limit` bytes, too."""
         return read_file(self._api, place, file, limit=limit, retries=self.retries)
 
-    def download(self, place: HubRef, file: str, target: Path, *, limit: int) -> None:
+    def download(self, place: RepoAt, file: str, target: Path, *, limit: int) -> None:
         """A file of at most `limit` bytes into `target`; nothing of it is checked."""
         download(self._api, place, file, target, limit=limit, retries=self.retries)
 
@@ -113,11 +111,11 @@ class HubClient:
     def _pages(self, path: str, query: Query, doing: str) -> Pages:
         return Pages(lambda asked: get_page(self._api, path, asked, doing, self.retries), query)
 
-    def head(self, place: HubRef) -> str | None:
+    def head(self, place: RepoAt) -> str | None:
         """The commit that a place is at; None for an empty repository."""
         return self._ask(
             lambda: commit_in(self._api.model_info(place.repo, revision=place.at, timeout=TIME_LIMITS[1]).sha),
-            f"Reading {place.repo}",
+            f"Reading {place.repo}{'' if place.at == MAIN or is_commit(place.at) else f'@{place.at}'}",
         )
 
     def is_public(self, repo: str) -> bool:
@@ -132,17 +130,13 @@ class HubClient:
             return False
         return True
 
-    def files(self, place: HubRef) -> dict[str, ListedFile]:
+    def files(self, place: RepoAt) -> dict[str, ListedFile]:
         """The files at the top of a repository by name.
 
         Raises IntegrityError beyond `MAX_FILES_LISTED`, or for a listing without an end.
         """
-        return self.model_files(place.repo, place.at)
-
-    def model_files(self, repo: str, revision: str = MAIN) -> dict[str, ListedFile]:
-        """`files` of any model; old ones have no owner in their name."""
-        path = f"/api/models/{repo}/tree/{quote(revision, safe='')}"
-        pages = self._pages(path, (("recursive", "False"), ("expand", "False")), f"Listing the files of {repo}")
+        path = f"/api/models/{place.repo}/tree/{quote(place.at, safe='')}"
+        pages = self._pages(path, (("recursive", "False"), ("expand", "False")), f"Listing the files of {place.repo}")
         found: dict[str, ListedFile] = {}
         for item in pages:
             if len(found) > MAX_FILES_LISTED:
@@ -150,7 +144,7 @@ class HubClient:
             if item.get("type") == "file" and isinstance(name := item.get("path"), str):
                 found[name] = file_in(item)
         if len(found) > MAX_FILES_LISTED or pages.is_cut:
-            raise IntegrityError(f"{repo} has more than {MAX_FILES_LISTED} files: it is no adapter of ours.")
+            raise IntegrityError(f"{place.repo} has more than {MAX_FILES_LISTED} files: nothing of it is taken.")
         return found
 
     def commits(self, place: HubRef, *, most: int, until: str | None = None) -> tuple[str, ...]:
@@ -276,39 +270,6 @@ class HubClient:
 
         return self._ask(ask, f"Reading {dataset}")
 
-    def snapshot(self, repo: str, patterns: Sequence[str], *, offline: bool) -> Path:
-        """The folder of huggingface_hub's own cache with those files of a model, downloaded where need be.
-
-        Raises NotFoundError if nothing may be asked (`offline`, HF_HUB_OFFLINE) and it is not in the cache, too.
-        """
-        doing = f"Downloading {repo}"
-
-        def get() -> Path:
-            return Path(
-                snapshot_download(
-                    repo,
-                    allow_patterns=list(patterns),
-                    local_files_only=offline,
-                    endpoint=self._api.endpoint,
-                    token=self.token,
-                )
-            )
-
-        def or_its_cause() -> Path:
-            try:
-                return get()
-            except LocalEntryNotFoundError as error:  # it could not ask, and the cache has nothing
-                if isinstance(error.__cause__, FAILURES):
-                    raise error.__cause__ from error
-                raise hub_error(error, doing) from error
-
-        if offline or is_offline():
-            try:
-                return get()
-            except FAILURES as error:
-                raise NotFoundError(f"{repo} is not in the Hugging Face cache, and you are offline.") from error
-        return self._ask(or_its_cause, doing)
-
     def _ask(self, act: Callable[[], _T], doing: str) -> _T:
         return attempt(act, doing, self.retries)
 
@@ -327,11 +288,3 @@ def refuse_if_offline(offline: bool, doing: str) -> None:
     """Raises HubError if the Hub must not be asked."""
     if offline:
         raise HubError(f"{doing}: you are offline.", remedies=(_UNSET if is_offline() else _ASK_THE_HUB,))
-
-
-def cached_models() -> tuple[str, ...]:
-    """The models of which huggingface_hub's own cache has something, sorted."""
-    try:
-        return tuple(sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model"))
-    except CacheNotFound:
-        return ()

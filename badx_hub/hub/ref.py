@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
+from badx_hub.base_spec import MAIN as MAIN
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.names import AdapterName
 from badx_hub.remedies import SearchHub
@@ -15,12 +17,22 @@ from badx_hub.user_paths import user_path
 HUB = "hf:"
 """What every place on a Hub begins with, typed or written in a file."""
 
-MAIN = "main"
-
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_-])){0,95}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REVISION = re.compile(r"[^@\s]+")
+
+
+class RepoAt(Protocol):
+    """A repository at a revision: a `HubRef` to one, or a `badx_hub.base_spec.HubBase`."""
+
+    @property
+    def repo(self) -> str:
+        """Its id, "org/name"; those of old models have no owner."""
+
+    @property
+    def at(self) -> str:
+        """The revision to read at."""
 
 
 @dataclass(frozen=True)

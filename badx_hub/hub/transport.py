@@ -21,7 +21,7 @@ from badx_hub.errors import BadxError, IntegrityError
 from badx_hub.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
 from badx_hub.hub.pages import Page, Query
 from badx_hub.hub.patience import Patience, current, waiting
-from badx_hub.hub.ref import HubRef, is_commit
+from badx_hub.hub.ref import RepoAt, is_commit
 from badx_hub.hub.session import TIME_LIMITS, LimitedSession
 from badx_hub.storage import storage_errors
 
@@ -132,7 +132,7 @@ def _next_query(response: requests.Response) -> Query | None:
     return parse_qsl(query, keep_blank_values=True) if 0 < len(query) <= _MAX_QUERY else None
 
 
-def read_file(api: HfApi, place: HubRef, file: str, *, limit: int, retries: RetryPolicy) -> Answer:
+def read_file(api: HfApi, place: RepoAt, file: str, *, limit: int, retries: RetryPolicy) -> Answer:
     """A file of at most `limit` bytes. Raises NotFoundError, HubError, IntegrityError (it is larger)."""
     doing = f"Reading {file} of {place.repo}"
 
@@ -145,7 +145,7 @@ def read_file(api: HfApi, place: HubRef, file: str, *, limit: int, retries: Retr
     return attempt(read, doing, retries)
 
 
-def download(api: HfApi, place: HubRef, file: str, target: Path, *, limit: int, retries: RetryPolicy) -> None:
+def download(api: HfApi, place: RepoAt, file: str, target: Path, *, limit: int, retries: RetryPolicy) -> None:
     """A file of at most `limit` bytes into `target`; after a cut it goes on where it was. Nothing is checked here.
 
     Written on the library's session in place of its `hf_hub_download`, which takes as many bytes as come.
@@ -165,7 +165,7 @@ def download(api: HfApi, place: HubRef, file: str, target: Path, *, limit: int, 
     attempt(go_on, doing, retries)
 
 
-def _open(api: HfApi, place: HubRef, file: str, start: int, retries: RetryPolicy) -> Any:
+def _open(api: HfApi, place: RepoAt, file: str, start: int, retries: RetryPolicy) -> Any:
     """The response to a GET of the file from byte `start` on, its body not yet read.
 
     `requests` follows redirects, to a CDN for example, and does not take the token along to another host.

@@ -5,36 +5,23 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from badx_hub.errors import HubError, IntegrityError, NotFoundError, UsageError
+from badx_hub.base_spec import DEMO as DEMO
+from badx_hub.base_spec import HubBase, hub_base
+from badx_hub.errors import HubError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
-from badx_hub.modeling import base_files
+from badx_hub.modeling import base_files, converted
 from badx_hub.modeling.base_configs import BaseConfig
+from badx_hub.modeling.base_files import another
+from badx_hub.modeling.base_hub import Found, found_on_hub
+from badx_hub.modeling.base_layout import needs_conversion, weights_among
+from badx_hub.modeling.converted import refuse_unconverted
 from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
 from badx_hub.user_paths import user_path
-
-if TYPE_CHECKING:
-    from badx_hub.hub.client import HubClient
-
-DEMO = "demo"
-
-_DOWNLOADED = (
-    "config.json",
-    "model*.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "vocab*",
-    "merges.txt",
-    "*.model",
-)
-RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
 
 
 @dataclass(frozen=True)
@@ -55,156 +42,134 @@ class Base:
 def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None = None) -> Base:
     """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
 
-    A folder is remembered, so that adapters trained on it find it again. `offline`: use only the cache. Nothing is
-    downloaded that cannot be the `expected` base of a manifest, if one is given.
+    A Hub id may have a revision, "org/name@revision": a branch, a tag, a commit or "refs/pr/1". A base that
+    `badx-hub convert` has made safetensors or a tokenizer for keeps its name. A folder is remembered, so that adapters
+    trained on it find it again. `offline`: use only the cache. Nothing is downloaded that cannot be the `expected` base
+    of a manifest, if one is given.
 
     Raises:
         NotFoundError: there is no such base, or it is not in the cache and nothing may be downloaded.
         HubError: the Hub refuses, fails or is out of reach, and the cache does not have it.
-        IntegrityError: its weights are no safetensors, not those that its config.json describes or not those that are
-            expected; or its tokenizer has more tokens than it has embeddings.
+        IntegrityError: it has no safetensors or no fast tokenizer, and was not converted; its weights are not those
+            that its config.json describes or not those that are expected; or its tokenizer has more tokens than it has
+            embeddings.
         DataError: its config.json or its tokenizer cannot be read, would run code, or is out of bounds.
-        UsageError: a type of model that is not supported.
+        UsageError: a type of model that is not supported, or what is no revision.
     """
     if spec == DEMO:
         from badx_hub.modeling.embedded_base import embedded_base  # numpy and safetensors
 
         return _base(DEMO, embedded_base())
+    if (on_hub := hub_base(spec)) is not None:
+        found = _on_hub(on_hub, offline, expected)
+        return _base(on_hub.repo, found.folder, on_hub, found.commit)
     folder = user_path(spec)
     if folder.is_dir():
-        base = _base(folder.resolve().name, folder.resolve())
-        _remember(base)
+        base = _in_folder(folder.resolve(), spec)
+        _remember(base, folder.resolve())
         return base
-    if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or "\\" in spec:
-        raise NotFoundError(
-            f"No folder {spec!r} with a base.",
-            remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
-        )
-    return _base(spec, _downloaded(spec, offline, expected))
+    raise NotFoundError(
+        f"No folder {spec!r} with a base.",
+        remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
+    )
 
 
 def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:
     """The base that an adapter's manifest names; `spec` says where it is, if this machine does not know.
 
-    A `spec` that is just the base's name, slug or digest adds nothing to the manifest.
+    A `spec` that is just the base's name, slug or digest adds nothing to the manifest. Of a Hub it is the commit that
+    the manifest names, or the newest one if the Hub no longer has that.
 
     Raises:
         NotFoundError: this machine does not have it.
         IntegrityError: the base found has other weights than the adapter was trained on, or, where the manifest says
             which, other settings or another tokenizer.
     """
-    place = None if spec is None or _names(spec, ref) else spec
-    base = resolve_base(place or _remembered(ref.digest) or ref.name, offline=offline, expected=ref)
+    base = _meant(ref, None if spec is None or _names(spec, ref) else spec, offline)
+    if not ref.has_weights_of(base.ref):
+        raise another("weights", ref, spec or ref.name, ref.digest, base.ref.digest)
     for what, wanted, found in (
-        ("weights", ref.digest, base.ref.digest),
         ("settings", ref.config, base.ref.config),
         ("words", ref.tokenizer, base.ref.tokenizer),
     ):
         if wanted not in (None, found):
-            raise _another(what, ref, spec or ref.name, wanted, found)
+            raise another(what, ref, spec or ref.name, wanted, found)
     return base
 
 
-_MADE_BY = {"weights": "weights", "settings": "settings in config.json", "words": "words in its tokenizer"}
-
-
-def _another(what: str, ref: BaseRef, found_as: str, wanted: str | None, found: str | None) -> IntegrityError:
-    shown = [one[:12] if one else "unknown" for one in (wanted, found)]
-    return IntegrityError(
-        f"The adapter was trained on base {ref.name} ({shown[0]}), but {found_as} has other {_MADE_BY[what]} "
-        f"({shown[1]}).",
-        remedies=(RIGHT_BASE,),
-    )
+def _meant(ref: BaseRef, place: str | None, offline: bool) -> Base:
+    if place := place or _remembered(ref.digest):
+        return resolve_base(place, offline=offline, expected=ref)
+    if ref.revision is None:
+        return resolve_base(ref.name, offline=offline, expected=ref)
+    try:
+        return resolve_base(str(HubBase(ref.name, ref.revision)), offline=offline, expected=ref)
+    except NotFoundError:
+        # A history can be squashed; that it is the same base is known by its digest.
+        return resolve_base(ref.name, offline=offline, expected=ref)
 
 
 def _names(spec: str, ref: BaseRef) -> bool:
-    return spec in (ref.name, base_slug(ref.name)) or (len(spec) >= 8 and ref.digest.startswith(spec))
+    is_digest = len(spec) >= 8 and any(digest.startswith(spec) for digest in ref.digests)
+    return spec in (ref.name, base_slug(ref.name)) or is_digest
 
 
-def _base(name: str, folder: Path) -> Base:
-    config = base_files.read_config(folder)
-    weights = sorted(folder.glob(base_files.WEIGHTS))
-    if not weights:
-        raise _without_weights(name)
-    base_files.check_weights(weights, config, name)
-    vocabulary = base_files.read_vocabulary(folder, config)
+def _in_folder(folder: Path, spec: str) -> Base:
+    names = [path.name for path in folder.iterdir()]
+    base_files.read_config(folder, folder.name)  # Whatever else is missing, this is what makes it a base.
+    if needs_conversion(names) and (made := converted.of_folder(folder)):
+        return _base(folder.name, made)
+    refuse_unconverted(names, folder.name, spec)
+    return _base(folder.name, folder)
+
+
+def _base(name: str, folder: Path, on_hub: HubBase | None = None, commit: str | None = None) -> Base:
+    shown = name if on_hub is None else str(on_hub)
+    config = base_files.read_config(folder, shown)
+    names = [path.name for path in folder.iterdir()]
+    refuse_unconverted(names, shown, shown)
+    weights = [folder / one for one in weights_among(names)]
+    tensors = base_files.encoder_tensors(weights, config, shown)
+    vocabulary = base_files.read_vocabulary(folder, config, shown)
     ref = BaseRef(
         name=name,
-        digest=digest_of({file.name: cached_sha256(file) for file in weights}),
+        digest=base_files.tensors_digest(tensors),
         model_type=config.model_type,
         hidden_size=config.hidden_size,
         num_layers=config.num_hidden_layers,
         vocab_size=config.vocab_size,
         config=digest_of(config.identity()),
         tokenizer=vocabulary.digest if vocabulary else None,
+        files=digest_of({file.name: cached_sha256(file) for file in weights}),
+        revision=commit,
     )
     return Base(folder, ref, config.max_length, config)
 
 
-def _without_weights(name: str) -> IntegrityError:
-    return IntegrityError(
-        f"{name} has no safetensors weights (pickles are never loaded). Convert it with "
-        "`AutoModelForMaskedLM.from_pretrained(...).save_pretrained(FOLDER)` where you trust it.",
-        remedies=(Advice("Then use {}.", (("base", "FOLDER"),)),),
-    )
+def _on_hub(base: HubBase, offline: bool, expected: BaseRef | None) -> Found:
+    from badx_hub.hub.model_cache import cached_models
 
-
-def _downloaded(repo: str, offline: bool, expected: BaseRef | None) -> Path:
-    from badx_hub.hub.client import HubClient, cached_models, is_offline
-
-    client = HubClient()
     try:
-        if offline or is_offline():
-            return client.snapshot(repo, _DOWNLOADED, offline=True)
-        return client.snapshot(repo, _checked_files(client, repo, expected), offline=False)
+        return found_on_hub(base, offline=offline, expected=expected)
     except (NotFoundError, HubError, UsageError) as error:
+        if isinstance(error, HubError) and error.status is not None:
+            raise  # The Hub answered, and its answer says what to do.
         cached = cached_models()
         known = f"The Hugging Face cache holds {', '.join(cached)}" if cached else "The Hugging Face cache has no model"
         fact = f"{error.fact} {known}."
         choices = "Name one of these, give a folder, or" if cached else "Give a folder, or"
         advice = Advice(f"{choices} take the embedded base: {{}}.", (("base", DEMO),))
-        remedies = (*error.remedies, advice)
-        if isinstance(error, HubError):
-            raise HubError(fact, error.status, remedies=remedies) from error
-        raise NotFoundError(fact, remedies=remedies) from error
+        kind = HubError if isinstance(error, HubError) else NotFoundError
+        raise kind(fact, remedies=(*error.remedies, advice)) from error
 
 
-def _checked_files(client: HubClient, repo: str, expected: BaseRef | None) -> tuple[str, ...]:
-    """The files to download, once their listing and config.json say that they can be right and are not too large."""
-    listed = {
-        name: file
-        for name, file in client.model_files(repo).items()
-        if any(fnmatchcase(name, pattern) for pattern in _DOWNLOADED)
-    }
-    weights = {name: file for name, file in sorted(listed.items()) if fnmatchcase(name, base_files.WEIGHTS)}
-    if not weights:
-        raise _without_weights(repo)
-    digests = {name: file.sha256 for name, file in weights.items()}
-    if expected and all(digests.values()) and digest_of(digests) != expected.digest:
-        raise _another("weights", expected, repo, expected.digest, digest_of(digests))
-    for name, file in listed.items():
-        if name not in weights:
-            _refuse_larger(repo, name, file.size, base_files.most_beside(name))
-    config = base_files.read_config(client.snapshot(repo, (base_files.CONFIG_FILE,), offline=False))
-    if expected and (config.hidden_size, config.num_hidden_layers) != (expected.hidden_size, expected.num_layers):
-        raise _another("settings", expected, repo, expected.config, digest_of(config.identity()))
-    _refuse_larger(repo, "weights", sum(file.size for file in weights.values()), base_files.most_bytes(config))
-    return tuple(listed)
-
-
-def _refuse_larger(repo: str, what: str, size: int, most: int) -> None:
-    if size > most:
-        raise IntegrityError(
-            f"{repo}: its {what} would have {size:,} bytes and may have {most:,}. It was not downloaded."
-        )
-
-
-def _remember(base: Base) -> None:
-    text = canonical_json({"folder": os.fspath(base.folder)})
-    target = _memory(base.ref.digest)
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(target, text)
+def _remember(base: Base, folder: Path) -> None:
+    text = canonical_json({"folder": os.fspath(folder)})
+    for digest in base.ref.digests:
+        target = _memory(digest)
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write_text(target, text)
 
 
 def _remembered(digest: str) -> str | None:

@@ -237,4 +237,4 @@ def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQ
         one = replace(query, setup=setup)
         yield one
         if one.setup_definition.inference is LanguageAdapterRole.TARGET:
-            yield AdapterQuery(target_of(one), base=one.base, label=plain_label(one.label))
+            yield AdapterQuery(target_of(one), base=one.base, label=plain_label(one.label), on=one.on)

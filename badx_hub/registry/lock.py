@@ -98,7 +98,7 @@ class LockedStack(_Frozen):
         """Whether this is a stack for `query`; a lock on the fallback serves who asks for the pair."""
         asked = (str(query.mixture), query.task, query.setup, query.label)
         is_meant = asked == (self.pair, self.task, self.asked or self.setup, self.name.label)
-        return is_meant and is_base(self.name.base, self.base.digest, query.base)
+        return is_meant and is_base(self.name.base, (self.base.digest,), query.base)
 
 
 class Lock(_Frozen):

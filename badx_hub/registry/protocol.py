@@ -35,9 +35,10 @@ class Entry:
         """The adapter's name."""
         return self.manifest.adapter_name
 
-    def is_on_base(self, asked: str | None) -> bool:
-        """Whether its base is the one asked for, as in `AdapterQuery.base`; None asks for any."""
-        return is_base(self.name.base, self.manifest.base.digest, asked)
+    def is_on_base(self, query: AdapterQuery) -> bool:
+        """Whether its base is the one asked for."""
+        base = self.manifest.base
+        return is_base(self.name.base, base.digests, query.base) and (query.on is None or base.has_weights_of(query.on))
 
     @property
     def place(self) -> HubRef | None:

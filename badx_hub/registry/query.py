@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from badx_hub.base_spec import spec_slug
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.manifest import BaseRef
+from badx_hub.names import AdapterName
 from badx_hub.remedies import Advice
 from badx_hub.setups import DEFAULT, Setup, setup_named
 
@@ -21,10 +24,10 @@ class AdapterQuery:
     """One adapter that somebody asks for.
 
     `task` is None for a language adapter. `base` is a slug, a Hub id, a folder, or the first 8 or more digits of a
-    base's digest; None means any base. `setup` is a name in `badx_hub.setups.SETUPS`; only a task adapter has another
-    than the default. `label` None means an adapter without a label, hence a zero-shot one: what has also learned from
-    annotated sentences of the target has a label of its own (`badx_hub.names.few_label`). Raises UsageError for a
-    setup without a task.
+    base's digest; None means any base. `on`: the base has to be this very one, whatever it is called. `setup` is a name
+    in `badx_hub.setups.SETUPS`; only a task adapter has another than the default. `label` None means an adapter without
+    a label, hence a zero-shot one: what has also learned from annotated sentences of the target has a label of its own
+    (`badx_hub.names.few_label`). Raises UsageError for a setup without a task.
     """
 
     mixture: Mixture
@@ -32,6 +35,7 @@ class AdapterQuery:
     base: str | None = None
     setup: str = DEFAULT
     label: str | None = None
+    on: BaseRef | None = None
 
     def __post_init__(self) -> None:
         if setup_named(self.setup).name != DEFAULT and self.task is None:
@@ -62,11 +66,11 @@ def is_exactly(name: AdapterName, query: AdapterQuery) -> bool:
     return same_fields and query.setup_definition.serves(name.mixture, query.mixture)
 
 
-def is_base(slug: str, digest: str, asked: str | None) -> bool:
-    """Whether the base with this slug and digest is the one asked for; None asks for any."""
-    if asked is None or slug == base_slug(asked):
+def is_base(slug: str, digests: Iterable[str], asked: str | None) -> bool:
+    """Whether the base with this slug and one of these digests is the one asked for; None asks for any."""
+    if asked is None or slug == spec_slug(asked):
         return True
-    return _DIGEST_PREFIX.fullmatch(asked) is not None and digest.startswith(asked)
+    return _DIGEST_PREFIX.fullmatch(asked) is not None and any(one.startswith(asked) for one in digests)
 
 
 def target_of(query: AdapterQuery) -> Mixture:

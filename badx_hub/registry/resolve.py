@@ -20,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from badx_hub.base_spec import spec_slug
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef
-from badx_hub.names import AdapterName, base_slug, plain_label
+from badx_hub.names import AdapterName, plain_label
 from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
 from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
 from badx_hub.registry.suggest import (
@@ -127,7 +128,7 @@ def _all_entries(snapshots: Sequence[RegistrySnapshot]) -> list[Entry]:
 
 def _choose(snapshot: RegistrySnapshot, query: AdapterQuery) -> Entry | None:
     """The newest entry of one registry that is exactly what the query means."""
-    matching = [one for one in snapshot.entries if is_exactly(one.name, query) and one.is_on_base(query.base)]
+    matching = [one for one in snapshot.entries if is_exactly(one.name, query) and one.is_on_base(query)]
     _refuse_broken(matching, query, snapshot.problems)
     if not matching:
         return None
@@ -149,7 +150,7 @@ def _refuse_broken(matching: Sequence[Entry], query: AdapterQuery, broken: Seque
         name = problem.name
         if name is None or not is_exactly(name, query) or _owner(problem.location) is not None:
             continue
-        if query.base is not None and name.base != base_slug(query.base):
+        if query.base is not None and name.base != spec_slug(query.base):
             continue
         if not matching or problem.version > readable.get(name, problem.version):
             raise IntegrityError(
@@ -168,11 +169,15 @@ def _refuse_several_mixtures(matching: Sequence[Entry], query: AdapterQuery) -> 
 
 
 def _refuse_several_bases(matching: Sequence[Entry], query: AdapterQuery) -> None:
-    bases = {entry.manifest.base.digest: entry for entry in matching}
+    bases: list[Entry] = []
+    for entry in matching:
+        if not any(entry.manifest.base.has_weights_of(one.manifest.base) for one in bases):
+            bases.append(entry)
     if len(bases) < 2:
         return
-    names = {entry.name.base: entry.manifest.base.name for entry in bases.values()}
-    choices = sorted(names.values()) if len(names) == len(bases) else sorted(digest[:12] for digest in bases)
+    names = {entry.name.base: entry.manifest.base.name for entry in bases}
+    digests = sorted(entry.manifest.base.digest[:12] for entry in bases)
+    choices = sorted(names.values()) if len(names) == len(bases) else digests
     raise UsageError(
         f"{title(query)} is there on {len(bases)} bases.", remedies=(one_of("Choose one", "base", choices),)
     )
@@ -200,9 +205,7 @@ def _needed_language_adapter(entry: Entry, query: AdapterQuery) -> LanguageAdapt
         return entry.manifest.parent
     target = target_of(query)
     trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.language_adapters}
-    return trained_on.get(target) or AdapterQuery(
-        target, base=entry.manifest.base.digest, label=plain_label(query.label)
-    )
+    return trained_on.get(target) or AdapterQuery(target, on=entry.manifest.base, label=plain_label(query.label))
 
 
 def _find_language_adapter(
@@ -217,7 +220,7 @@ def _find_language_adapter(
 
 
 def _on_same_base(language_adapter: Entry, entry: Entry) -> Entry:
-    if language_adapter.manifest.base.digest != entry.manifest.base.digest:
+    if not language_adapter.manifest.base.has_weights_of(entry.manifest.base):
         raise IntegrityError(
             f"{entry.name} and {language_adapter.name} below it were trained on different bases. "
             f"Remove {entry.name} and train it again."
@@ -232,7 +235,7 @@ def _fall_back(snapshots: Sequence[RegistrySnapshot], query: AdapterQuery, reaso
     except NotFoundError as error:
         entry = _choose_first(snapshots, query)
         base = entry.manifest.base if entry else None
-        on_base = replace(query, base=base.digest if base else query.base)
+        on_base = replace(query, base=None, on=base) if base else query
         missing = missing_adapters(_all_entries(snapshots), on_base)
         calls = tuple(training_call(replace(one, base=base.name if base else query.base)) for one in missing)
         both = NotFoundError(

@@ -77,7 +77,7 @@ def _listed(names: Sequence[AdapterName]) -> str:
 def _check_bases(entries: Sequence[Entry]) -> None:
     last = entries[-1].manifest
     for entry in entries:
-        if entry.manifest.base.digest != last.base.digest:
+        if not entry.manifest.base.has_weights_of(last.base):
             raise IntegrityError(
                 f"{entry.name} and {entries[-1].name} were trained on different bases. Train one of them again."
             )

@@ -116,7 +116,7 @@ def training_call(query: AdapterQuery) -> TrainingCall:
         ratio=query.mixture.ratio if has_ratio else None,
         task=query.task,
         setup=query.setup if query.setup != DEFAULT else None,
-        base=query.base,
+        base=query.base or (query.on.name if query.on else None),
         seed=int(seed["seed"]) if seed else None,
         label=None if seed else label,
         sentences=tuple(sentences_in(query.label, query.mixture).items()) if query.task else (),
@@ -147,11 +147,11 @@ def missing_adapters(candidates: Sequence[Entry], query: AdapterQuery) -> list[A
 
 
 def _language_adapter_of(query: AdapterQuery) -> AdapterQuery:
-    return AdapterQuery(query.mixture, base=query.base, label=plain_label(query.label))
+    return AdapterQuery(query.mixture, base=query.base, label=plain_label(query.label), on=query.on)
 
 
 def _is_present(candidates: Sequence[Entry], query: AdapterQuery) -> bool:
-    return any(is_exactly(entry.name, query) and entry.is_on_base(query.base) for entry in candidates)
+    return any(is_exactly(entry.name, query) and entry.is_on_base(query) for entry in candidates)
 
 
 def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] | None:
@@ -175,7 +175,7 @@ def _difference(entry: Entry, query: AdapterQuery) -> tuple[float, Suggestion] |
         rank += 2
         differences.append(_other_label(name, query))
         options += [("label", name.label)] if name.label else []
-    if not entry.is_on_base(query.base):
+    if not entry.is_on_base(query):
         rank += 4
         differences.append("another base")
         options.append(("base", entry.manifest.base.name))

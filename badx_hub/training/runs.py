@@ -78,7 +78,7 @@ class TrainingRun:
                 **turns,
                 **several,
                 "name": str(self.name),
-                "base": self.base.ref.digest,
+                "base": self.base.ref.files,  # its head counts too, which is trained on
                 "recipe": self.recipe.identity(),
                 "data": [(source.language, source.digest) for source in self.sources],
                 "parent": self.parent.digest if self.parent else None,

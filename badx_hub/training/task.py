@@ -324,8 +324,8 @@ def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[
         )
     entries, found = registry.list(), dict[Mixture, Entry]()
     for one in dict.fromkeys(setup.language_adapters(mixture)):
-        on = next(iter(found.values())).manifest.base.digest if found else job.base
-        query = AdapterQuery(one, None, base=on, label=job.plain_label)
+        on = next(iter(found.values())).manifest.base if found else None
+        query = AdapterQuery(one, None, base=None if on else job.base, label=job.plain_label, on=on)
         found[one] = resolve(entries, query, broken=registry.problems()).entry
     return tuple(found[one] for one in setup.language_adapters(mixture))
 

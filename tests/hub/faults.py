@@ -96,6 +96,13 @@ class WrongContent:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """Go on after the end of the answer's body with `extra` zeros, of which Content-Length says nothing."""
+
+    extra: int
+
+
+@dataclass(frozen=True)
 class WrongEtag:
     """Another ETag (and X-Linked-Etag) than that of the content."""
 
@@ -103,7 +110,7 @@ class WrongEtag:
 
 
 Before = Status | CutRequest | Freeze | Die | Bomb
-After = CutResponse | CutHeaders | LoseResponse | Slow | WrongContent
+After = CutResponse | CutHeaders | LoseResponse | Slow | WrongContent | Longer
 Action = Before | After | WrongEtag
 
 
@@ -306,6 +313,8 @@ class _Answer:
             for name in ("etag", "x-linked-etag"):
                 if name in headers:
                     headers[name] = f'"{self.action.etag}"'
+        if isinstance(self.action, Longer):
+            del headers["content-length"]
         if isinstance(self.action, CutResponse):
             self.left = min(self.action.after, int(headers.get("content-length", "1")) - 1)
         await self.pass_on(message)
@@ -326,6 +335,11 @@ class _Answer:
                 piece = body[start : start + self.action.chunk]
                 await self.pass_on({"type": "http.response.body", "body": piece, "more_body": True})
             await self.pass_on({"type": "http.response.body", "body": b"", "more_body": more})
+        elif isinstance(self.action, Longer) and not more:
+            await self.pass_on({**message, "more_body": True})
+            for _ in range(self.action.extra >> 20):
+                await self.pass_on({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+            await self.pass_on({"type": "http.response.body", "body": b"", "more_body": False})
         elif isinstance(self.action, WrongContent):
             await self.pass_on({**message, "body": bytes(byte ^ 1 for byte in body)})
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from badx_hub.base_spec import hub_base, spec_slug
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.modeling.base import base_of, resolve_base
 from tests.refusals import refused
@@ -30,6 +31,17 @@ def test_the_digest_follows_the_weights_not_the_place(tiny_base: Path, base_copy
     key = next(iter(weights))
     save_file({**weights, key: weights[key] + 1}, base_copy / "model.safetensors", metadata={"format": "pt"})
     assert resolve_base(str(base_copy)).ref.digest != resolve_base(str(tiny_base)).ref.digest
+
+
+def test_a_folder_may_have_an_at_in_its_name(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(tiny_base, tmp_path / "tiny@home")
+    monkeypatch.chdir(tmp_path)
+    for spec in ("tiny@home", "./tiny@home"):
+        assert resolve_base(spec).ref.name == "tiny@home"
+        assert spec_slug(spec) == resolve_base(spec).slug == "tiny-home"
+    assert spec_slug("facebook/xlm-v-base@refs/pr/1") == "xlm-v-base"
+    assert str(hub_base("facebook/xlm-v-base@refs/pr/1")) == "facebook/xlm-v-base@refs/pr/1"
+    assert hub_base("tiny@home") is None
 
 
 def test_a_folder_once_used_is_found_again_without_its_path(tiny_base: Path) -> None:

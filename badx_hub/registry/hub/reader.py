@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from badx_hub.adapter_files import MANIFEST_FILE
+from badx_hub.base_spec import spec_slug
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.hub.client import HubClient
 from badx_hub.hub.errors import NoSuchFile
 from badx_hub.hub.ref import MAIN, HubRef, split_repo
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
-from badx_hub.names import AdapterName, base_slug
+from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
 from badx_hub.registry.protocol import Entry, Problem, version_of
 from badx_hub.remedies import ImportAdapter
@@ -48,7 +49,7 @@ class RepoFilter:
             self.source in (None, mixture.source)
             and (self.target is None or self.target in mixture.targets)
             and self.task in (None, name.task)
-            and (self.base is None or name.base == base_slug(self.base))
+            and (self.base is None or name.base == spec_slug(self.base))
         )
 
 

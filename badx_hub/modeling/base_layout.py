@@ -1,0 +1,66 @@
+"""The names of a base's files: which of a folder or a repository are wanted, and which say that it has to be converted.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+CONFIG_FILE = "config.json"
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+INDEX_FILE = "model.safetensors.index.json"
+WEIGHTS_FILE = "model.safetensors"
+PICKLE_FILE = "pytorch_model.bin"
+PICKLE_INDEX_FILE = "pytorch_model.bin.index.json"
+SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
+_BESIDE_TOKENIZER = (TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json")
+_VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")
+_PICKLED_PART = re.compile(r"pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin")
+_SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+
+
+def weights_among(names: Iterable[str]) -> tuple[str, ...]:
+    """The files of weights that transformers would load of these: one with all of them, or else all of their parts."""
+    there = set(names)
+    return (WEIGHTS_FILE,) if WEIGHTS_FILE in there else tuple(sorted(filter(_SHARD.fullmatch, there)))
+
+
+def pickles_among(names: Iterable[str]) -> tuple[str, ...]:
+    """The pickles of weights, as `weights_among`."""
+    there = set(names)
+    return (PICKLE_FILE,) if PICKLE_FILE in there else tuple(sorted(filter(_PICKLED_PART.fullmatch, there)))
+
+
+def is_of_weights(name: str) -> bool:
+    """Whether a file of this name holds weights."""
+    return bool(weights_among((name,)) or pickles_among((name,)))
+
+
+def is_of_base(name: str) -> bool:
+    """Whether a file of this name can be a part of a base: others are neither downloaded nor looked at."""
+    beside = (CONFIG_FILE, TOKENIZER_FILE, *_BESIDE_TOKENIZER, *_VOCABULARIES, SENTENCEPIECE_FILE)
+    return is_of_weights(name) or name in (*beside, INDEX_FILE, PICKLE_INDEX_FILE)
+
+
+def wanted_among(names: Iterable[str]) -> tuple[str, ...]:
+    """The files that a base is opened from."""
+    there = set(names)
+    weights = weights_among(there)
+    index = () if WEIGHTS_FILE in weights else (INDEX_FILE,)
+    wanted = (CONFIG_FILE, *weights, *index, TOKENIZER_FILE, *_BESIDE_TOKENIZER, *_VOCABULARIES)
+    return tuple(name for name in wanted if name in there)
+
+
+def needs_fast_tokenizer(names: Iterable[str]) -> bool:
+    """Whether a base with these files has a sentencepiece model and no tokenizer that opens without it."""
+    there = set(names)
+    return SENTENCEPIECE_FILE in there and TOKENIZER_FILE not in there
+
+
+def needs_conversion(names: Iterable[str]) -> bool:
+    """Whether a base with these files has something that `badx-hub convert` makes loadable."""
+    there = set(names)
+    return (not weights_among(there) and bool(pickles_among(there))) or needs_fast_tokenizer(there)
