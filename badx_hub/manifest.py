@@ -32,9 +32,8 @@ from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageErr
 from badx_hub.languages import Mixture
 from badx_hub.manifest_fields import (
     Annotations,
-    BaseName,
+    BaseRef,
     Calibration,
-    Commit,
     Count,
     Digest,
     EvaluationRef,
@@ -68,41 +67,6 @@ def utc_now() -> str:
 class _Frozen(BaseModel):
     # A schema is built when it is first needed: most commands need only the one of the whole manifest.
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
-
-
-class BaseRef(_Frozen):
-    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` identifies its weights.
-
-    `digest` is that of the encoder's tensors, however they are stored, and `files` that of the files they are in.
-    `config` and `tokenizer` are digests of what else decides what is computed of a text. `revision` is a commit on the
-    Hub. Manifests made before these were known lack them; where `files` is missing, `digest` is that of the files.
-    """
-
-    name: BaseName
-    digest: Digest
-    model_type: Word
-    hidden_size: Count
-    num_layers: Count
-    vocab_size: Count
-    config: Digest | None = None
-    tokenizer: Digest | None = None
-    files: Digest | None = None
-    revision: Commit | None = None
-
-    @property
-    def digests(self) -> frozenset[str]:
-        """Each of these identifies the weights."""
-        return frozenset((self.digest, self.files or self.digest))
-
-    def has_weights_of(self, other: BaseRef) -> bool:
-        """Whether both are of the same weights: of the same files, if one of them does not say more."""
-        both_say = self.files is not None and other.files is not None
-        return self.digest == other.digest if both_say else not self.digests.isdisjoint(other.digests)
-
-    @model_serializer(mode="wrap")
-    def _known_alone(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        value: dict[str, Any] = serialise(self)
-        return {key: one for key, one in value.items() if one is not None}
 
 
 class LanguageAdapterRef(_Frozen):

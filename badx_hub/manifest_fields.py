@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -13,8 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    model_serializer,
 )
 
 from badx_hub.adapter_files import check_file_names
@@ -130,3 +132,38 @@ def first_problem(error: ValidationError) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]
+
+
+class BaseRef(_Frozen):
+    """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` identifies its weights.
+
+    `digest` is that of the encoder's tensors, however they are stored, and `files` that of the files they are in.
+    `config` and `tokenizer` are digests of what else decides what is computed of a text. `revision` is a commit on the
+    Hub. Manifests made before these were known lack them; where `files` is missing, `digest` is that of the files.
+    """
+
+    name: BaseName
+    digest: Digest
+    model_type: Word
+    hidden_size: Count
+    num_layers: Count
+    vocab_size: Count
+    config: Digest | None = None
+    tokenizer: Digest | None = None
+    files: Digest | None = None
+    revision: Commit | None = None
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Each of these identifies the weights."""
+        return frozenset((self.digest, self.files or self.digest))
+
+    def has_weights_of(self, other: BaseRef) -> bool:
+        """Whether both are of the same weights: of the same files, if one of them does not say more."""
+        both_say = self.files is not None and other.files is not None
+        return self.digest == other.digest if both_say else not self.digests.isdisjoint(other.digests)
+
+    @model_serializer(mode="wrap")
+    def _known_alone(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = serialise(self)
+        return {key: one for key, one in value.items() if one is not None}

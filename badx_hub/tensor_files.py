@@ -8,6 +8,7 @@ https://github.com/huggingface/safetensors#format.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -75,6 +76,22 @@ def read_header(path: Path) -> Mapping[str, StoredTensor]:
     except (DataError, ValueError) as error:
         fact = error.fact if isinstance(error, BadxError) else f"{error}."
         raise IntegrityError(f"{path.name} is not in the safetensors format: {fact}") from error
+
+
+def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]]) -> bytes:
+    """How a file begins whose tensors follow in the order of their names; of each the type, the shape and the bytes.
+
+    Digests are taken of such files, so their bytes do not depend on the version of a library: the format is written
+    here, not by `safetensors`.
+    """
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    start = 0
+    for name, (dtype, shape, size) in sorted(tensors.items()):
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, start + size]}
+        start += size
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # the format wants its data aligned
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
 def _no_header(path: Path, start: bytes, size: int, length: int) -> str:

@@ -81,6 +81,7 @@ def read_config(folder: Path, base: str) -> BaseConfig:
     return checked_config(content, base)
 
 
+RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
 _MADE_BY = {"weights": "weights", "settings": "settings in config.json", "words": "words in its tokenizer"}
 
 
@@ -90,7 +91,7 @@ def another(what: str, ref: BaseRef, found_as: str, wanted: str | None, found: s
     return IntegrityError(
         f"The adapter was trained on base {ref.name} ({shown[0]}), but {found_as} has other {_MADE_BY[what]} "
         f"({shown[1]}).",
-        remedies=(Advice("Give the right base with {}.", (("base", None),)),),
+        remedies=(RIGHT_BASE,),
     )
 
 

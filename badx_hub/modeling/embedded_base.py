@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from badx_hub.errors import IntegrityError, NotFoundError
 from badx_hub.storage import atomic_folder, cached_sha256, canonical_json, digest_of, home, sha256_file
+from badx_hub.tensor_files import header_bytes
 
 WEIGHTS = "weights.int8.safetensors"
 TOKENIZER = "tokenizer.json.gz"
@@ -52,26 +53,12 @@ def embedded_base() -> Path:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
-    """Write a safetensors file with the tensors in the order of their names.
-
-    Adapters are bound to the digest of their base, so the bytes must not depend on the version of a library. Therefore
-    the format is written here (length of the header, header, data), not by ``save_file``.
-    """
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    data: list[bytes] = []
-    start = 0
-    for name, tensor in sorted(tensors.items()):
-        data.append(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
-        end = start + len(data[-1])
-        header[name] = {
-            "dtype": _TYPES[tensor.dtype.name],
-            "shape": list(tensor.shape),
-            "data_offsets": [start, end],
-        }
-        start = end
-    text = json.dumps(header, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 8)  # the format wants its data aligned
-    path.write_bytes(b"".join((len(text).to_bytes(8, "little"), text, *data)))
+    """Write a safetensors file with the tensors in the order of their names."""
+    data = {name: tensor.astype(tensor.dtype.newbyteorder("<")).tobytes() for name, tensor in sorted(tensors.items())}
+    header = header_bytes(
+        {name: (_TYPES[tensor.dtype.name], tensor.shape, len(data[name])) for name, tensor in tensors.items()}
+    )
+    path.write_bytes(b"".join((header, *data.values())))
 
 
 def dequantise(packed: dict[str, Array]) -> dict[str, Array]:

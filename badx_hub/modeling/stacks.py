@@ -19,7 +19,7 @@ from torch import nn
 from badx_hub.adapter_files import ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.modeling import configs
-from badx_hub.modeling.base import RIGHT_BASE
+from badx_hub.modeling.base_files import RIGHT_BASE
 from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE, MANIFEST_FILE
 from badx_hub.documents import read_json
@@ -18,16 +19,13 @@ from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.families import plain_type
 from badx_hub.names import AdapterName, base_slug
-from badx_hub.plain_files import copy_plain
+from badx_hub.pickles import MAX_PICKLE_BYTES, PickledTensor, pickled_tensors, write_safetensors
+from badx_hub.plain_files import copy_plain, open_plain
 from badx_hub.registry.folders import prepare
-from badx_hub.registry.pickles import tensors_in
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights, PullAdapter
-from badx_hub.storage import atomic_write_bytes, scratch_folder, sha256_file, storage_errors
+from badx_hub.storage import atomic_file, scratch_folder, sha256_file, storage_errors
 from badx_hub.user_paths import user_path
-
-if TYPE_CHECKING:
-    import torch
 
 SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.bin": HEAD_WEIGHTS_FILE}
 """The pickles that `adapters` writes by default, and the files to put in their place."""
@@ -103,8 +101,7 @@ def import_adapter(
 def convert(folder: Path) -> Converted:
     """Write safetensors beside the pickles that `adapters` made in `folder`; the pickles stay as they are.
 
-    They are read with `torch.load(weights_only=True)`, which runs no code and refuses a pickle of more than tensors,
-    once it is known that they ask for no more memory than their bytes justify.
+    Nothing in them is run: their tensors are copied, and a pickle of more than tensors is refused.
 
     Raises NotFoundError (no such folder, no pickle in it), IntegrityError (refused), StorageError.
     """
@@ -114,10 +111,19 @@ def convert(folder: Path) -> Converted:
     if not pickles:
         raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(SAFE_NAMES)} is there.")
     already = tuple(safe for safe in pickles.values() if os.path.lexists(folder / safe))
-    tensors = {safe: tensors_in(folder / pickled) for pickled, safe in pickles.items() if safe not in already}
-    for safe, content in tensors.items():
-        _write(folder / safe, content)
+    with ExitStack() as opened:
+        tensors = {
+            safe: _tensors_in(folder / pickled, opened) for pickled, safe in pickles.items() if safe not in already
+        }
+        for safe, content in tensors.items():
+            with atomic_file(folder / safe) as target:
+                write_safetensors(target, content)
     return Converted(tuple(tensors), already)
+
+
+def _tensors_in(path: Path, opened: ExitStack) -> Mapping[str, tuple[BinaryIO, PickledTensor]]:
+    stream = opened.enter_context(open_plain(path, limit=MAX_PICKLE_BYTES))
+    return {name: (stream, tensor) for name, tensor in pickled_tensors(stream, path).items()}
 
 
 def _take(place: str, target: Path, *, pickles: bool) -> str:
@@ -288,11 +294,3 @@ def _draft(name: AdapterName, base: Base, config: Mapping[str, Any], origin: str
         origin=IMPORTED,
         imported_from=origin,
     )
-
-
-def _write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    from safetensors.torch import save
-
-    # Cloned, as tensors in a pickle may share memory, and safetensors refuses that.
-    plain = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    atomic_write_bytes(path, save(plain, metadata={"format": "pt"}))
