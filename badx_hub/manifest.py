@@ -32,7 +32,6 @@ from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageErr
 from badx_hub.languages import Mixture
 from badx_hub.manifest_fields import (
     Annotations,
-    BaseRef,
     Calibration,
     Count,
     Digest,
@@ -46,6 +45,7 @@ from badx_hub.manifest_fields import (
     Word,
     first_problem,
 )
+from badx_hub.manifest_fields import BaseRef as BaseRef
 from badx_hub.names import AdapterKind, AdapterName, few_label, plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter

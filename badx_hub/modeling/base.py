@@ -43,7 +43,7 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
     """The base called `spec`: `demo`, a folder with config.json and safetensors, or a Hub id.
 
     A Hub id may have a revision, "org/name@revision": a branch, a tag, a commit or "refs/pr/1". A base that
-    `badx-hub convert` has made safetensors or a tokenizer for keeps its name. A folder is remembered, so that adapters
+    conversion has made safetensors or a tokenizer for keeps its name. A folder is remembered, so that adapters
     trained on it find it again. `offline`: use only the cache. Nothing is downloaded that cannot be the `expected` base
     of a manifest, if one is given.
 

@@ -31,7 +31,7 @@ class Found:
 
 
 def found_on_hub(base: HubBase, *, offline: bool, expected: BaseRef | None) -> Found:
-    """The base in the cache, downloaded where need be; as `badx-hub convert` made it, if it did.
+    """The base in the cache, downloaded where need be; or as it was converted.
 
     Its revision is looked up once, and everything is of that commit. Nothing is downloaded that cannot be the
     `expected` base. Where the Hub is out of reach, what the cache has is taken, and said so.

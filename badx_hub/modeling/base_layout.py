@@ -61,6 +61,6 @@ def needs_fast_tokenizer(names: Iterable[str]) -> bool:
 
 
 def needs_conversion(names: Iterable[str]) -> bool:
-    """Whether a base with these files has something that `badx-hub convert` makes loadable."""
+    """Whether a base with these files has something that conversion makes loadable."""
     there = set(names)
     return (not weights_among(there) and bool(pickles_among(there))) or needs_fast_tokenizer(there)

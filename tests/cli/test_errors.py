@@ -54,6 +54,7 @@ EXAMPLES: tuple[Remedy, ...] = (
     remedies.ListRecipes(),
     remedies.CopyPreset(),
     remedies.ConvertWeights(),
+    remedies.ConvertBase("org/base@refs/pr/1"),
     remedies.ImportAdapter("org/la-wolof"),
     remedies.RunAgain(" once it is finished"),
     remedies.ResumeTraining(),

@@ -143,7 +143,7 @@ def test_a_repository_that_moves_meanwhile_gives_the_files_of_one_commit(
 
 def test_a_download_that_broke_off_goes_on(hub: HubServer, ref: BaseRef, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("badx_hub.hub.transport.time.sleep", lambda seconds: None)
-    hub.fault("*model.safetensors", CutResponse(10_000), method="GET", times=None)
+    hub.fault("*model.safetensors", CutResponse(100_000), method="GET", times=None)
     with pytest.raises(HubError):
         resolve_base(REPO)
     [part] = [name for name in blobs() if name.endswith(".incomplete")]
