@@ -1,7 +1,7 @@
 """Where the bases are kept that were converted, and what says that one has to be. Loads no torch.
 
-One is found by what it was made of: a model on a Hub at a commit, or the content of a folder's files. So a base keeps the
-name that it had before.
+One is found by what it was made of: a model on a Hub at a commit, or the content of a folder's files. So a base keeps
+the name that it had before.
 """
 
 from __future__ import annotations
