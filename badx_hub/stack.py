@@ -217,24 +217,44 @@ def load_together(
     Each stack predicts what it would predict alone. Two things need a model of their own: a fine-tuned base, and
     another version of an adapter that is loaded already, as both have the same name in a model.
     """
-    models: list[_SharedModel] = []
-    stacks = []
-    place = torch.device(device or default_device())
-    for part in parts:
+    return StackLoader(base=base, device=device, dtype=dtype, offline=offline).load(parts)
+
+
+class StackLoader:
+    """Loads stacks, now or later, onto the bases that it has in memory already. Not for several threads at once."""
+
+    def __init__(
+        self,
+        *,
+        base: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        offline: bool = False,
+    ) -> None:
+        """Arguments as in `load_bilingual_stack`."""
+        self._base, self._offline = base, offline
+        self._device, self._dtype = torch.device(device or default_device()), dtype
+        self._models: list[_SharedModel] = []
+
+    def load(self, parts: Sequence[StackParts]) -> tuple[BilingualStack, ...]:
+        """`load_together`, with all that was loaded before as company."""
+        stacks = [self._stack(part) for part in parts]
+        for stack in reversed(stacks):
+            stack.activate()
+        return tuple(stacks)
+
+    def _stack(self, part: StackParts) -> BilingualStack:
         chosen = stacked(part.entries, part.setup)
         folders = [verified(entry, part.registry) for entry in part.entries]
-        found = base_of(part.entries[-1].manifest.base, base, offline=offline)
-        shared = next((model for model in models if model.takes(found, part.entries)), None)
+        found = base_of(part.entries[-1].manifest.base, self._base, offline=self._offline)
+        shared = next((model for model in self._models if model.takes(found, part.entries)), None)
         if shared is None:
             shared = _SharedModel(found, load_encoder(found), {})
-            models.append(shared)
+            self._models.append(shared)
         task = _task(part)
         shared.add(part.entries, folders, task)
-        _place(shared.model, place, dtype)
-        stacks.append(BilingualStack(shared.model, load_tokenizer(found), task, part.entries, chosen.name))
-    for stack in reversed(stacks):
-        stack.activate()
-    return tuple(stacks)
+        _place(shared.model, self._device, self._dtype)
+        return BilingualStack(shared.model, load_tokenizer(found), task, part.entries, chosen.name)
 
 
 def _place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:

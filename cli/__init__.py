@@ -30,6 +30,7 @@ _COMMANDS = (
     ("predict", "predict:predict", 'predict en-wo --task pos "Nanga def?"'),
     ("annotate", "annotate:annotate", "annotate en-wo wo.conllu --tasks pos,dp -o annotated.conllu"),
     ("view", "view:view", "view annotated.conllu --gold gold.conllu"),
+    ("serve", "serve:serve", "serve en-wo --registry demo"),
     ("list", "registry:list_adapters", "list en-wo --format json"),
     ("info", "registry:info", "info en-wo --task pos"),
     ("verify", "registry:verify", "verify"),

@@ -59,6 +59,7 @@ def test_the_wheel_claims_one_import_name(wheel: Path) -> None:
         "badx_hub/demo/registry/demo.en-wo/*/adapter.safetensors",
         "badx_hub/demo/registry/demo.en-wo.pos/*/model_head.safetensors",
         "badx_hub/py.typed",
+        "badx_hub/web/static/page.html",
     ],
 )
 def test_the_wheel_holds(wheel: Path, member: str) -> None:
