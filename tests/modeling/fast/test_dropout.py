@@ -68,7 +68,7 @@ def test_in_evaluation_nothing_is_dropped() -> None:
 def fixed_mask(monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, float]:
     torch.manual_seed(4)
     mask = keep_mask((2, 3, 5, 7), 0.4)
-    monkeypatch.setattr(dropout, "keep_mask", lambda _shape, _p: mask)
+    monkeypatch.setattr(dropout, "keep_mask", lambda *_: mask)
     return mask
 
 
@@ -125,3 +125,21 @@ def test_a_mask_that_is_learnt_gets_its_gradient() -> None:
     with cheap_dropout(CPU):
         functional.scaled_dot_product_attention(*attention_inputs(), attn_mask=mask, dropout_p=0.4).sum().backward()
     assert mask.grad is not None and mask.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_masks_for_sixteen_bits_keep_the_same_elements(dtype: torch.dtype) -> None:
+    masks = []
+    for kind in (torch.float32, dtype):
+        torch.manual_seed(3)
+        masks.append(keep_mask((5, 9), 0.3, kind)[0])
+    assert masks[1].dtype == torch.int16
+    assert torch.equal(masks[0].bool(), masks[1].bool())
+    values = torch.randn(5, 9).to(dtype).requires_grad_()
+    torch.manual_seed(3)
+    with cheap_dropout(CPU):
+        dropped = functional.dropout(values, 0.3)
+    dropped.sum().backward()
+    kept = torch.where(masks[0].bool(), values.detach() * (1 / 0.7), 0)
+    torch.testing.assert_close(dropped.detach(), kept.to(dtype))
+    assert values.grad is not None and torch.equal(values.grad != 0, masks[0].bool())
