@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from badx_hub.languages import Mixture as Mixture
     from badx_hub.names import AdapterName as AdapterName
     from badx_hub.registry import open_registry as open_registry
+    from badx_hub.registry.merging import merge as merge
     from badx_hub.stack import BilingualStack as BilingualStack
     from badx_hub.stack import load_bilingual_stack as load_bilingual_stack
     from badx_hub.training.language import train_language_adapter as train_language_adapter
@@ -26,6 +27,7 @@ _HOMES = {
     "Mixture": "badx_hub.languages",
     "evaluate": "badx_hub.evaluation",
     "load_bilingual_stack": "badx_hub.stack",
+    "merge": "badx_hub.registry.merging",
     "open_registry": "badx_hub.registry",
     "train_language_adapter": "badx_hub.training.language",
     "train_task_adapter": "badx_hub.training.task",

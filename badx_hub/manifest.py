@@ -37,6 +37,7 @@ from badx_hub.manifest_fields import (
     Digest,
     EvaluationRef,
     Files,
+    MergedRef,
     Number,
     Schema,
     Settings,
@@ -53,10 +54,11 @@ from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 4 * 2**20
-_LATER = ("cycle", "annotations", "calibration")
+_LATER = ("cycle", "annotations", "calibration", "merged", "initial")
 """Left out of a manifest where they hold nothing, as in those made before these fields were known."""
 TRAINED = "trained"
 IMPORTED = "imported"
+MERGED = "merged"
 
 
 def utc_now() -> str:
@@ -103,7 +105,8 @@ class ManifestDraft(_Frozen):
     adapters that took turns, one a step, in the order of the mixture's cycle (setup "tlr"). `run` is the key of the
     training run: a digest of everything that decided the weights. `created` is the time of making by default.
     `annotations` is there if a task adapter learned from other data than all of the source's. `origin` "imported"
-    means that others trained it, and `imported_from` says where it was taken from.
+    means that others trained it, and `imported_from` says where it was taken from; "merged", that it is the weighted
+    mean of `merged`. `initial` is the language adapter whose weights training began with.
     """
 
     name: Text
@@ -125,6 +128,8 @@ class ManifestDraft(_Frozen):
     imported_from: Text | None = None
     annotations: Annotations | None = None
     calibration: Calibration | None = None
+    merged: Annotated[tuple[MergedRef, ...], Field(max_length=1000)] = ()
+    initial: LanguageAdapterRef | None = None
 
     @classmethod
     def checked(cls, **values: Any) -> Self:

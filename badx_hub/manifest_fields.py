@@ -124,6 +124,14 @@ class Calibration(_Frozen):
     error: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
+class MergedRef(_Frozen):
+    """One of the adapters whose weighted mean another one is; the weights of all of them add up to 1."""
+
+    name: Text
+    digest: Digest
+    weight: Annotated[float, Field(gt=0, le=1)]
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing that a schema refused, as one short line."""
     problems = error.errors(include_url=False, include_input=False)

@@ -27,6 +27,8 @@ class LanguageAdapterRole(str, Enum):
     """The LA of the target."""
     EACH = "each"
     """The LAs of all languages of the mixture, one a step, in the order of the mixture's cycle."""
+    MERGED = "merged"
+    """The mean of the LAs of the mixture's languages, weighted as the mixture is: what `badx-hub merge` makes."""
 
 
 class TargetCoverage(str, Enum):
@@ -60,9 +62,27 @@ class Setup:
 
     def mixture(self, mixture: Mixture) -> Mixture:
         """The mixture in the name of the task adapter: all of `mixture`, or the source alone."""
-        if self.training in (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH):
+        if self.training in (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH, LanguageAdapterRole.MERGED):
             return mixture
         return Mixture.of(mixture.source)
+
+    @property
+    def swaps(self) -> bool:
+        """Whether the language adapter at inference may be one that the task adapter was not trained on."""
+        return self.inference in (LanguageAdapterRole.TARGET, LanguageAdapterRole.MERGED) and (
+            self.inference is not self.training
+        )
+
+    @property
+    def merges(self) -> bool:
+        """Whether a merged adapter has a part in it."""
+        return LanguageAdapterRole.MERGED in (self.training, self.inference)
+
+    @property
+    def has_ratio(self) -> bool:
+        """Whether the ratio of a pair makes a difference to it."""
+        mixed = (LanguageAdapterRole.MIXTURE, LanguageAdapterRole.EACH, LanguageAdapterRole.MERGED)
+        return self.coverage is not TargetCoverage.WIDER and (self.training in mixed or self.merges)
 
     def language_adapters(self, mixture: Mixture) -> tuple[Mixture, ...]:
         """The language adapters in training, in the order of the steps that use them; empty for the bare base."""
@@ -94,6 +114,12 @@ _ALL = (
     Setup(
         "tlr", "TLR", LanguageAdapterRole.EACH, LanguageAdapterRole.TARGET, coverage=TargetCoverage.BOTH, in_name=True
     ),
+    # No training on the pair: means of LAs (language arithmetic, Klimaszewski et al., COLING 2025).
+    Setup("mad-x-merged", "MAD-X, merged LAs", LanguageAdapterRole.SOURCE, LanguageAdapterRole.MERGED),
+    Setup("bad-x-merged", "BAD-X, merged LAs", LanguageAdapterRole.MERGED, LanguageAdapterRole.MERGED, in_name=True),
+    # The source's LA is left where it was, or taken away (Kunz and Holmström, 2024).
+    Setup("source-kept", "Source LA kept", LanguageAdapterRole.SOURCE, LanguageAdapterRole.SOURCE),
+    Setup("source-dropped", "Source LA dropped", LanguageAdapterRole.SOURCE, None),
     Setup("ta-only", "TA only", None, None, in_name=True),
     Setup("full", "Full fine-tuning", None, None, in_name=True, trains_base=True),
 )
@@ -102,6 +128,25 @@ SETUPS: Mapping[str, Setup] = MappingProxyType({setup.name: setup for setup in _
 """The setups by name; the first is the default."""
 
 DEFAULT = _ALL[0].name
+
+
+MERGED_LABEL = "merged"
+"""The label of merged adapters that setups use, before that of a seed: "merged", "merged-seed2"."""
+
+
+def merged_label(label: str | None) -> str:
+    """The label of the merged adapter that goes with a task adapter or LAs of this label."""
+    return f"{MERGED_LABEL}-{label}" if label else MERGED_LABEL
+
+
+def is_merged_label(label: str | None) -> bool:
+    """Whether `merged_label` makes this label."""
+    return label is not None and (label == MERGED_LABEL or label.startswith(f"{MERGED_LABEL}-"))
+
+
+def label_for(role: LanguageAdapterRole | None, label: str | None) -> str | None:
+    """The label of a language adapter in this role, where `label` is that of the task adapter."""
+    return merged_label(label) if role is LanguageAdapterRole.MERGED else label
 
 
 FALLBACKS = ("mad-x",)

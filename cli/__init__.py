@@ -31,6 +31,7 @@ _COMMANDS = (
     ("annotate", "annotate:annotate", "annotate en-wo wo.conllu --tasks pos,dp -o annotated.conllu"),
     ("view", "view:view", "view annotated.conllu --gold gold.conllu"),
     ("serve", "serve:serve", "serve en-wo --registry demo"),
+    ("merge", "merge:merge", "merge en wo --weights 3,7"),
     ("list", "registry:list_adapters", "list en-wo --format json"),
     ("info", "registry:info", "info en-wo --task pos"),
     ("verify", "registry:verify", "verify"),

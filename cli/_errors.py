@@ -26,7 +26,9 @@ def typed() -> str:
 
 
 def training(call: TrainingCall) -> str:
-    """The command that trains an adapter, "badx-hub train en-wo --ratio 5:1 --task pos"."""
+    """The command that trains an adapter, "badx-hub train en-wo --ratio 5:1 --task pos", or merges it."""
+    if call.parents:
+        return shlex.join([PROGRAM, "merge", *call.parents, "--name", str(call.name)])
     options = {
         "--ratio": call.ratio,
         "--task": call.task,

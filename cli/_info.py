@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from badx_hub.manifest import MERGED
 from badx_hub.metric_key import MetricKey
 from badx_hub.recipes import kept_words
 from badx_hub.table import Table
@@ -32,9 +33,13 @@ def info_tables(entry: Entry) -> list[Table]:
         "setup": manifest.setup or "",
         "annotations": _annotations(manifest),
         "labels": ", ".join(manifest.labels or ()),
-        "training": f"{training.steps:,} steps (kept: {kept}), {read}, {training.seconds:,.0f} s",
+        "training": ""
+        if manifest.origin == MERGED
+        else f"{training.steps:,} steps (kept: {kept}), {read}, {training.seconds:,.0f} s",
         "seed": str(manifest.seed),
         "imported from": manifest.imported_from or "",
+        "mean of": ", ".join(f"{ref.weight:.3g} {ref.name} ({ref.digest[:12]})" for ref in manifest.merged),
+        "began as": f"{manifest.initial.name} ({manifest.initial.digest[:12]})" if manifest.initial else "",
         "licence": manifest.licence or "",
         "digest": manifest.digest,
         "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),

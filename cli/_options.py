@@ -21,6 +21,10 @@ class SetupName(str, Enum):
     MAD_X = "mad-x"
     MA = "ma"
     TLR = "tlr"
+    MAD_X_MERGED = "mad-x-merged"
+    BAD_X_MERGED = "bad-x-merged"
+    SOURCE_KEPT = "source-kept"
+    SOURCE_DROPPED = "source-dropped"
     TA_ONLY = "ta-only"
     FULL = "full"
 

@@ -21,7 +21,7 @@ from badx_hub.registry.suggest import training_calls
 from badx_hub.remedies import TrainAdapters, TrainingCall
 from badx_hub.setups import TargetCoverage, setup_named
 from badx_hub.stack import load_entries
-from badx_hub.training.runs import seed_label
+from badx_hub.training.runs import run_label
 
 
 @dataclass(frozen=True)
@@ -81,21 +81,25 @@ class Comparison:
 
 @dataclass(frozen=True)
 class SystemRun:
-    """One run to compare: what to look for, and its seed."""
+    """One run to compare: what to look for, its seed, and the label that all seeds of the system have."""
 
     query: AdapterQuery
     seed: int
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """The setup with its ratio: "bad-x@5:1"."""
-        return system_name(self.query.setup, self.query.mixture)
+        """The setup with its ratio and label: "bad-x@5:1+average"."""
+        return system_name(self.query.setup, self.query.mixture, self.label)
 
 
-def system_name(setup: str, mixture: Mixture) -> str:
-    """What a setup at the ratio of `mixture` is called in comparisons: "bad-x" if 1:1, else "bad-x@5:1"."""
+def system_name(setup: str, mixture: Mixture, label: str | None = None) -> str:
+    """What a setup at the ratio of `mixture` is called in comparisons: "bad-x" if 1:1, else "bad-x@5:1".
+
+    "+average" follows if its adapters have the label "average", or "average-seed2" with another seed.
+    """
     _, at, ratio = str(mixture).partition("@")
-    return f"{setup}{at}{ratio}"
+    return f"{setup}{at}{ratio}{f'+{label}' if label else ''}"
 
 
 def runs_of(
@@ -105,7 +109,7 @@ def runs_of(
 
     Args:
         mixture: its ratio is that of the setups that have one.
-        setups: names of setups, with a ratio of their own or without: "bad-x", "bad-x@5:1".
+        setups: names of setups, with a ratio and a label of their own or without: "bad-x", "bad-x@5:1", "bad-x+news".
 
     Raises:
         UsageError: no or an unknown setup; a ratio that does not fit or that the setup does not have.
@@ -114,8 +118,8 @@ def runs_of(
     if not chosen:
         raise UsageError("There is nothing to compare. Name setups, such as bad-x,mad-x,ta-only.")
     return tuple(
-        SystemRun(AdapterQuery(one, task, base=base, setup=setup, label=seed_label(seed)), seed)
-        for setup, one in chosen
+        SystemRun(AdapterQuery(one, task, base=base, setup=setup, label=run_label(seed, label)), seed, label)
+        for setup, one, label in chosen
         for seed in range(1, seeds + 1)
     )
 
@@ -162,7 +166,9 @@ def compare(
         )
         done = evaluate(stack, data, split=split, batch_size=batch_size)
         metric, mixture = stack.task.selection_metric, str(run.query.mixture)
-        results.append(result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric))
+        results.append(
+            result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric, label=run.label)
+        )
         # A model has reference cycles: the next one would be loaded while it is in memory.
         del stack
         gc.collect()
@@ -207,25 +213,28 @@ def baseline_named(runs: Sequence[SystemRun], baseline: str | None) -> str:
     names = dict.fromkeys(run.name for run in runs)
     if baseline is None:
         return next(iter(names))
-    setup, at, ratio = baseline.partition("@")
+    system, _, label = baseline.partition("+")
+    setup, at, ratio = system.partition("@")
     mixture = runs[0].query.mixture
-    name = system_name(setup, mixture.with_ratio(ratio)) if at else baseline
+    name = system_name(setup, mixture.with_ratio(ratio), label) if at else baseline
     if name not in names:
         raise UsageError(f"The baseline {baseline!r} is not among what is compared. Choose one of: {', '.join(names)}.")
     return name
 
 
-def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture]:
-    """A setup and its mixture, without the ratio where the setup has none."""
-    name, at, ratio = text.strip().partition("@")
+def _asked(text: str, mixture: Mixture) -> tuple[str, Mixture, str | None]:
+    """A setup, its mixture, without the ratio where the setup has none, and the label of its adapters."""
+    system, plus, label = text.strip().partition("+")
+    if plus and not label:
+        raise UsageError(f"{text}: after the + comes the label of the adapters, as in {system}+news.")
+    name, at, ratio = system.partition("@")
     setup = setup_named(name)
     asked = mixture.with_ratio(ratio) if at else mixture
-    lacks_languages = setup.coverage is TargetCoverage.WIDER and mixture.kind != "multilingual"
-    if setup.mixture(asked) == asked and not lacks_languages:
-        return name, asked
+    if setup.has_ratio or (setup.coverage is TargetCoverage.WIDER and mixture.kind == "multilingual"):
+        return name, asked, label or None
     if at:
         raise UsageError(f"The setup {name} has no ratio: write {name} alone.")
-    return name, mixture.balanced
+    return name, mixture.balanced, label or None
 
 
 def _target(runs: Sequence[SystemRun]) -> str:
@@ -264,7 +273,7 @@ def _grouped(results: Sequence[Result]) -> dict[str, tuple[Result, ...]]:
     _refuse_unlike(results)
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(system_name(result.setup, Mixture.parse(result.mixture)), []).append(result)
+        groups.setdefault(system_name(result.setup, Mixture.parse(result.mixture), result.label), []).append(result)
     for name, group in groups.items():
         if len({result.mixture for result in group}) > 1:
             raise UsageError(f"{name} has results for several sets of languages. Compare results for one.")

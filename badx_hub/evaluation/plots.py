@@ -7,6 +7,7 @@ read in grey and by colour-blind people.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +31,7 @@ Curves = Mapping[str, Sequence[Mapping[str, float]]]
 
 # The colours of Okabe and Ito, without the yellow that fades on white; their greys differ too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-_MARKERS = "osD^vPX"
+_MARKERS = "osD^vPXh"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "badx_hub",
@@ -47,6 +48,8 @@ _PANELS_A_ROW = 3
 _MARKED = 8
 _DARK = 0.6
 """Cells with a value above this share of the largest one are dark and have white text."""
+
+_SEED = re.compile(r"-?seed[0-9]+\Z")
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _swept(results: ResultTable) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for name in results.names:
         setup, ratio = parts_of(name)
-        if ratio.count(":") == 1:
+        if ratio.count(":") == 1 and "+" not in name:
             found.setdefault(setup, []).append(name)
     return {setup: tuple(names) for setup, names in found.items() if len(names) > 1 and results.common(names)}
 
@@ -229,9 +232,11 @@ def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
 
 
 def _kind_and_ratio(name: AdapterName) -> str:
-    """The kind of language adapter that an adapter is or is named after: "LA", "BA 5:1"."""
+    """The kind of language adapter that an adapter is or is named after: "LA", "BA 5:1", with its label: "LA, news"."""
     kind = _KINDS[name.mixture.kind]
-    return f"{kind} {name.mixture.ratio}" if name.mixture.kind == "bilingual" else kind
+    label = _SEED.sub("", name.label or "")
+    ratio = f" {name.mixture.ratio}" if name.mixture.kind == "bilingual" else ""
+    return f"{kind}{ratio}{f', {label}' if label else ''}"
 
 
 def _on(name: AdapterName) -> str:

@@ -117,12 +117,12 @@ def result_tables(results: Iterable[Result], baseline: str, *, resamples: int = 
 
 def system_name_of(result: Result) -> str:
     """The system that a result is of."""
-    return system_name(result.setup, Mixture.parse(result.mixture))
+    return system_name(result.setup, Mixture.parse(result.mixture), result.label)
 
 
 def parts_of(name: str) -> tuple[str, str]:
     """The setup and the ratio of a system: ("bad-x", "5:1"). A name without a ratio is balanced."""
-    setup, _, ratio = name.partition("@")
+    setup, _, ratio = name.partition("+")[0].partition("@")
     return setup, ratio or BALANCED
 
 
@@ -145,12 +145,13 @@ def task_title(task: str) -> str:
 
 def _title(name: str, *, with_ratio: bool) -> str:
     setup, ratio = parts_of(name)
-    return f"{setup_named(setup).title} {ratio}" if with_ratio else setup_named(setup).title
+    label = name.partition("+")[2]
+    return f"{setup_named(setup).title}{f' {ratio}' if with_ratio else ''}{f', {label}' if label else ''}"
 
 
 def _rank(name: str) -> tuple[int, Fraction, str]:
     setup, ratio = parts_of(name)
-    return list(SETUPS).index(setup), share_of_source(ratio), ratio
+    return list(SETUPS).index(setup), share_of_source(ratio), name
 
 
 def _result_table(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:

@@ -13,7 +13,8 @@ from typing_extensions import Self
 
 from badx_hub.errors import HubError
 from badx_hub.evaluation import Evaluation
-from badx_hub.manifest import IMPORTED, LanguageAdapterRef
+from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef
+from badx_hub.manifest_fields import MergedRef
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 
@@ -59,6 +60,7 @@ class Result(_Frozen):
         tallies: (numerator, denominator) of each example; the sum of the numerators over the sum of the denominators
             is `metrics[metric]`.
         options: of the task, defaults included. None, and left out of the JSON text: not recorded (older results).
+        label: of a recipe other than the study's, or of other adapters; None, and left out of the JSON text: none.
     """
 
     base: str
@@ -76,11 +78,12 @@ class Result(_Frozen):
     tallies: tuple[CountPair, ...]
     cost: Cost
     options: dict[str, Option] | None = None
+    label: str | None = None
 
     @model_serializer(mode="wrap")
-    def _without_unknown_options(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unknowns(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         value: dict[str, Any] = serialise(self)
-        return value if self.options is not None else {key: one for key, one in value.items() if key != "options"}
+        return {key: one for key, one in value.items() if one is not None or key not in ("options", "label")}
 
     @model_validator(mode="after")
     def _counts_give_the_metric(self) -> Self:
@@ -94,11 +97,13 @@ class Result(_Frozen):
 
 
 def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
-    """The cost of the adapters of `stack` and of those its task adapter was trained on, each counted once."""
+    """The cost of the adapters of `stack` and of all that they were made from, each counted once."""
     served = {entry.manifest.digest: entry for entry in stack}
-    language_adapters = {ref.digest: ref for entry in served.values() for ref in entry.manifest.language_adapters}
-    found = {digest: served.get(digest) or _found(ref, registry) for digest, ref in language_adapters.items()}
-    made = served | {digest: entry for digest, entry in found.items() if entry is not None}
+    found: dict[str, Entry | None] = dict(served)
+    while missing := _ancestors(entry for entry in found.values() if entry) - {*found}:
+        refs = {ref.digest: ref for entry in found.values() if entry for ref in _made_from(entry)}
+        found |= {digest: _found(refs[digest], registry) for digest in sorted(missing)}
+    made = {digest: entry for digest, entry in found.items() if entry is not None}
     trainings = [entry.manifest.training for entry in made.values()]
     weights = {digest: _weights(registry.fetch(entry)) for digest, entry in made.items()}
     return Cost(
@@ -106,16 +111,36 @@ def cost_of(stack: Iterable[Entry], registry: Registry) -> Cost:
         tokens=sum(training.tokens or 0 for training in trainings),
         sentences=sum(training.sentences or 0 for training in trainings),
         seconds=sum(training.seconds for training in trainings),
-        trained=sum(weights.values()),
+        trained=sum(weights[digest] for digest, entry in made.items() if entry.manifest.origin != MERGED),
         stored=sum(weights[digest] for digest in served),
-        unknown=sum(entry is None or entry.manifest.origin == IMPORTED for entry in {**made, **found}.values()),
+        unknown=sum(entry is None or entry.manifest.origin == IMPORTED for entry in found.values()),
     )
 
 
+def _made_from(entry: Entry) -> tuple[LanguageAdapterRef | MergedRef, ...]:
+    """What it was trained on, is the mean of, or began as."""
+    manifest = entry.manifest
+    return (*manifest.language_adapters, *manifest.merged, *((manifest.initial,) if manifest.initial else ()))
+
+
+def _ancestors(entries: Iterable[Entry]) -> set[str]:
+    return {ref.digest for entry in entries for ref in _made_from(entry)}
+
+
 def result_of(
-    evaluation: Evaluation, stack: Iterable[Entry], registry: Registry, *, mixture: str, target: str, metric: str
+    evaluation: Evaluation,
+    stack: Iterable[Entry],
+    registry: Registry,
+    *,
+    mixture: str,
+    target: str,
+    metric: str,
+    label: str | None = None,
 ) -> Result:
-    """The result of an evaluation of `stack`, asked for as `mixture`, on data of `target`."""
+    """The result of an evaluation of `stack`, asked for as `mixture` and `label`, on data of `target`.
+
+    Many arguments: what was asked for, beside what was found.
+    """
     entries = tuple(stack)
     manifest = entries[-1].manifest
     return Result(
@@ -134,10 +159,11 @@ def result_of(
         tallies=evaluation.tallies,
         cost=cost_of(entries, registry),
         options=None if evaluation.options is None else dict(evaluation.options),
+        label=label,
     )
 
 
-def _found(ref: LanguageAdapterRef, registry: Registry) -> Entry | None:
+def _found(ref: LanguageAdapterRef | MergedRef, registry: Registry) -> Entry | None:
     """An adapter by its digest, from the first registry that has it; the ones after it are not asked."""
     for one in _registries(registry):
         try:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from badx_hub.grid.plan import Evaluate, TrainLanguage, TrainTask
+from badx_hub.grid.plan import Evaluate, MergeAdapters, TrainLanguage, TrainTask
 from badx_hub.grid.runner import StepState, StepStatus
 from badx_hub.grid.study import Study
 from badx_hub.manifest import TRAINED, BaseRef
@@ -40,9 +40,9 @@ def rates_of(entries: Iterable[Entry], base: BaseRef) -> Mapping[SpeedClass, flo
 
 
 def estimate_of(status: StepStatus, study: Study, rates: Mapping[SpeedClass, float]) -> StepEstimate | None:
-    """What is left of a training step; None for an evaluation, which is short and not measured."""
+    """What is left of a training step; None for a merge and an evaluation, which are short and not measured."""
     step = status.step
-    if isinstance(step, Evaluate):
+    if isinstance(step, (Evaluate, MergeAdapters)):
         return None
     steps, units_per_step, speed_class = _training(step, study)
     left = 0 if status.state is StepState.DONE else (steps - status.resumed) * units_per_step
@@ -53,7 +53,7 @@ def estimate_of(status: StepStatus, study: Study, rates: Mapping[SpeedClass, flo
 def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, SpeedClass]:
     """Optimizer steps, units read in each of them, and the speed class."""
     if isinstance(step, TrainTask):
-        recipe = study.task_recipe(step.task, step.seed)
+        recipe = study.task_recipe(step.task, step.seed, step.label)
         return recipe.steps, recipe.batch_size, (step.task, step.setup.trains_base)
-    language = study.language_recipe(step.mixture, step.seed)
+    language = study.language_recipe(step.mixture, step.seed, step.label)
     return language.steps, language.batch_size * language.max_length, (None, False)

@@ -12,27 +12,44 @@ from badx_hub.base_spec import spec_slug
 from badx_hub.grid.study import Study, Variant
 from badx_hub.languages import Mixture, pair
 from badx_hub.names import AdapterName
-from badx_hub.setups import LanguageAdapterRole, Setup
-from badx_hub.training.runs import seed_label
+from badx_hub.setups import LanguageAdapterRole, Setup, label_for
+from badx_hub.training.runs import run_label, seed_label
 
 
 class StepKind(str, Enum):
     """What a step does."""
 
     LANGUAGE = "train-language"
+    MERGE = "merge"
     TASK = "train-task"
     EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True)
 class TrainLanguage:
-    """Train the language adapter of a mixture. `name` is the name of the adapter."""
+    """Train the language adapter of a mixture. `name` is the name of the adapter.
+
+    `label`, here and in other steps, names one of the study's other recipes.
+    """
 
     name: str
     mixture: Mixture
     seed: int
     needs: tuple[str, ...] = ()
+    label: str | None = None
     kind: ClassVar[StepKind] = StepKind.LANGUAGE
+
+
+@dataclass(frozen=True)
+class MergeAdapters:
+    """Make the mean of the LAs of a mixture, which `needs` names in its order. `name` is the name of the mean."""
+
+    name: str
+    mixture: Mixture
+    seed: int
+    needs: tuple[str, ...]
+    label: str | None = None
+    kind: ClassVar[StepKind] = StepKind.MERGE
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class TrainTask:
     task: str
     seed: int
     needs: tuple[str, ...]
+    label: str | None = None
     kind: ClassVar[StepKind] = StepKind.TASK
 
 
@@ -68,7 +86,7 @@ class Evaluate:
     kind: ClassVar[StepKind] = StepKind.EVALUATE
 
 
-Step: TypeAlias = "TrainLanguage | TrainTask | Evaluate"
+Step: TypeAlias = "TrainLanguage | MergeAdapters | TrainTask | Evaluate"
 """A step of a study, as data. `name` is unique in the study; `needs` has the names of the steps that come before it."""
 
 
@@ -96,28 +114,58 @@ def with_needs(steps: Sequence[Step], names: Iterable[str]) -> tuple[Step, ...]:
 def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) -> Iterator[Step]:
     """The steps of one cell of the study: language adapters, the task adapter on them, the evaluation."""
     setup, mixture = variant.setup, study.mixture(variant, target)
-    base, label = spec_slug(study.base), seed_label(seed)
+    base, label = spec_slug(study.base), run_label(seed, variant.label)
+    below = _LanguageAdapters(base, seed, variant.label)
     in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
     at_inference = _at_inference(setup, mixture, target)
-    for one in dict.fromkeys((*in_training, *at_inference)):
-        yield TrainLanguage(str(AdapterName(base, one, label=label)), one, seed)
+    for role, mixtures in ((setup.training, in_training), (setup.inference, at_inference)):
+        for one in mixtures:
+            yield from below.steps(role, one)
     trained = AdapterName(base, setup.mixture(mixture), task=task, setup=setup.name_field, label=label)
-    needs = tuple(str(AdapterName(base, one, label=label)) for one in in_training)
-    yield TrainTask(str(trained), setup, mixture, task, seed, needs=needs)
-    language_adapters = (str(AdapterName(base, one, label=label)) for one in at_inference)
+    needs = tuple(below.name(setup.training, one) for one in in_training)
+    yield TrainTask(str(trained), setup, mixture, task, seed, needs=needs, label=variant.label)
     yield Evaluate(
-        f"{task}/{target}/{variant}{f'#{label}' if label else ''}",
+        f"{task}/{target}/{variant}{f'#{seed_label(seed)}' if seed_label(seed) else ''}",
         variant,
         pair(study.source, target, variant.ratio),
         task,
         target,
         seed,
-        needs=(str(trained), *language_adapters),
+        needs=(str(trained), *(below.name(setup.inference, one) for one in at_inference)),
     )
+
+
+@dataclass(frozen=True)
+class _LanguageAdapters:
+    """The language adapters of one seed and recipe of a study."""
+
+    base: str
+    seed: int
+    label: str | None
+
+    def name(self, role: LanguageAdapterRole | None, mixture: Mixture) -> str:
+        label = label_for(role, run_label(self.seed, self.label))
+        return str(AdapterName(self.base, mixture, label=label))
+
+    def steps(self, role: LanguageAdapterRole | None, mixture: Mixture) -> Iterator[Step]:
+        if role is not LanguageAdapterRole.MERGED:
+            yield TrainLanguage(self.name(role, mixture), mixture, self.seed, label=self.label)
+            return
+        parts = [Mixture.of(language) for language in mixture.languages]
+        for one in parts:
+            yield from self.steps(None, one)
+        needs = tuple(self.name(None, one) for one in parts)
+        yield MergeAdapters(self.name(role, mixture), mixture, self.seed, needs, self.label)
 
 
 def _at_inference(setup: Setup, mixture: Mixture, target: str) -> tuple[Mixture, ...]:
     """The language adapter below the task adapter at inference; empty if there is none."""
-    if setup.inference is None:
-        return ()
-    return (Mixture.of(target) if setup.inference is LanguageAdapterRole.TARGET else setup.mixture(mixture),)
+    match setup.inference:
+        case None:
+            return ()
+        case LanguageAdapterRole.TARGET:
+            return (Mixture.of(target),)
+        case LanguageAdapterRole.MERGED:
+            return (mixture,)
+        case _:
+            return (setup.mixture(mixture),)

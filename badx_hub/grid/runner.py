@@ -21,16 +21,19 @@ from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
 from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
-from badx_hub.grid.plan import Evaluate, Step, TrainLanguage, TrainTask, plan_of, with_needs
+from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.study import Study
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.machine import DTYPES, with_settled_precision
-from badx_hub.registry import Entry, Registry
+from badx_hub.recipes import LanguageRecipe, TaskRecipe
+from badx_hub.registry import Entry, Registry, merging
+from badx_hub.registry.protocol import newest
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, home, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
 from badx_hub.training.curves import CSV, CurveRows, read_curves
+from badx_hub.training.runs import run_label
 
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
@@ -124,8 +127,9 @@ class StudyRunner:
         """The learning curve of every adapter that is trained, by the name of its step: one row per evaluation."""
         entries = {status.step.name: status.entry for status in self.statuses() if status.entry is not None}
         return {
-            name: read_curves(self.registry.fetch(entry), entry.manifest.files.get(CSV, ""))
+            name: read_curves(self.registry.fetch(entry), entry.manifest.files[CSV])
             for name, entry in entries.items()
+            if CSV in entry.manifest.files  # a mean of adapters was not trained
         }
 
     def do(self, step: Step, *, reporter: Reporter | None = None) -> bool:
@@ -138,11 +142,20 @@ class StudyRunner:
             return True
         try:
             if isinstance(step, TrainLanguage):
-                recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts_of(step.mixture)
+                recipe, texts = self._language_recipe(step), self.study.texts_of(step.mixture)
                 done = language.train_language_adapter(
-                    step.mixture, recipe, registry=self.registry, base=self.study.base, text=texts, reporter=reporter
+                    step.mixture,
+                    recipe,
+                    registry=self.registry,
+                    base=self.study.base,
+                    text=texts,
+                    label=run_label(step.seed, step.label),
+                    reporter=reporter,
                 )
                 return done.already
+            if isinstance(step, MergeAdapters):
+                parents = self._needed(step)
+                return merging.merge(parents, self.registry, name=step.name, base=self.study.base).already
             if isinstance(step, TrainTask):
                 return task.train_job(self._job(step), self._registry_of(step), reporter=reporter).already
             self._evaluate(step)
@@ -183,8 +196,15 @@ class StudyRunner:
             return self._without_base(step)
         if isinstance(step, TrainTask):
             return self._run_status(step, task.planned(self._job(step), self._registry_of(step)))
-        recipe, texts = self.study.language_recipe(step.mixture, step.seed), self.study.texts_of(step.mixture)
-        run, _ = language.planned(step.mixture, recipe, base=self.study.base, text=texts)
+        if isinstance(step, MergeAdapters):
+            return self._merge_status(step)
+        run, _ = language.planned(
+            step.mixture,
+            self._language_recipe(step),
+            base=self.study.base,
+            text=self.study.texts_of(step.mixture),
+            label=run_label(step.seed, step.label),
+        )
         return self._run_status(step, run)
 
     def _run_status(self, step: Step, run: TrainingRun) -> StepStatus:
@@ -193,12 +213,22 @@ class StudyRunner:
             return StepStatus(step, StepState.DONE, run.key, entry=entry)
         return StepStatus(step, StepState.READY, run.key, resumed=run.checkpoints.step)
 
+    def _language_recipe(self, step: TrainLanguage) -> LanguageRecipe:
+        return self.study.language_recipe(step.mixture, step.seed, step.label)
+
+    def _merge_status(self, step: MergeAdapters) -> StepStatus:
+        key = merging.planned(self._needed(step), name=step.name).key
+        same = [entry for entry in self.entries() if entry.manifest.run == key]
+        if same:
+            return StepStatus(step, StepState.DONE, key, entry=newest(same))
+        return StepStatus(step, StepState.READY, key)
+
     def _evaluation_status(self, step: Evaluate) -> StepStatus:
         data = self.study.test[step.task][step.target]
         files = self._references(step, data, self.study.split)
         if waits := self._waits(step):
             return waits
-        recipe = with_settled_precision(self.study.task_recipe(step.task, step.seed))
+        recipe = with_settled_precision(self._task_recipe(step))
         computed = {} if recipe.precision == "fp32" else {"precision": recipe.precision}
         key = digest_of(
             {
@@ -239,6 +269,7 @@ class StudyRunner:
             mixture=str(step.pair),
             target=step.target,
             metric=stack.task.selection_metric,
+            label=step.variant.label,
         )
         atomic_write_text(self._result_path(str(key)), result.model_dump_json(indent=1) + "\n")
 
@@ -246,11 +277,16 @@ class StudyRunner:
         return task.TaskJob(
             step.mixture,
             step.task,
-            self.study.task_recipe(step.task, step.seed),
+            self._task_recipe(step),
             self.study.train_data(step.task),
             base=self.study.base,
             setup=step.setup.name,
+            label=run_label(step.seed, step.label),
         )
+
+    def _task_recipe(self, step: TrainTask | Evaluate) -> TaskRecipe:
+        label = step.variant.label if isinstance(step, Evaluate) else step.label
+        return self.study.task_recipe(step.task, step.seed, label)
 
     def _registry_of(self, step: Step) -> Pinned:
         """The registry, in which the adapters that a step needs have only the version of this study."""
@@ -271,7 +307,7 @@ class StudyRunner:
         """The files of a split. They are looked up once, found or not, because that is slow on the Hub."""
         wanted = step.task, data, split
         if wanted not in self._files:
-            chosen = task_named(step.task, self.study.task_recipe(step.task, step.seed).options)
+            chosen = task_named(step.task, self._task_recipe(step).options)
             try:
                 self._files[wanted] = chosen.references(data, split)
             except BadxError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,38 +31,43 @@ from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
 from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
-from badx_hub.recipes.load import MAX_RECIPE_BYTES, expanded, parsed, validated
-from badx_hub.setups import LanguageAdapterRole, Setup, TargetCoverage, setup_named
+from badx_hub.recipes.load import MAX_RECIPE_BYTES, combined, expanded, parsed, validated
+from badx_hub.setups import Setup, TargetCoverage, setup_named
 from badx_hub.tasks import task_named
 from badx_hub.user_paths import user_path
 
+_LABEL = re.compile(r"(?!merged|seed)[a-z0-9]+(-[a-z0-9]+)*")
 _NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A setup, with the ratio of source to target batches if it is not 1:1: "bad-x@5:1"."""
+    """A setup, with the ratio of source to target batches if it is not 1:1, and the label of another recipe.
+
+    As text: "bad-x@5:1", "mad-x+average".
+    """
 
     setup: Setup
     ratio: str | None = None
+    label: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Variant:
-        """Read "mad-x" or "bad-x@5:1". Raises UsageError, also for the ratio of a setup that has none."""
-        name, at, ratio = text.partition("@")
+        """Read "mad-x", "bad-x@5:1" or "bad-x+average". Raises UsageError, also for a ratio where there is none."""
+        system, plus, label = text.partition("+")
+        name, at, ratio = system.partition("@")
         setup = setup_named(name)
+        if plus and not _LABEL.fullmatch(label):
+            raise UsageError(f"{text}: after the + comes the label of a recipe, such as average.")
         if not at:
-            return cls(setup)
-        if setup.coverage is TargetCoverage.WIDER or setup.training not in (
-            LanguageAdapterRole.MIXTURE,
-            LanguageAdapterRole.EACH,
-        ):
+            return cls(setup, None, label or None)
+        if not setup.has_ratio:
             raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
         mixture = pair("en", "wo", ratio)  # any pair: it is the numbers that are checked
-        return cls(setup, None if mixture.is_balanced else mixture.ratio)
+        return cls(setup, None if mixture.is_balanced else mixture.ratio, label or None)
 
     def __str__(self) -> str:
-        return self.setup.name + (f"@{self.ratio}" if self.ratio else "")
+        return self.setup.name + (f"@{self.ratio}" if self.ratio else "") + (f"+{self.label}" if self.label else "")
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -102,6 +108,14 @@ def _recipe(given: Any, info: ValidationInfo) -> Any:
     return expanded(written)
 
 
+def _other_recipe(given: Any, info: ValidationInfo) -> Any:
+    """What differs from the study's recipe, or a whole recipe by its name, its file or what it extends."""
+    known = info.data.get("recipe")
+    if not isinstance(given, Mapping) or "extends" in given or not isinstance(known, Recipe):
+        return _recipe(given, info)
+    return combined(known.model_dump(), expanded(given))
+
+
 def _recipe_place(name: str, info: ValidationInfo) -> str:
     return name if name in preset_names() else _beside(name, info)
 
@@ -127,6 +141,7 @@ def _known_task(name: str) -> str:
 
 Language = Annotated[str, AfterValidator(normalise)]
 SourceText = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=30)]
 TaskName = Annotated[str, AfterValidator(_known_task)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
@@ -153,6 +168,8 @@ class Study(_Strict):
 
     Attributes:
         recipe: a preset, a file or the recipe itself. Its seeds are replaced by the seeds of the study.
+        recipes: other recipes by their labels: "bad-x+average" is "bad-x" trained with the recipe `average`, which says
+            what differs from `recipe`.
         baseline: the system that the others are compared with.
         multilingual: the mixture of setups that use an adapter of all languages.
         text: language -> source; default: its Wikipedia.
@@ -165,6 +182,7 @@ class Study(_Strict):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
     base: Annotated[str, StringConstraints(min_length=1), AfterValidator(_base)]
     recipe: Annotated[Recipe, BeforeValidator(_recipe)]
+    recipes: dict[Label, Annotated[Recipe, BeforeValidator(_other_recipe)]] = {}
     source: Language
     seeds: Seeds = (1,)
     baseline: Setups
@@ -188,13 +206,17 @@ class Study(_Strict):
             return self.multilingual
         return pair(self.source, target, variant.ratio)
 
-    def language_recipe(self, mixture: Mixture, seed: int) -> LanguageRecipe:
-        """The recipe of the language adapter of a mixture."""
-        return self.recipe.language_side(len(mixture.languages)).model_copy(update={"seed": seed})
+    def recipe_called(self, label: str | None) -> Recipe:
+        """The recipe of that label; None: the study's own."""
+        return self.recipe if label is None else self.recipes[label]
 
-    def task_recipe(self, task: str, seed: int) -> TaskRecipe:
+    def language_recipe(self, mixture: Mixture, seed: int, label: str | None = None) -> LanguageRecipe:
+        """The recipe of the language adapter of a mixture."""
+        return self.recipe_called(label).language_side(len(mixture.languages)).model_copy(update={"seed": seed})
+
+    def task_recipe(self, task: str, seed: int, label: str | None = None) -> TaskRecipe:
         """The recipe of the task adapters of a task."""
-        return self.recipe.tasks[task].model_copy(update={"seed": seed})
+        return self.recipe_called(label).tasks[task].model_copy(update={"seed": seed})
 
     def train_data(self, task: str) -> str:
         """The annotated data of the source language."""
@@ -216,10 +238,18 @@ class Study(_Strict):
             if self.source in block.targets:
                 yield f"{self.source} is the source and cannot be a target too"
         setups = {variant for block in self.blocks for variant in block.setups}
+        yield from self._label_problems(setups)
         if self.baseline not in setups:
             yield f"the baseline {self.baseline} is in no block; choose one of {', '.join(sorted(map(str, setups)))}"
         if any(variant.setup.coverage is TargetCoverage.WIDER for variant in setups):
             yield from self._mixture_problems()
+
+    def _label_problems(self, setups: Iterable[Variant]) -> Iterator[str]:
+        for label in sorted({variant.label for variant in setups if variant.label} - self.recipes.keys()):
+            yield f"recipes has no {label}; it has {', '.join(self.recipes) or 'none'}"
+        for label, recipe in self.recipes.items():
+            if missing := [task for block in self.blocks for task in block.tasks if task not in recipe.tasks]:
+                yield f"the recipe {label} has no section for the task {missing[0]}"
 
     def _task_problems(self, task: str, targets: tuple[str, ...]) -> Iterator[str]:
         if task not in self.recipe.tasks:

@@ -60,7 +60,7 @@ def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dic
     below = load_recipe(str(parent), extending=extending).model_dump()
     if "steps" in (above.get("language") or {}):
         above = {"la_steps": None, **above}
-    return _merge(below, above)
+    return combined(below, above)
 
 
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
@@ -74,7 +74,7 @@ def override(section: Section, flags: Mapping[str, Any]) -> Section:
     given = {key: value for key, value in flags.items() if value is not None}
     if isinstance(section, TrainingRecipe) and isinstance(steps := given.get("steps"), int) and steps > 0:
         given.setdefault("warmup_steps", round(section.warmup_steps * steps / section.steps))
-    return validated(type(section), _merge(section.model_dump(), given), where="the recipe with your flags")
+    return validated(type(section), combined(section.model_dump(), given), where="the recipe with your flags")
 
 
 def _read(name_or_file: str) -> Mapping[str, Any]:
@@ -121,11 +121,12 @@ def _tagged(text: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return tagged
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def combined(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's data with `above` on top of `below`, key by key."""
     merged = dict(below)
     for key, value in above.items():
         nested = isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
-        merged[key] = _merge(below[key], value) if nested else value
+        merged[key] = combined(below[key], value) if nested else value
     return merged
 
 

@@ -19,7 +19,7 @@ from badx_hub.adapter_files import CURVES_FILE
 from badx_hub.hub.metadata import EvalResult, ModelCardData
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
-from badx_hub.manifest import IMPORTED, LanguageAdapterRef, Manifest
+from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef, Manifest
 from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
@@ -143,6 +143,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "name": name,
         "kind": _KIND_WORDS[name.kind],
         "imported": manifest.origin == IMPORTED,
+        "merged": manifest.origin == MERGED,
         "languages": _named(name.mixture),
         "source": name_of(name.mixture.source),
         "targets": " and ".join(name_of(target) for target in name.mixture.targets),
@@ -167,7 +168,10 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "repo": place and place.repo,
         "load": _arguments(manifest, registry),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
-        "recipe": [*_flat(manifest.recipe), *([] if manifest.origin == IMPORTED else _training(manifest))],
+        "recipe": [
+            *_flat(manifest.recipe),
+            *(_training(manifest) if manifest.origin not in (IMPORTED, MERGED) else []),
+        ],
         "scores": [(split, key.language or "", key.name, f"{v:.4g}") for split, key, v in scores if not key.label],
         "labelled": [(split, key.language, key.label, key.name, f"{v:.4g}") for split, key, v in scores if key.label],
         "measured": [(e.split, e.language, e.name, e.digest[:12], f"{e.examples:,}") for e in manifest.evaluations],

@@ -10,13 +10,12 @@ from typing import TypeAlias
 
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef, parse_location
-from badx_hub.names import AdapterName, plain_label
+from badx_hub.names import AdapterName
 from badx_hub.registry.local import LocalRegistry
 from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, VerificationReport
-from badx_hub.registry.query import AdapterQuery, target_of
+from badx_hub.registry.query import AdapterQuery, swapped_in
 from badx_hub.registry.resolve import RegistrySnapshot, Resolution, resolve_in_order
 from badx_hub.remedies import Advice, ListAdapters
-from badx_hub.setups import LanguageAdapterRole
 from badx_hub.storage import home
 from badx_hub.user_paths import user_path
 
@@ -236,5 +235,5 @@ def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQ
     for setup in dict.fromkeys((query.setup, fallback or query.setup)):
         one = replace(query, setup=setup)
         yield one
-        if one.setup_definition.inference is LanguageAdapterRole.TARGET:
-            yield AdapterQuery(target_of(one), base=one.base, label=plain_label(one.label), on=one.on)
+        if one.setup_definition.swaps:
+            yield swapped_in(one)

@@ -11,9 +11,9 @@ from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import BaseRef
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, plain_label
 from badx_hub.remedies import Advice
-from badx_hub.setups import DEFAULT, Setup, setup_named
+from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, label_for, setup_named
 
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
@@ -81,6 +81,15 @@ def target_of(query: AdapterQuery) -> Mixture:
             f"has {len(query.mixture.targets)}. Name a pair, such as {pair_of(query.mixture)}."
         )
     return Mixture.of(query.mixture.targets[0])
+
+
+def swapped_in(query: AdapterQuery) -> AdapterQuery:
+    """The language adapter at inference of a setup that swaps it. Raises UsageError as `target_of` does."""
+    setup = query.setup_definition
+    to_target = setup.inference is LanguageAdapterRole.TARGET
+    mixture = target_of(query) if to_target else query.mixture
+    label = label_for(setup.inference, plain_label(query.label))
+    return AdapterQuery(mixture, base=query.base, label=label, on=query.on)
 
 
 def pair_of(mixture: Mixture) -> Mixture:

@@ -10,8 +10,8 @@ what was asked for. The rules:
    or several publishers are an error.
 3. The newest version wins.
 4. A task adapter gets the language adapter whose digest its manifest names, from the first registry that has it: under
-   the name in the manifest if it is there, else under any other. Some setups use the target's LA instead. If the task
-   adapter was not trained on that LA, the newest LA of the target on the same base and with the same label is taken.
+   the name in the manifest if it is there, else under any other. Some setups use the target's LA or a merged adapter
+   instead. If the task adapter was not trained on it, the newest one on the same base and with the same label is taken.
 5. Only if nothing fits, the setup named by `fallback` is tried in the same way. `Resolution.setup` says so.
 """
 
@@ -25,9 +25,9 @@ from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef
-from badx_hub.names import AdapterName, plain_label
+from badx_hub.names import AdapterName
 from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
-from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
+from badx_hub.registry.query import AdapterQuery, is_exactly, swapped_in
 from badx_hub.registry.suggest import (
     MAX_SHOWN,
     language_adapter_not_found,
@@ -37,7 +37,7 @@ from badx_hub.registry.suggest import (
     training_call,
 )
 from badx_hub.remedies import RemoveAdapter, TrainAdapters, one_of
-from badx_hub.setups import DEFAULT, FALLBACKS, LanguageAdapterRole
+from badx_hub.setups import DEFAULT, FALLBACKS
 
 
 @keeps_old_attributes
@@ -200,12 +200,15 @@ def _owner(location: str) -> str | None:
 
 
 def _needed_language_adapter(entry: Entry, query: AdapterQuery) -> LanguageAdapterRef | AdapterQuery | None:
-    """What `entry` is used on: an adapter it was trained on, or the LA of the target; None: the bare base."""
-    if query.setup_definition.inference is not LanguageAdapterRole.TARGET:
+    """What `entry` is used on: an adapter it was trained on, or the one swapped in; None: the bare base."""
+    setup = query.setup_definition
+    if setup.inference is None:
+        return None
+    if not setup.swaps:
         return entry.manifest.parent
-    target = target_of(query)
+    needed = swapped_in(query)
     trained_on = {AdapterName.parse(ref.name).mixture: ref for ref in entry.manifest.language_adapters}
-    return trained_on.get(target) or AdapterQuery(target, on=entry.manifest.base, label=plain_label(query.label))
+    return trained_on.get(needed.mixture) or replace(needed, base=None, on=entry.manifest.base)
 
 
 def _find_language_adapter(

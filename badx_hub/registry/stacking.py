@@ -19,8 +19,10 @@ def stacked(entries: Sequence[Entry], setup: str | None) -> Setup:
     """
     in_name = SETUPS.get(entries[-1].name.setup or "", SETUPS[DEFAULT])
     chosen = setup_named(setup) if setup else in_name
-    if chosen.inference is LanguageAdapterRole.TARGET:
+    if chosen.swaps:
         _check_swap(entries, chosen)
+    elif chosen.inference is None and len(entries) == 1:
+        pass  # It is used on the bare base, whatever it was trained on.
     else:
         _check_chain(entries)
     _check_bases(entries)
@@ -52,14 +54,15 @@ def _check_chain(entries: Sequence[Entry]) -> None:
 
 
 def _check_swap(entries: Sequence[Entry], setup: Setup) -> None:
-    """A TA trained on LAs can be used on any LA. For a language it was trained on, it has to be the same LA."""
+    """A TA trained on LAs can be used on any LA, or on merged LAs. Of a name it was trained on, only on the same."""
     known = {AdapterName.parse(ref.name): ref.digest for ref in entries[-1].manifest.language_adapters}
     trained_on = list(known)
     loaded = [entry.name for entry in entries[:-1]]
-    kinds = {name.kind for name in (*trained_on, *loaded)}
-    if kinds != {"language"} or len(loaded) != 1 or not trained_on:
+    kinds = {name.kind for name in trained_on}
+    wanted = {"language"} if setup.inference is LanguageAdapterRole.TARGET else {"language", "bilingual"}
+    if kinds != {"language"} or len(loaded) != 1 or loaded[0].kind not in wanted:
         raise IntegrityError(
-            f"{setup.name} puts a task adapter from language adapters on another language's; {entries[-1].name} was "
+            f"{setup.name} puts a task adapter from language adapters on another one; {entries[-1].name} was "
             f"trained on {_listed(trained_on)} and would be used on {_listed(loaded)}. "
             "Load it with the adapter it was trained on."
         )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from badx_hub.base_spec import spec_slug
 from badx_hub.errors import NotFoundError
 from badx_hub.languages import UNRELATED, Mixture, distance
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import DEFAULT_BASE, AdapterName, base_slug, plain_label, sentences_in
 from badx_hub.registry.protocol import Entry
-from badx_hub.registry.query import AdapterQuery, is_exactly, target_of
+from badx_hub.registry.query import AdapterQuery, is_exactly, swapped_in
 from badx_hub.remedies import NearestAdapter, OptionValue, PullAdapter, TakeNearest, TrainAdapters, TrainingCall
-from badx_hub.setups import DEFAULT, LanguageAdapterRole, TargetCoverage
+from badx_hub.setups import DEFAULT, TargetCoverage, is_merged_label, label_for
 
 MAX_SHOWN = 3
 """How many of several things an error names."""
@@ -106,7 +107,9 @@ def relation(name: AdapterName, query: AdapterQuery) -> float | None:
 
 
 def training_call(query: AdapterQuery) -> TrainingCall:
-    """How to train what a query asks for."""
+    """How to train what a query asks for, or to merge it."""
+    if query.task is None and query.mixture.kind == "bilingual" and is_merged_label(query.label):
+        return _merging_call(query)
     has_ratio = not query.mixture.is_balanced and query.mixture_in_name == query.mixture
     # A seed other than the default makes the label, but a label does not make the seed.
     label = plain_label(query.label)
@@ -120,6 +123,16 @@ def training_call(query: AdapterQuery) -> TrainingCall:
         seed=int(seed["seed"]) if seed else None,
         label=None if seed else label,
         sentences=tuple(sentences_in(query.label, query.mixture).items()) if query.task else (),
+    )
+
+
+def _merging_call(query: AdapterQuery) -> TrainingCall:
+    base, label = spec_slug(query.base or DEFAULT_BASE), (query.label or "").partition("-")[2] or None
+    return TrainingCall(
+        mixture=str(query.mixture.balanced),
+        label=query.label,
+        parents=tuple(str(AdapterName(base, Mixture.of(one), label=label)) for one in query.mixture.languages),
+        name=str(AdapterName(base, query.mixture, label=query.label)),
     )
 
 
@@ -139,11 +152,25 @@ def training_calls(candidates: Sequence[Entry], query: AdapterQuery) -> tuple[Tr
 
 def missing_adapters(candidates: Sequence[Entry], query: AdapterQuery) -> list[AdapterQuery]:
     """Those of the adapter asked for and its language adapters that are not there, in the order of training."""
-    mixtures = [] if query.task is None else [*query.setup_definition.language_adapters(query.mixture)]
-    if query.setup_definition.inference is LanguageAdapterRole.TARGET:
-        mixtures.append(target_of(query))
-    needed = [replace(_language_adapter_of(query), mixture=mixture) for mixture in dict.fromkeys(mixtures)]
-    return [one for one in (*needed, query) if not _is_present(candidates, one)]
+    needed: list[AdapterQuery] = []
+    plain = plain_label(query.label)
+    for one in () if query.task is None else _language_adapters_of(query):
+        if is_merged_label(one.label) and not _is_present(candidates, one):
+            needed += [
+                AdapterQuery(Mixture.of(tag), base=one.base, label=plain, on=one.on) for tag in one.mixture.languages
+            ]
+        needed.append(one)
+    return [one for one in dict.fromkeys((*needed, query)) if not _is_present(candidates, one)]
+
+
+def _language_adapters_of(query: AdapterQuery) -> Iterator[AdapterQuery]:
+    """Those that its setup uses in training, then the one that it swaps in."""
+    setup = query.setup_definition
+    label = label_for(setup.training, plain_label(query.label))
+    for mixture in dict.fromkeys(setup.language_adapters(query.mixture)):
+        yield AdapterQuery(mixture, base=query.base, label=label, on=query.on)
+    if setup.swaps:
+        yield swapped_in(query)
 
 
 def _language_adapter_of(query: AdapterQuery) -> AdapterQuery:

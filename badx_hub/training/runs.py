@@ -208,6 +208,11 @@ def seed_label(seed: int) -> str | None:
     return None if seed == 1 else f"seed{seed}"
 
 
+def run_label(seed: int, label: str | None = None) -> str | None:
+    """The label of a run with one of several recipes, which `label` names: "average-seed2"."""
+    return "-".join(filter(None, (label, seed_label(seed)))) or None
+
+
 def _counted(source: SourceRef, counts: SourceCounts) -> SourceRef:
     """`source` with the counts of its reader, if it has any."""
     found = counts.get(source.language)

@@ -24,7 +24,7 @@ from badx_hub.names import AdapterName, few_label, sentences_in
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
 from badx_hub.remedies import Advice
-from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, setup_named
+from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, label_for, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
 from badx_hub.training.annotated import AnnotatedData, Examples, read_examples
@@ -325,7 +325,8 @@ def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[
     entries, found = registry.list(), dict[Mixture, Entry]()
     for one in dict.fromkeys(setup.language_adapters(mixture)):
         on = next(iter(found.values())).manifest.base if found else None
-        query = AdapterQuery(one, None, base=None if on else job.base, label=job.plain_label, on=on)
+        label = label_for(setup.training, job.plain_label)
+        query = AdapterQuery(one, None, base=None if on else job.base, label=label, on=on)
         found[one] = resolve(entries, query, broken=registry.problems()).entry
     return tuple(found[one] for one in setup.language_adapters(mixture))
 

@@ -27,6 +27,7 @@ CALLS = (
     TrainingCall("wo", base="a b"),
     TrainingCall("en-wo", ratio="5:1", task="pos", setup="mad-x", base="demo", seed=2),
     TrainingCall("en+wo+LANG", label="x"),
+    TrainingCall("en-wo", label="merged", parents=("mbert/en", "mbert/wo"), name="mbert/en-wo@3:7#merged"),
 )
 EXAMPLES: tuple[Remedy, ...] = (
     Advice("Give {} or less.", (("max_length", 128),)),

@@ -26,6 +26,7 @@ from badx_hub.evaluation.results import Cost, Result
 from badx_hub.evaluation.significance import compare_counts
 from badx_hub.languages import Mixture
 from badx_hub.registry import LocalRegistry
+from badx_hub.registry.merging import merge
 from badx_hub.setups import SETUPS
 from badx_hub.stack import load_bilingual_stack
 from tests.made import made
@@ -205,6 +206,8 @@ def filled(registry: LocalRegistry, tiny_base: Path) -> LocalRegistry:
     las = [made(registry, tiny_base, f"tiny/{language}", seed=seed) for language, seed in (("en", 4), ("wo", 5))]
     made(registry, tiny_base, "tiny/en/pos", seed=14, on=las[0])
     made(registry, tiny_base, "tiny/en-wo/pos@tlr", seed=15, cycle=las)
+    mean = merge(las, registry, base=str(tiny_base)).entry
+    made(registry, tiny_base, "tiny/en-wo/pos@bad-x-merged", seed=18, on=mean)
     made(registry, tiny_base, "tiny/en/pos@ta-only", seed=16)
     made(registry, tiny_base, "tiny/en/pos@full", seed=17)
     return registry

@@ -12,7 +12,10 @@ from badx_hub.grid.study import Block, Study, Variant
 from badx_hub.languages import Mixture
 from tests.grid.conftest import minimal
 
-VARIANTS = ("bad-x", "bad-x@5:1", "mad-x", "tlr", "tlr@1:2", "ma", "ta-only", "full")
+VARIANTS = (
+    *("bad-x", "bad-x@5:1", "mad-x", "tlr", "tlr@1:2", "ma", "ta-only", "full", "mad-x-merged@1:2", "bad-x-merged"),
+    *("source-kept", "source-dropped"),
+)
 
 
 def study(setups: list[str], targets: list[str] | None = None, seeds: list[int] | None = None) -> Study:
@@ -66,6 +69,18 @@ def named(steps: tuple[Step, ...]) -> dict[str, tuple[str, ...]]:
                 "": ("tiny/en+wo+fo/pos", "tiny/en+wo+fo"),
             },
         ),
+        (
+            "mad-x-merged@3:7",
+            {
+                "tiny/en": (),
+                "tiny/wo": (),
+                "tiny/en-wo@3:7#merged": ("tiny/en", "tiny/wo"),
+                "tiny/en/pos": ("tiny/en",),
+                "": ("tiny/en/pos", "tiny/en-wo@3:7#merged"),
+            },
+        ),
+        ("source-kept", {"tiny/en": (), "tiny/en/pos": ("tiny/en",), "": ("tiny/en/pos", "tiny/en")}),
+        ("source-dropped", {"tiny/en": (), "tiny/en/pos": ("tiny/en",), "": ("tiny/en/pos",)}),
         ("ta-only", {"tiny/en/pos@ta-only": (), "": ("tiny/en/pos@ta-only",)}),
         ("full", {"tiny/en/pos@full": (), "": ("tiny/en/pos@full",)}),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from badx_hub.errors import DataError, NotFoundError, TrainingInterrupted, UsageError
+from badx_hub.evaluation.result_table import result_tables, titles
 from badx_hub.grid.estimates import estimate_of, rates_of
 from badx_hub.grid.plan import Step, StepKind
 from badx_hub.grid.run import Sequential, StepEnd
@@ -90,6 +91,54 @@ def test_every_setup_runs_and_leaves_a_result(write_study: WriteStudy, registry:
     assert [name for name, _ in found["pos/wo/tlr"].adapters] == ["tiny/wo", "tiny/en-wo/pos@tlr"]
     assert len(list(results_folder().iterdir())) == 6
     assert set(place.curves()) == set(results) - set(found)
+
+
+def test_means_of_adapters_and_other_recipes_are_rows_of_a_study(write_study: WriteStudy, registry: Registry) -> None:
+    setups = ["mad-x", "mad-x+mean", "mad-x-merged@1:2", "bad-x-merged", "source-kept", "source-dropped"]
+    changed = {
+        "recipes": {"mean": {"language": {"select": "average"}, "tasks": {"pos": {"select": "average"}}}},
+        "blocks": [{"targets": ["wo"], "tasks": ["pos"], "setups": setups}],
+    }
+    names = ran(write_study(**changed), registry)
+    assert names.index("tiny/en-wo@1:2#merged") < names.index("pos/wo/mad-x-merged@1:2")
+    assert ran(write_study(**changed), registry) == []
+    place = StudyRunner(load_study(write_study(**changed)), registry)
+    found = {seen.step.name: seen for seen in place.statuses()}
+    averaged, mean = found["tiny/en/pos#mean"].entry, found["tiny/en-wo@1:2#merged"].entry
+    assert averaged is not None and averaged.manifest.recipe["select"] == "average"
+    assert mean is not None and [round(ref.weight, 3) for ref in mean.manifest.merged] == [0.333, 0.667]
+    assert mean.manifest.merged[0].digest == found["tiny/en"].entry.manifest.digest  # type: ignore[union-attr]
+    results = [seen.result for seen in found.values() if seen.result is not None]
+    assert {(one.setup, one.label, one.adapters[0][0]) for one in results} == {
+        ("mad-x", None, "tiny/wo"),
+        ("mad-x", "mean", "tiny/wo#mean"),
+        ("mad-x-merged", None, "tiny/en-wo@1:2#merged"),
+        ("bad-x-merged", None, "tiny/en-wo#merged"),
+        ("source-kept", None, "tiny/en"),
+        ("source-dropped", None, "tiny/en/pos"),
+    }
+    (table,) = result_tables(results, "mad-x")
+    assert list(titles(table.names).values()) == [
+        *("MAD-X", "MAD-X, mean", "MAD-X, merged LAs 1:2", "BAD-X, merged LAs", "Source LA kept", "Source LA dropped"),
+    ]
+    assert set(place.curves()) == {name for name in found if "pos/wo" not in name and not name.endswith("merged")}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "setup", "reason"),
+    [
+        ({}, "mad-x+mean", "recipes has no mean; it has none"),
+        ({"mean": {"language": {"select": "worst"}}}, "mad-x+mean", "'best', 'last' or 'average'"),
+        ({}, "mad-x+seed2", "label of a recipe"),
+        ({"Mean": {}}, "mad-x", "pattern"),
+    ],
+)
+def test_labels_of_recipes_are_checked(
+    write_study: WriteStudy, recipes: Mapping[str, object], setup: str, reason: str
+) -> None:
+    blocks = [{"targets": ["wo"], "tasks": ["pos"], "setups": ["mad-x", *({setup} - {"mad-x"})]}]
+    with pytest.raises(UsageError, match=reason):
+        load_study(write_study(recipes=recipes, blocks=blocks))
 
 
 def test_a_stopped_training_goes_on(write_study: WriteStudy, registry: Registry) -> None:
