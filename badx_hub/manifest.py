@@ -47,6 +47,7 @@ from badx_hub.manifest_fields import (
     first_problem,
 )
 from badx_hub.manifest_fields import BaseRef as BaseRef
+from badx_hub.manifest_fields import Training as Training
 from badx_hub.names import AdapterKind, AdapterName, few_label, plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
@@ -85,16 +86,6 @@ class SourceRef(_Frozen):
     name: Text
     digest: Digest
     counts: Annotated[dict[Word, Count], Field(max_length=100)]
-
-
-class Training(_Frozen):
-    """The cost of training: optimizer steps, the step whose weights were kept, tokens or sentences seen, seconds."""
-
-    steps: Count
-    best_step: Count
-    tokens: Count | None = None
-    sentences: Count | None = None
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @keeps_old_attributes

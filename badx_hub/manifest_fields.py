@@ -124,6 +124,16 @@ class Calibration(_Frozen):
     error: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
+class Training(_Frozen):
+    """The cost of training: optimizer steps, the step whose weights were kept, tokens or sentences seen, seconds."""
+
+    steps: Count
+    best_step: Count
+    tokens: Count | None = None
+    sentences: Count | None = None
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class MergedRef(_Frozen):
     """One of the adapters whose weighted mean another one is; the weights of all of them add up to 1."""
 

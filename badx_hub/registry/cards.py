@@ -292,10 +292,8 @@ def _training(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "seed", str(manifest.seed)
     if "steps" not in manifest.recipe:
         yield "steps", f"{training.steps:,}"
-    if manifest.recipe.get("select") == "average":
-        yield "kept", kept_words(manifest.recipe, training.best_step)
-    else:
-        yield "step kept", f"{training.best_step:,}"
+    averaged, step = manifest.recipe.get("select") == "average", training.best_step
+    yield ("kept", kept_words(manifest.recipe, step)) if averaged else ("step kept", f"{step:,}")
     if training.tokens is not None:
         yield "tokens seen", f"{training.tokens:,}"
     if training.sentences is not None:
