@@ -251,7 +251,7 @@ class StudyRunner:
         from badx_hub.stack import load_entries
 
         trained, *language_adapters = self._needed(step)
-        recipe = with_settled_precision(self.study.task_recipe(step.task, step.seed))
+        recipe = with_settled_precision(self._task_recipe(step))
         key, registry = self._evaluation_status(step).key, self._registry_of(step)
         stack = load_entries(
             (*language_adapters, trained),
