@@ -58,6 +58,10 @@ class RunInProgress(BadxError):  # noqa: N818 - named like its siblings
     """Another process trains this very run."""
 
 
+class SettingsChanged(UsageError):  # noqa: N818 - named like its siblings
+    """A stopped run of the same name had other settings or data; it is neither continued nor dropped unasked."""
+
+
 class StorageError(BadxError, OSError):
     """The file system refused: disk full, no permission. ``errno`` is that of the wrapped ``OSError``."""
 

@@ -101,6 +101,12 @@ def claimed(path: Path, busy: Callable[[Owner], BadxError]) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
+def is_claimed(path: Path) -> bool:
+    """Whether a process that is alive works on what `path` stands for."""
+    owner = _read(path)
+    return owner is not None and _is_alive(owner, path)
+
+
 def _beat(path: Path, ended: threading.Event) -> None:
     while not ended.wait(_HEARTBEAT_SECONDS):
         with suppress(OSError):

@@ -92,6 +92,9 @@ _PrecisionOption = Annotated[
 ]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
+_RestartOption = Annotated[
+    bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
+]
 _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
@@ -129,6 +132,7 @@ def train(
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
     force: _ForceOption = False,
+    restart: _RestartOption = False,
     time_limit: _TimeLimitOption = None,
     profile: _ProfileOption = None,
     track: _TrackOption = None,
@@ -138,7 +142,8 @@ def train(
 
     Without --task: a bilingual adapter on alternating batches of text of both languages. With --task: a task
     adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
-    label tells of how many sentences. A stopped run goes on with the same command.
+    label tells of how many sentences. A stopped run goes on with the same command;
+    with other settings it is refused unless --restart drops it.
     """
     from badx_hub.cli._progress import reporter_for
     from badx_hub.registry import open_registry
@@ -156,6 +161,7 @@ def train(
         "registry": found,
         "label": label,
         "force": force,
+        "restart": restart,
         "reporter": reporter_for(format) if track is None else _tracked(track, reporter_for(format)),
         "profiling": profiling,
         "time_limit": None if time_limit is None else _options.duration(time_limit),

@@ -126,6 +126,7 @@ def train_language_adapter(
     text: Mapping[str, str] | None = None,
     label: str | None = None,
     force: bool = False,
+    restart: bool | None = None,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
     time_limit: float | None = None,
@@ -139,6 +140,8 @@ def train_language_adapter(
         text: language -> source; default that language's Wikipedia.
         label: the name's last field; default none for seed 1, else `seedN`.
         force: train although the registry holds this very run.
+        restart: what to do about a stopped run of this name that had other settings or data. None: leave it alone;
+            False: raise SettingsChanged; True: drop it, and what this run did so far, and begin anew.
         profiling: watches a few steps and writes where their time went; the run stays the same.
         time_limit: seconds, from now on, after which to save a checkpoint and stop; default none.
 
@@ -160,6 +163,7 @@ def train_language_adapter(
         registry,
         reporter or Silent(),
         force=force,
+        restart=restart,
         counts=lambda: {language: store.counts for language, store in objective.stores.items()},
         profiling=profiling,
         stop=stop,

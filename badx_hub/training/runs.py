@@ -24,13 +24,20 @@ from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice
-from badx_hub.storage import digest_of, home, scratch_folder, storage_errors
+from badx_hub.storage import digest_of, scratch_folder, storage_errors
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.tracking import Tracked
+from badx_hub.training.unfinished import (
+    claim_of,
+    discard_unfinished,
+    folder_of,
+    remember,
+    require_same_settings,
+)
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
 
@@ -89,7 +96,17 @@ class TrainingRun:
     @property
     def checkpoints(self) -> CheckpointFolder:
         """Where the run keeps its newest checkpoints, until it is published."""
-        return CheckpointFolder(home() / "runs" / self.key[:32])
+        return CheckpointFolder(folder_of(self.key))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the key, by the names that its user knows, for telling two runs apart."""
+        data = {f"data of {source.language}": f"{source.name} ({source.digest[:12]})" for source in self.sources}
+        below = {f"turn {turn}": f"{ref.name} ({ref.digest[:12]})" for turn, ref in enumerate(self.cycle, 1)}
+        if self.parent is not None:
+            below["language adapter"] = f"{self.parent.name} ({self.parent.digest[:12]})"
+        base = f"{self.base.ref.name} ({self.base.ref.digest[:12]})"
+        return {"base": base, **_flat(self.recipe.model_dump(mode="json")), **data, **below}
 
     def published_in(self, registry: Registry) -> Entry | None:
         """The entry this run left in `registry`, if it ran before."""
@@ -104,6 +121,7 @@ class TrainingRun:
         reporter: Reporter,
         *,
         force: bool,
+        restart: bool | None = None,
         counts: Callable[[], SourceCounts],
         profiling: Profiling | None = None,
         stop: StopRequest | None = None,
@@ -114,6 +132,8 @@ class TrainingRun:
 
         Args:
             force: even if it is published.
+            restart: what to do about a stopped run of this name that had other settings. None: leave it alone; False:
+                raise SettingsChanged; True: drop it, and this run's own checkpoints too.
 
         Raises RunInProgress if another process is at it, and what `train` and publishing raise.
         """
@@ -123,6 +143,9 @@ class TrainingRun:
             # Another process may have finished the same run after the last look.
             if not force and (done := self.published_in(registry)):
                 return Trained(done, already=True)
+            if processes.is_main_process:
+                self._remember(restart)
+            processes.wait_for_everyone()  # before any of them looks for a checkpoint
             if isinstance(reporter, Tracked):
                 reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
             outcome = train(objective, self.recipe, self.checkpoints, reporter, profiling=profiling, stop=stop)
@@ -136,6 +159,14 @@ class TrainingRun:
         if entry is None:
             raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
         return Trained(entry, already=False)
+
+    def _remember(self, restart: bool | None) -> None:
+        name = str(self.name)
+        if restart:
+            discard_unfinished(self.key, name)
+        elif restart is not None:
+            require_same_settings(self.key, name, self.settings)
+        remember(self.key, name, self.settings)
 
     def _require_publishable(self, objective: Objective) -> None:
         """What publishing would refuse at the end is refused before step 1. Raises DataError, StorageError."""
@@ -153,7 +184,7 @@ class TrainingRun:
 
     def _claimed(self) -> AbstractContextManager[None]:
         """The right to train this run: one process at a time has it."""
-        return claimed(home() / "runs" / f"{self.key[:32]}.json", self._busy)
+        return claimed(claim_of(self.key), self._busy)
 
     def _busy(self, owner: Owner) -> RunInProgress:
         who = f"process {owner.pid} on {owner.host}, since {owner.since}"
@@ -201,6 +232,14 @@ def _publishing(registry: Registry) -> AbstractContextManager[None]:
     root = Path(registry.location)
     # Everybody who may write to a shared folder may lock it.
     return exclusive(root / ".publishing.lock", mode=0o666) if root.is_dir() else nullcontext()
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Settings within settings by their path, as "adapter.reduction_factor"."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value})
+    return flat
 
 
 def seed_label(seed: int) -> str | None:

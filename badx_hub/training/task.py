@@ -213,6 +213,7 @@ def train_task_adapter(
     limit: Mapping[str, int] | None = None,
     select_on: str | None = None,
     force: bool = False,
+    restart: bool | None = None,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
     time_limit: float | None = None,
@@ -226,12 +227,14 @@ def train_task_adapter(
 
     Args:
         mixture, task, recipe, data, base, setup, label, data_ratio, limit, select_on: as in `TaskJob`.
-        force, reporter, profiling: as in `train_job`.
+        force, restart, reporter, profiling: as in `train_job`.
 
     Raises what `train_job` raises.
     """
     job = TaskJob(mixture, task, recipe, data, base, setup, label, data_ratio, limit, select_on)
-    return train_job(job, registry, force=force, reporter=reporter, profiling=profiling, time_limit=time_limit)
+    return train_job(
+        job, registry, force=force, restart=restart, reporter=reporter, profiling=profiling, time_limit=time_limit
+    )
 
 
 def train_job(
@@ -239,6 +242,7 @@ def train_job(
     registry: Registry,
     *,
     force: bool = False,
+    restart: bool | None = None,
     reporter: Reporter | None = None,
     profiling: Profiling | None = None,
     time_limit: float | None = None,
@@ -247,6 +251,8 @@ def train_job(
 
     Args:
         force: train although the registry holds this very run.
+        restart: what to do about a stopped run of this name that had other settings or data. None: leave it alone;
+            False: raise SettingsChanged; True: drop it, and what this run did so far, and begin anew.
         profiling: watches a few steps and writes where their time went; the run stays the same.
         time_limit: seconds, from now on, after which to save a checkpoint and stop; default none.
 
@@ -263,7 +269,15 @@ def train_job(
         return done
     objective, model = _objective(ready, job.recipe, registry)
     return ready.run.execute(
-        model, objective, registry, reporter or Silent(), force=force, counts=dict, profiling=profiling, stop=stop
+        model,
+        objective,
+        registry,
+        reporter or Silent(),
+        force=force,
+        restart=restart,
+        counts=dict,
+        profiling=profiling,
+        stop=stop,
     )
 
 

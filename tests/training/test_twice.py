@@ -59,11 +59,13 @@ def job(tiny_base: Path, tmp_path: Path) -> Iterator[Job]:
     yield Job(tiny_base, tmp_path, steps=100_000)
 
 
-def files(registry: Path) -> dict[str, str]:
-    """The digest of every file of the one version, but of those that tell times."""
+def files(registry: Path) -> dict[str, object]:
+    """The digest of every file of the one version but the card, and its manifest, without what tells times."""
     (entry,) = LocalRegistry(registry).list()
     folder = Path(entry.location)
-    return {one.name: sha256_file(one) for one in folder.iterdir() if one.name not in ("badx.json", "README.md")}
+    manifest = entry.manifest.model_dump(mode="json", exclude={"created": True, "training": {"seconds"}})
+    digests = {one.name: sha256_file(one) for one in folder.iterdir() if one.name not in ("badx.json", "README.md")}
+    return {**digests, "badx.json": manifest}
 
 
 @pytest.mark.parametrize(("one", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
@@ -101,3 +103,29 @@ def test_two_machines_that_finish_the_same_run_leave_one_version(tiny_base: Path
     assert Job(tiny_base, tmp_path, home="three").run()[0] == 0
     assert files(tmp_path / "registry") == several
     assert not [left for left in tmp_path.glob("*/runs/*") if left.name != ".guard"]
+
+
+def test_a_stopped_run_leaves_what_an_undisturbed_one_does(tiny_base: Path, tmp_path: Path) -> None:
+    straight, stopped = (Job(tiny_base, tmp_path / one, steps=40) for one in ("straight", "stopped"))
+    assert straight.run()[0] == 0
+    started = stopped.start()
+    stopped.wait_for_checkpoint(started)
+    started.send_signal(signal.SIGTERM)
+    started.communicate()
+    assert started.returncode in (0, 143)  # It may have been at its end.
+    assert stopped.run()[0] == 0
+    assert files(straight.registry) == files(stopped.registry)
+
+
+def test_other_settings_neither_continue_nor_drop_a_stopped_run_unasked(job: Job) -> None:
+    started = job.start()
+    job.wait_for_checkpoint(started)
+    started.send_signal(signal.SIGTERM)
+    started.communicate()
+    code, told = job.run("--learning-rate", "0.01", "--steps", "10")
+    assert code == 2
+    assert "steps was 100000 and is now 10; learning_rate was 0.0005 and is now 0.01; " in told
+    assert "Give the earlier ones to go on with it, or --restart to drop it" in told
+    assert list(job.home.glob("runs/*/step-*"))
+    assert job.run("--learning-rate", "0.01", "--steps", "10", "--restart")[0] == 0
+    assert not [left for left in job.home.glob("runs/*") if left.name != ".guard"]
