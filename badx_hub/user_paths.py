@@ -24,6 +24,8 @@ def user_path(text: str | Path) -> Path:
     characters, half surrogates, names of more than 255 bytes.
     """
     shown = f"{str(text)[:_SHOWN]!r}{'...' if len(str(text)) > _SHOWN else ''}"
+    if "\0" in str(text):
+        raise UsageError(f"{shown} is no path: it has a NUL character. Give the path of a file or folder.")
     try:
         path = Path(text).expanduser()
         names = [os.fsencode(name) for name in path.parts]
@@ -31,8 +33,6 @@ def user_path(text: str | Path) -> Path:
         raise UsageError(f"{shown} cannot be found: no such user has a home folder.", remedies=NO_HOME) from error
     except UnicodeEncodeError as error:
         raise UsageError(f"{shown} is no path: it has half a surrogate pair. Give the path of a file.") from error
-    if any(b"\0" in name for name in names):
-        raise UsageError(f"{shown} is no path: it has a NUL character. Give the path of a file or folder.")
     if max(map(len, names), default=0) > _MAX_NAME_BYTES or sum(map(len, names)) > _MAX_PATH_BYTES:
         raise UsageError(f"{shown} is too long for a path. Give the path of a file or folder.")
     return path
