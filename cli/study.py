@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _options, _output
+from badx_hub.cli import _errors, _options, _output, _study_tables
 from badx_hub.cli._output import Format
-from badx_hub.errors import BadxError, NotFoundError
-from badx_hub.metric_key import MetricKey
+from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -33,6 +31,16 @@ ResultsOption = Annotated[
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="GLOB", help="Steps of these names (repeatable), and what they need."),
+]
+
+LOCAL, RAY = "local", "ray"
+OnOption = Annotated[
+    str,
+    typer.Option("--on", metavar="local|ray|ray://HOST:PORT", help="Where steps run: this machine or a Ray cluster."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Steps at the same time. [default: 1; as many as fit on Ray]"),
 ]
 
 _NAMED = 3
@@ -59,9 +67,9 @@ def plan(
     estimates = {status.step.name: estimate_of(status, runner.study, rates) for status in statuses}
     _output.show(
         format,
-        tables=[_tree(runner, statuses, estimates), _totals(statuses, estimates)],
+        tables=[_study_tables.tree(runner, statuses, estimates), _study_tables.totals(statuses, estimates)],
         document=_document(runner, statuses, estimates),
-        quiet=[status.step.name for status in statuses if not _is_done(status)],
+        quiet=[status.step.name for status in statuses if not _study_tables.is_done(status)],
     )
     _tell_reasons(statuses)
 
@@ -73,25 +81,23 @@ def run(
     results: ResultsOption = None,
     only: OnlyOption = None,
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do so many steps at most.")] = None,
+    on: OnOption = LOCAL,
+    workers: WorkersOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Do the steps that are not done, each after those it needs.
 
     A stopped run goes on with the same command. A step that fails stops only what is built on it; the exit code is
-    then 1.
+    then 1. With several workers, a step whose process or node is lost is begun again, up to three times.
     """
-    from badx_hub.cli._progress import reporter_for
-    from badx_hub.grid.run import Sequential, StepEnd
+    from badx_hub.grid.run import StepEnd
 
+    place = _place(on)
     runner = _runner(file, registry, results)
     runner.registry.require_writable()
     steps = runner.pending(only or (), limit)
-
-    def work(step: Step) -> bool:
-        return runner.do(step, reporter=reporter_for(format))
-
-    outcomes = Sequential().run(steps, work, _Lines(len(steps)))
-    rows = [(outcome.step.name, outcome.end.value, _duration(outcome.seconds)) for outcome in outcomes]
+    outcomes = _run_on(place, workers, runner, steps, format) if steps else ()
+    rows = [(outcome.step.name, outcome.end.value, _study_tables.duration(outcome.seconds)) for outcome in outcomes]
     _output.show(
         format,
         tables=[Table.of(("step", "end", "time"), rows, numbers=("time",))],
@@ -138,6 +144,35 @@ def report(
     )
 
 
+def _place(on: str) -> str | None:
+    """The address of a Ray cluster, "" for a new one on this machine, None for processes of this machine."""
+    if on == LOCAL:
+        return None
+    if on == RAY:
+        return ""
+    if on.startswith(f"{RAY}://"):
+        return on
+    raise UsageError(f"--on {on} is no place. Expected {LOCAL}, {RAY} or ray://HOST:PORT.")
+
+
+def _run_on(
+    place: str | None, workers: int | None, runner: StudyRunner, steps: Sequence[Step], format: Format
+) -> tuple[StepOutcome, ...]:
+    from badx_hub.cli._progress import reporter_for
+    from badx_hub.grid.run import Sequential
+
+    lines = _Lines(len(steps))
+    if place is None and (workers or 1) == 1:
+        return Sequential().run(steps, lambda step: runner.do(step, reporter=reporter_for(format)), lines)
+    from badx_hub.grid.parallel import LocalWorkers, Parallel
+
+    if place is None:
+        return Parallel(LocalWorkers(workers or 1)).run(steps, runner.do, lines)
+    from badx_hub.grid.on_ray import RayWorkers
+
+    return Parallel(RayWorkers(place or None, count=workers)).run(steps, runner.do, lines)
+
+
 class _Lines:
     """A line before each step and one after it, on stderr."""
 
@@ -150,7 +185,7 @@ class _Lines:
     def ended(self, outcome: StepOutcome) -> None:
         self.number += 1
         reason = f": {_reason(outcome)}" if outcome.reason else ""
-        took = f" in {_duration(outcome.seconds)}" if outcome.seconds else ""
+        took = f" in {_study_tables.duration(outcome.seconds)}" if outcome.seconds else ""
         _output.note(f"[{self.number}/{self.steps}] {outcome.step.name} {outcome.end.value}{took}{reason}")
         if outcome.error is not None and os.environ.get("BADX_HUB_DEBUG"):
             traceback.print_exception(outcome.error)
@@ -166,82 +201,6 @@ def _runner(file: Path, registry: str | None, results: Path | None) -> StudyRunn
     return StudyRunner(study, opened, results)
 
 
-def _tree(runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:
-    by_name = {status.step.name: status for status in statuses}
-    rows = []
-    for mark, step, above in _branches(runner.steps):
-        status, estimate = by_name[step.name], estimates[step.name]
-        left = "" if _is_done(status) else _left(estimate.seconds if estimate else None)
-        rows.append(
-            (f"{mark}{step.name}", status.state.value, _progress(status, estimate), left, _remark(status, above))
-        )
-    return Table.of(
-        ("step", "state", "steps", "time left", "remark"),
-        rows,
-        numbers=("steps", "time left"),
-        folding=("remark",),
-        title=f"study {runner.study.name} on {runner.study.base}",
-    )
-
-
-def _branches(
-    steps: Sequence[Step], above: tuple[str, ...] = (), indent: str = ""
-) -> list[tuple[str, Step, tuple[str, ...]]]:
-    """(the branch drawn before it, step, the steps above it), each step under the first that it needs."""
-    children = [step for step in steps if step.needs[:1] == above[-1:]]
-    rows = []
-    for step in children:
-        mark, deeper = ("└─ ", "   ") if step is children[-1] else ("├─ ", "│  ")
-        mark, deeper = (mark, deeper) if above else ("", "")
-        rows += [(indent + mark, step, above), *_branches(steps, (*above, step.name), indent + deeper)]
-    return rows
-
-
-def _progress(status: StepStatus, estimate: StepEstimate | None) -> str:
-    if estimate is None:
-        return ""
-    return f"{status.resumed:,}/{estimate.steps:,}" if status.resumed else f"{estimate.steps:,}"
-
-
-def _remark(status: StepStatus, above: tuple[str, ...]) -> str:
-    """The score of an evaluation that is done; what another step needs besides those it stands under."""
-    if status.result is not None:
-        metric = status.result.metric
-        return f"{metric} {MetricKey.parse(metric).shown(status.result.metrics[metric])}"
-    more = [need for need in status.step.needs if need not in above]
-    return f"and {', '.join(more)}" if more and not _is_done(status) else ""
-
-
-def _totals(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:
-    rows = []
-    for total in _sums(statuses, estimates):
-        unknown = f"{total['unknown']} unknown" if total["unknown"] else ""
-        known = _duration(total["seconds_left"]) if total["seconds_left"] or not unknown else ""
-        left = " + ".join(part for part in (known, unknown) if part)
-        rows.append((total["kind"], str(total["steps"]), str(total["done"]), str(total["to_do"]), left))
-    columns = ("in all", "steps", "done", "to do", "time left")
-    return Table.of(columns, rows, numbers=columns[1:])
-
-
-def _sums(statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> list[dict[str, Any]]:
-    sums = []
-    for kind in dict.fromkeys(status.step.kind for status in statuses):
-        ours = [status for status in statuses if status.step.kind is kind]
-        left = [estimates[status.step.name] for status in ours if not _is_done(status)]
-        seconds = [estimate.seconds for estimate in left if estimate is not None and estimate.seconds is not None]
-        sums.append(
-            {
-                "kind": kind.value,
-                "steps": len(ours),
-                "done": len(ours) - len(left),
-                "to_do": len(left),
-                "seconds_left": sum(seconds),
-                "unknown": len(left) - len(seconds),
-            }
-        )
-    return sums
-
-
 def _document(
     runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]
 ) -> dict[str, Any]:
@@ -251,7 +210,7 @@ def _document(
         "registry": runner.registry.location,
         "results": str(runner.results),
         "steps": [_record(status, estimates[status.step.name]) for status in statuses],
-        "totals": _sums(statuses, estimates),
+        "totals": _study_tables.sums(statuses, estimates),
     }
 
 
@@ -295,18 +254,6 @@ def _reason(of: StepStatus | StepOutcome) -> str:
     if isinstance(of.error, BadxError):
         return " ".join(_errors.message(of.error).split())
     return of.reason
-
-
-def _is_done(status: StepStatus) -> bool:
-    return status.state.value == "done"
-
-
-def _left(seconds: float | None) -> str:
-    return "unknown" if seconds is None else _duration(seconds)
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
 
 
 def _some(names: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ class StepEnd(str, Enum):
     SKIPPED = "skipped"
 
 
-_BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
+BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Sequential:
         """See `Executor.run`."""
         outcomes: dict[str, StepOutcome] = {}
         for step in steps:
-            broken = [need for need in step.needs if need in outcomes and outcomes[need].end in _BROKEN]
+            broken = [need for need in step.needs if need in outcomes and outcomes[need].end in BROKEN]
             if broken:
                 outcome = StepOutcome(step, StepEnd.SKIPPED, reason=f"{broken[0]} is not there")
             else:
@@ -89,6 +89,10 @@ def _attempt(step: Step, work: Work) -> StepOutcome:
     except TrainingInterrupted:
         raise
     except Exception as error:  # of any kind: one step does not end a long run, and the outcome has the error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return StepOutcome(step, StepEnd.FAILED, time.perf_counter() - began, reason, error)
+        return StepOutcome(step, StepEnd.FAILED, time.perf_counter() - began, one_line(error), error)
     return StepOutcome(step, StepEnd.ALREADY if already else StepEnd.RAN, time.perf_counter() - began)
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without line ends."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -12,17 +12,19 @@ import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
+from badx_hub.errors import BadxError, DataError, NotFoundError, RunInProgress, UsageError
 from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
 from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.study import Study
+from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.machine import DTYPES, with_settled_precision
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
@@ -91,6 +93,10 @@ class StudyRunner:
         self._known: tuple[Entry, ...] | None = None
         self._base: Base | NotFoundError | None = None
         self._files: dict[tuple[str, str, Split], tuple[DataReference, ...] | BadxError] = {}
+
+    def __reduce__(self) -> tuple[type[StudyRunner], tuple[Study, Registry, Path]]:
+        """Pickled without what it knows of the steps, since that changes while others do them."""
+        return StudyRunner, (self.study, self.registry, self.results)
 
     def status(self, step: Step) -> StepStatus:
         """The status of a step. Nothing is loaded or trained; only the digest of a text on the Hub may need a download.
@@ -192,7 +198,7 @@ class StudyRunner:
                 self._references(step, self.study.train_data(step.task), split)
         if waits := self._waits(step):
             return waits
-        if self.base() is None:
+        if (base := self.base()) is None:
             return self._without_base(step)
         if isinstance(step, TrainTask):
             return self._run_status(step, task.planned(self._job(step), self._registry_of(step)))
@@ -201,7 +207,7 @@ class StudyRunner:
         run, _ = language.planned(
             step.mixture,
             self._language_recipe(step),
-            base=self.study.base,
+            base=base,
             text=self.study.texts_of(step.mixture),
             label=run_label(step.seed, step.label),
         )
@@ -247,12 +253,19 @@ class StudyRunner:
         return StepStatus(step, StepState.READY if result is None else StepState.DONE, key, result=result)
 
     def _evaluate(self, step: Evaluate) -> None:
+        """Score the stack, unless another driver is at it (RunInProgress) or has just done it."""
+        key = str(self._evaluation_status(step).key)
+        with claimed(self.results / f".{key}.claim", partial(_busy, step)):
+            if _read(self._result_path(key)) is None:
+                self._score(step, key)
+
+    def _score(self, step: Evaluate, key: str) -> None:
         from badx_hub.evaluation import evaluate
         from badx_hub.stack import load_entries
 
         trained, *language_adapters = self._needed(step)
         recipe = with_settled_precision(self._task_recipe(step))
-        key, registry = self._evaluation_status(step).key, self._registry_of(step)
+        registry = self._registry_of(step)
         stack = load_entries(
             (*language_adapters, trained),
             registry,
@@ -271,7 +284,7 @@ class StudyRunner:
             metric=stack.task.selection_metric,
             label=step.variant.label,
         )
-        atomic_write_text(self._result_path(str(key)), result.model_dump_json(indent=1) + "\n")
+        atomic_write_text(self._result_path(key), result.model_dump_json(indent=1) + "\n")
 
     def _job(self, step: TrainTask) -> task.TaskJob:
         return task.TaskJob(
@@ -325,6 +338,10 @@ class StudyRunner:
         self._statuses = {name: status for name, status in self._statuses.items() if status.state is StepState.DONE}
         self._known = self._base = None
         self._files = {}
+
+
+def _busy(step: Step, owner: Owner) -> RunInProgress:
+    return RunInProgress(f"{step.name} is being done by process {owner.pid} on {owner.host}, since {owner.since}.")
 
 
 def _read(path: Path) -> Result | None:

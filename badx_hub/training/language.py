@@ -21,7 +21,7 @@ from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import SourceRef
 from badx_hub.metric_key import MetricKey
-from badx_hub.modeling.base import DEFAULT_BASE, resolve_base
+from badx_hub.modeling.base import DEFAULT_BASE, Base, resolve_base
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
@@ -174,15 +174,18 @@ def planned(
     mixture: Mixture,
     recipe: LanguageRecipe,
     *,
-    base: str | None = None,
+    base: str | Base | None = None,
     text: Mapping[str, str] | None = None,
     label: str | None = None,
 ) -> tuple[TrainingRun, Mapping[str, Source]]:
     """The run that `train_language_adapter` would do with the same arguments, and its text. Nothing is trained.
 
+    `base` may also be one that was found before, which saves looking for it.
+
     Raises what finding the base and opening the text raise.
     """
-    found, given = resolve_base(base or DEFAULT_BASE), _texts(text or {}, mixture)
+    found = base if isinstance(base, Base) else resolve_base(base or DEFAULT_BASE)
+    given = _texts(text or {}, mixture)
     sources = {
         language: open_source(language, given.get(language) or default_source(language))
         for language in mixture.languages

@@ -1,0 +1,107 @@
+"""Running steps as tasks of Ray, on one machine or many; Ray decides where. Needs the extra `ray`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from badx_hub.errors import BadxError, UsageError
+from badx_hub.grid.parallel import Attempt, WorkerLost
+from badx_hub.grid.plan import Evaluate, Step
+from badx_hub.grid.run import Work
+from badx_hub.remedies import Advice
+
+_MOST = 10_000
+"""Steps that are handed to Ray at once; it lets them wait until there is room."""
+
+
+class RayWorkers:
+    """The nodes of a Ray cluster: one CPU a step, and one GPU for each training where the cluster has any.
+
+    Registry, results and, for going on from a checkpoint on another node, BADX_HUB_HOME are on storage that all reach.
+    """
+
+    def __init__(self, address: str | None = None, *, count: int | None = None) -> None:
+        """Connect. Args: address, such as ray://HOST:10001; default a new cluster of this machine; count: at most.
+
+        Raises UsageError without Ray, and BadxError if the cluster cannot be reached.
+        """
+        self.count = count or _MOST
+        self._ray = _connected(address)
+        self._has_gpus = self._ray.cluster_resources().get("GPU", 0) >= 1
+        self._running: dict[Any, Step] = {}
+
+    @property
+    def free(self) -> int:
+        """See `Workers.free`."""
+        return self.count - len(self._running)
+
+    def begin(self, step: Step, work: Work) -> None:
+        """See `Workers.begin`."""
+        gpus = int(self._has_gpus and not isinstance(step, Evaluate))
+        # Retries are the driver's: it tells a lost node from a step that fails.
+        task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_done)
+        self._running[task.options(name=step.name).remote(work, step)] = step
+
+    def ended(self, seconds: float) -> Sequence[Attempt]:
+        """See `Workers.ended`."""
+        if not self._running:
+            time.sleep(seconds)
+            return ()
+        done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        return [self._attempt(reference) for reference in done]
+
+    def stop(self) -> None:
+        """See `Workers.stop`."""
+        for reference in self._running:
+            self._ray.cancel(reference, force=False)  # As Ctrl-C: a training saves a checkpoint.
+        self._ray.wait(list(self._running), num_returns=len(self._running), timeout=60.0)
+
+    def __enter__(self) -> RayWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._running:
+            self.stop()
+        self._ray.shutdown()
+
+    def _attempt(self, reference: Any) -> Attempt:
+        step = self._running.pop(reference)
+        errors = self._ray.exceptions
+        try:
+            return Attempt(step, already=self._ray.get(reference))
+        except errors.RayTaskError as error:
+            cause = error.cause
+            return Attempt(step, error=cause if isinstance(cause, Exception) else error)
+        except errors.RayError as error:
+            return Attempt(step, error=WorkerLost(f"its worker is gone ({type(error).__name__})"))
+
+
+def _done(work: Work, step: Step) -> bool:
+    return work(step)
+
+
+def _connected(address: str | None) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Nothing leaves the machine unasked.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            "Ray is not installed.", remedies=(Advice("Type `pip install 'badx-hub[ray]'`, on every node."),)
+        ) from error
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = address or "this machine"
+        raise BadxError(
+            f"There is no Ray cluster at {place}: {' '.join(str(error).split())[:200]}",
+            remedies=(Advice("Start one with `ray start --head`, or give its address as ray://HOST:10001."),),
+        ) from error
+    return ray

@@ -1,0 +1,226 @@
+"""Running steps several at a time, as wide as the graph allows: in processes of this machine, or on other `Workers`.
+
+A step whose worker was lost (a crash, no memory, a node that is gone, a stop that came from outside) or whose storage
+failed is begun again, on another worker where there is one; training goes on from its checkpoint. After three attempts
+it has failed. A step that another driver of the study works on is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Protocol
+
+from badx_hub.errors import HubError, RunInProgress, StorageError, TrainingInterrupted
+from badx_hub.grid.plan import Step
+from badx_hub.grid.run import BROKEN, StepEnd, StepOutcome, Watcher, Work, one_line
+from badx_hub.remedies import ResumeTraining
+from badx_hub.training.interrupts import StopRequest, watched
+
+ATTEMPTS = 3
+_LOOK_SECONDS = 1.0
+_BUSY_SECONDS = 10.0
+# Of these, another attempt may get over.
+_PASSING = (TrainingInterrupted, StorageError, HubError)
+
+
+class WorkerLost(Exception):  # noqa: N818 - not an error of the step
+    """The process or node that a step ran on is gone."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a step: whether it was done before, or the error it ended with."""
+
+    step: Step
+    already: bool = False
+    error: Exception | None = None
+
+
+class Workers(Protocol):
+    """Where steps run."""
+
+    @property
+    def free(self) -> int:
+        """How many more steps can begin now."""
+
+    def begin(self, step: Step, work: Work) -> None:
+        """Begin `work(step)` on a free worker."""
+
+    def ended(self, seconds: float) -> Sequence[Attempt]:
+        """The attempts that ended, after waiting at most so long for the first one."""
+
+    def stop(self) -> None:
+        """Have the running steps save what they did, and wait for that."""
+
+    def __enter__(self) -> Workers: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass
+class _Course:
+    """How far the steps of one run have come."""
+
+    steps: Sequence[Step]
+    outcomes: dict[str, StepOutcome] = field(default_factory=dict)
+    began: dict[str, float] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    not_before: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.outcomes) == len(self.steps)
+
+    def next(self) -> StepOutcome | Step | None:
+        """A step that can begin, or the outcome of one that never will; None if there is nothing to begin now."""
+        names, now = {step.name for step in self.steps}, time.monotonic()
+        for step in self.steps:
+            if step.name in self.outcomes or step.name in self.began or self.not_before.get(step.name, 0.0) > now:
+                continue
+            needs = [need for need in step.needs if need in names]
+            broken = [need for need in needs if need in self.outcomes and self.outcomes[need].end in BROKEN]
+            if broken:
+                return StepOutcome(step, StepEnd.SKIPPED, reason=f"{broken[0]} is not there")
+            if all(need in self.outcomes for need in needs):
+                return step
+        return None
+
+    def outcome(self, attempt: Attempt) -> StepOutcome | None:
+        """How the step ended; None if it is to be begun again."""
+        name, error = attempt.step.name, attempt.error
+        seconds = time.perf_counter() - self.began.pop(name)
+        if error is None:
+            return StepOutcome(attempt.step, StepEnd.ALREADY if attempt.already else StepEnd.RAN, seconds)
+        if isinstance(error, RunInProgress):
+            self.not_before[name] = time.monotonic() + _BUSY_SECONDS
+            return None
+        self.attempts[name] = self.attempts.get(name, 0) + 1
+        if isinstance(error, (WorkerLost, *_PASSING)) and self.attempts[name] < ATTEMPTS:
+            return None
+        tries = f" (after {self.attempts[name]} attempts)" if self.attempts[name] > 1 else ""
+        return StepOutcome(attempt.step, StepEnd.FAILED, seconds, one_line(error) + tries, error)
+
+
+class Parallel:
+    """An `Executor` that runs steps on workers."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.workers = workers
+
+    def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
+        """See `Executor.run`. `work` and the steps are pickled.
+
+        Raises TrainingInterrupted after Ctrl-C, SIGTERM or SIGHUP, once the running steps have saved what they did.
+        """
+        course, stop = _Course(steps), StopRequest()
+        with self.workers as workers, watched(stop):
+            while not course.is_done:
+                if stop.is_made:
+                    workers.stop()
+                    fact = f"Stopped with {len(course.began)} steps on the way; what they did is saved."
+                    raise TrainingInterrupted(fact, stop.exit_code, remedies=(ResumeTraining(),))
+                self._begin(course, work, watcher)
+                for attempt in workers.ended(_LOOK_SECONDS):
+                    self._note(course, course.outcome(attempt), watcher)
+        return tuple(course.outcomes[step.name] for step in steps)
+
+    def _begin(self, course: _Course, work: Work, watcher: Watcher) -> None:
+        while self.workers.free and (found := course.next()) is not None:
+            if isinstance(found, StepOutcome):
+                self._note(course, found, watcher)
+                continue
+            if found.name not in course.attempts and found.name not in course.not_before:
+                watcher.started(found)
+            course.began[found.name] = time.perf_counter()
+            self.workers.begin(found, work)
+
+    def _note(self, course: _Course, outcome: StepOutcome | None, watcher: Watcher) -> None:
+        if outcome is not None:
+            course.outcomes[outcome.step.name] = outcome
+            watcher.ended(outcome)
+
+
+class LocalWorkers:
+    """Processes of this machine, each with its share of the cores. A process that dies is replaced."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._threads = max(1, (os.cpu_count() or 1) // count)
+        self._idle: list[ProcessPoolExecutor] = []
+        self._running: dict[Future[bool], tuple[Step, ProcessPoolExecutor]] = {}
+
+    @property
+    def free(self) -> int:
+        """See `Workers.free`."""
+        return self.count - len(self._running)
+
+    def begin(self, step: Step, work: Work) -> None:
+        """See `Workers.begin`."""
+        process = self._idle.pop() if self._idle else self._new()
+        self._running[process.submit(work, step)] = step, process
+
+    def ended(self, seconds: float) -> Sequence[Attempt]:
+        """See `Workers.ended`."""
+        if not self._running:
+            time.sleep(seconds)
+        done, _ = wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
+        return [self._attempt(future) for future in done]
+
+    def stop(self) -> None:
+        """See `Workers.stop`."""
+        for _, process in self._running.values():
+            for pid in _pids(process):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        wait(self._running)
+
+    def __enter__(self) -> LocalWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.stop()
+        for process in (*self._idle, *(process for _, process in self._running.values())):
+            process.shutdown(wait=True, cancel_futures=True)
+
+    def _new(self) -> ProcessPoolExecutor:
+        # Not forked: a fork of a process that has loaded torch may hang.
+        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin_process, initargs=(self._threads,))
+
+    def _attempt(self, future: Future[bool]) -> Attempt:
+        step, process = self._running.pop(future)
+        error = future.exception()
+        if isinstance(error, BrokenProcessPool):
+            process.shutdown(wait=False)
+            return Attempt(step, error=WorkerLost("its process ended without a word: killed, or out of memory"))
+        self._idle.append(process)
+        if error is not None:
+            return Attempt(step, error=error if isinstance(error, Exception) else WorkerLost(type(error).__name__))
+        return Attempt(step, already=future.result())
+
+
+def _begin_process(threads: int) -> None:
+    """Ctrl-C at the terminal is for the driver alone, which then stops its workers; each has its share of the cores."""
+    import torch
+
+    if hasattr(os, "setsid"):
+        os.setsid()
+    torch.set_num_threads(threads)
+
+
+def _pids(process: ProcessPoolExecutor) -> tuple[int, ...]:
+    workers: Mapping[int, object] = getattr(process, "_processes", None) or {}
+    return tuple(workers)
