@@ -142,27 +142,23 @@ def train(
 
     Without --task: a bilingual adapter on alternating batches of text of both languages. With --task: a task
     adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
-    label tells of how many sentences. A stopped run goes on with the same command;
-    with other settings it is refused unless --restart drops it.
+    label tells of how many sentences. A stopped run goes on with the same command, and not with other settings.
     """
-    from badx_hub.cli._progress import reporter_for
     from badx_hub.registry import open_registry
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
     _check_flags(task, texts, option, sources)
-    found = open_registry(registry)
-    found.require_writable()
     numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
     flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, numbers, strict=True))
     profiling = _profiling(profile)
     how = {
-        "registry": found,
+        "registry": open_registry(registry),
         "label": label,
         "force": force,
         "restart": restart,
-        "reporter": reporter_for(format) if track is None else _tracked(track, reporter_for(format)),
+        "reporter": _reporter(track, format),
         "profiling": profiling,
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
@@ -312,11 +308,16 @@ def _profiling(folder: Path | None) -> Profiling | None:
     return Profiling(folder, _errors.typed())
 
 
-def _tracked(track: Tracker, reporter: Reporter | None) -> Reporter:
+def _reporter(track: Tracker | None, format: Format) -> Reporter | None:
+    from badx_hub.cli._progress import reporter_for
+
+    drawn = reporter_for(format)
+    if track is None:
+        return drawn
     from badx_hub.training.loop import Silent
     from badx_hub.training.tracking import Tracked, track_folder
 
-    made = Tracked(track.value, reporter or Silent())
+    made = Tracked(track.value, drawn or Silent())
     _output.note(f"tracked with {track.value} in {track_folder(track.value)}")
     return made
 

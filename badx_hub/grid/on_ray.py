@@ -101,7 +101,7 @@ def _connected(address: str | None) -> Any:
     except (ConnectionError, RuntimeError, ValueError) as error:
         place = address or "this machine"
         raise BadxError(
-            f"There is no Ray cluster at {place}: {' '.join(str(error).split())[:200]}",
-            remedies=(Advice("Start one with `ray start --head`, or give its address as ray://HOST:10001."),),
+            f"There is no Ray cluster at {place} ({' '.join(str(error).split())[:200]}).",
+            remedies=(Advice("Start one as Ray's documentation says, or give its address as ray://HOST:10001."),),
         ) from error
     return ray

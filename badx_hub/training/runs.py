@@ -128,7 +128,7 @@ class TrainingRun:
     ) -> Trained:
         """Train from the last checkpoint, publish, and remove the checkpoints.
 
-        Its many arguments come from the functions that users call.
+        Many arguments: they come from the functions that users call.
 
         Args:
             force: even if it is published.

@@ -82,14 +82,14 @@ class StackDescription(_Body):
     labels: dict[str, tuple[str, ...]] = Field(description="What each task may say of a word.")
 
 
-class Refused(_Body):
+class NoAnswer(_Body):
     """Why there is no answer, in one line."""
 
     error: str
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refused, "description": HTTPStatus(status).phrase}
+    status: {"model": NoAnswer, "description": HTTPStatus(status).phrase}
     for status in (400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503)
 }
 
