@@ -10,8 +10,6 @@ from __future__ import annotations
 import fnmatch
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from badx_hub.errors import BadxError, DataError, NotFoundError, RunInProgress, 
 from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
 from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask, plan_of, with_needs
+from badx_hub.grid.status import StepState, StepStatus
 from badx_hub.grid.study import Study
 from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
@@ -37,41 +36,11 @@ from badx_hub.training import language, task
 from badx_hub.training.curves import CSV, CurveRows, read_curves
 from badx_hub.training.runs import run_label
 
+__all__ = ["StepState", "StepStatus", "StudyRunner", "results_folder"]
+
 if TYPE_CHECKING:
     from badx_hub.training.loop import Reporter
     from badx_hub.training.runs import TrainingRun
-
-
-class StepState(str, Enum):
-    """The state of a step."""
-
-    DONE = "done"
-    READY = "to do"
-    WAITS = "waits"
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True)
-class StepStatus:
-    """A step and its state.
-
-    Attributes:
-        key: None if it is not known yet, because the base or an adapter that the step needs is missing.
-        reason: what the step waits for, or what is missing and not made by a step.
-        resumed: optimizer steps of the checkpoint that training would continue from.
-        entry: the adapter of a training step that is done.
-        result: of an evaluation that is done.
-        error: behind `reason`, with its remedies, if something is missing that no step makes.
-    """
-
-    step: Step
-    state: StepState
-    key: str | None = None
-    reason: str = ""
-    resumed: int = 0
-    entry: Entry | None = None
-    result: Result | None = None
-    error: BadxError | None = None
 
 
 def results_folder() -> Path:
