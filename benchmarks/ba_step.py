@@ -115,6 +115,7 @@ def ours(base: Path, batch: int, steps: int, precision: Precision) -> Run:
 def peer(base: Path, batch: int, steps: int, precision: Precision) -> Run:
     """A run of the peer's training."""
     import adapters
+    import torch
     from adapters import AdapterTrainer, SeqBnConfig
     from transformers import (
         AutoModelForMaskedLM,
@@ -145,6 +146,7 @@ def peer(base: Path, batch: int, steps: int, precision: Precision) -> Run:
             per_device_train_batch_size=batch,
             learning_rate=RATE,
             bf16=precision == "bf16",
+            use_cpu=not torch.cuda.is_available(),  # It refuses bf16 on a CPU that was not asked for.
             save_strategy="no",
             report_to=[],
             disable_tqdm=True,
