@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from badx_hub.evaluation import evaluate
 from badx_hub.languages import pair
 from badx_hub.recipes import load_recipe, override
@@ -76,6 +78,7 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
             "seed": seed,
             "learning_rate": options.learning_rate,
             "eval_every": max(100, steps // 8),
+            "precision": "fp32",
         }
         language_adapter = train_language_adapter(
             PAIR,
@@ -89,7 +92,7 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
     task_side = train_task_adapter(
         PAIR,
         TASK,
-        override(recipe.tasks[TASK], {"steps": options.task_steps, "seed": seed}),
+        override(recipe.tasks[TASK], {"steps": options.task_steps, "seed": seed, "precision": "fp32"}),
         data=recipe.data[TASK],
         registry=registry,
         base=recipe.base,
@@ -97,7 +100,7 @@ def _task_result(options: argparse.Namespace, registry: Registry, seed: int, ste
         label=label,
         reporter=Log(),
     ).entry
-    stack = load_entries([*([language_adapter] if language_adapter else []), task_side], registry)
+    stack = load_entries([*([language_adapter] if language_adapter else []), task_side], registry, dtype=torch.float32)
     scores = {language: evaluate(stack, data).scores.metrics for language, data in TEST.items()}
     return {
         "setup": "BAD-X" if language_adapter else "TA only",

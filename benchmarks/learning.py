@@ -76,7 +76,7 @@ def _row(side: str, options: argparse.Namespace, registry: Registry) -> dict[str
 
 def _recipe(options: argparse.Namespace, head: HeadTraining) -> LanguageRecipe:
     changes = {"steps": options.steps, "learning_rate": options.learning_rate, "eval_every": options.steps}
-    return override(load_recipe("quick").language, {**NUMBERS, **changes, "head": head})
+    return override(load_recipe("quick").language, {**NUMBERS, "precision": "fp32", **changes, "head": head})
 
 
 def _texts(options: argparse.Namespace) -> dict[str, str]:
