@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from badx_hub.manifest import MERGED
 from badx_hub.metric_key import MetricKey
-from badx_hub.recipes import kept_words
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
+    from badx_hub.recipes import kept_words  # with pydantic, which --help does without
+
     manifest = entry.manifest
     training = manifest.training
     language_adapters = ", ".join(f"{ref.name} ({ref.digest[:12]})" for ref in manifest.language_adapters)
