@@ -11,14 +11,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spacy.attrs import DEP, HEAD
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import minibatch
 
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.languages import Mixture
@@ -120,7 +119,8 @@ class StackComponent:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """The documents, in order; `batch_size` of them are predicted together, and no more are held."""
-        for docs in minibatch(stream, size=batch_size):
+        source = iter(stream)
+        while docs := list(islice(source, batch_size)):
             try:
                 self._fill(docs)
             except Exception as error:
@@ -198,7 +198,9 @@ def _attach(
 ) -> None:
     """Set heads and relations of whole documents at once: spaCy derives the sentences from them."""
     # A sentence of white space alone has no word to hang on.
-    arrays = {id(doc): np.array([(0, doc.vocab.strings.add(ROOT_OF_SPACY))] * len(doc), np.uint64) for doc in docs}
+    arrays: dict[int, Any] = {
+        id(doc): np.array([(0, doc.vocab.strings.add(ROOT_OF_SPACY))] * len(doc), np.uint64) for doc in docs
+    }
     for piece, numbers, names in zip(pieces, heads, relations, strict=True):
         array, strings = arrays[id(piece.doc)], piece.doc.vocab.strings
         for token, number, relation in zip(piece.tokens, numbers, names, strict=True):
@@ -210,7 +212,7 @@ def _attach(
             array[token] = (np.int64(before - token).astype(np.uint64), strings.add("dep"))
     for doc in docs:
         if len(doc):
-            doc.from_array([HEAD, DEP], arrays[id(doc)])
+            doc.from_array(["HEAD", "DEP"], arrays[id(doc)])
 
 
 def _set_entities(docs: Sequence[Doc], pieces: Sequence[_Piece], entities: Sequence[Sequence[dict[str, Any]]]) -> None:

@@ -22,7 +22,7 @@ from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, storage_errors
 from badx_hub.tasks import TASKS
 
-MAX_CHARACTERS = 2**26
+MAX_CHARACTERS = 64_000_000
 """The most characters of a file that is shown: browsers open no page that is much longer."""
 
 _MARK = '<meta name="generator" content="badx_hub.pages.view">'
@@ -72,7 +72,7 @@ def view_page(path: Path, gold: Path | None = None) -> str:
 def _target(path: Path, output: Path | None) -> Path:
     """Where the page goes. Raises UsageError for what is no place for a page or would be lost."""
     name = Path(output_name(path).removesuffix(".gz")).with_suffix(_ENDINGS[0]).name
-    target = path.with_name(name) if output is None else output / name if output.is_dir() else output
+    target = path.parent / name if output is None else output / name if output.is_dir() else output
     if target.suffix.lower() not in _ENDINGS:
         raise UsageError(f"{target} is no name of a page: it does not end in {_ENDINGS[0]}.", remedies=_ANOTHER_NAME)
     with storage_errors(target):
@@ -93,7 +93,7 @@ def _bounded(path: Path) -> Iterator[tuple[RawSentence, Sentence]]:
     for raw in read_raw_conllu(path):
         length += sum(map(len, raw.lines))
         if length > MAX_CHARACTERS:
-            limit = f"{MAX_CHARACTERS / 2**20:.0f} million"
+            limit = f"{MAX_CHARACTERS:,}"
             raise DataError(f"{path} has more than {limit} characters, too many for one page. Give a part of it.")
         if raw.sentence is not None:
             yield raw, raw.sentence

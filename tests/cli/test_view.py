@@ -37,3 +37,8 @@ def test_what_it_refuses(run: Run, tmp_path: Path, file: str, gold: str | None, 
     done = run("view", tmp_path / file, *(("--gold", tmp_path / gold) if gold else ()))
     assert done.code == code and done.err.startswith("error: ") and said in done.err, done.err
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_folder_without_a_name_is_no_file(run: Run) -> None:
+    done = run("view", ".")
+    assert done.code == 1 and "cannot be read: Is a directory" in done.err
