@@ -91,6 +91,10 @@ _PrecisionOption = Annotated[
     ),
 ]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
+_InitOption = Annotated[
+    str | None,
+    typer.Option("--init", metavar="NAME", help="Begin with the weights of this BA, LA or MA. [default: new ones]"),
+]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
 _RestartOption = Annotated[
     bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
@@ -131,6 +135,7 @@ def train(
     label: _options.LabelOption = None,
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
+    init: _InitOption = None,
     force: _ForceOption = False,
     restart: _RestartOption = False,
     time_limit: _TimeLimitOption = None,
@@ -150,11 +155,14 @@ def train(
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
     _check_flags(task, texts, option, sources)
+    if init is not None and task is not None:
+        raise UsageError("--init is for adapters without --task: a task adapter begins with new weights. Leave it out.")
+    found = open_registry(registry)
     numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
     flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, numbers, strict=True))
     profiling = _profiling(profile)
     how = {
-        "registry": open_registry(registry),
+        "registry": found,
         "label": label,
         "force": force,
         "restart": restart,
@@ -163,7 +171,8 @@ def train(
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
     if task is None:
-        trained = _train_language(asked, recipe, flags, texts, how)
+        began = None if init is None else found.get(_entries.name_of(found, init))
+        trained = _train_language(asked, recipe, flags, texts, {**how, "init": began})
     else:
         trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, sources, how)
     _show(trained, format, profiling)
@@ -182,7 +191,8 @@ def _train_language(
     section = _settled(section)
     _output.note(f"precision: {section.precision}")
     known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
-    text, base = {**known, **texts}, asked.base or recipe.base
+    # What an adapter begins with decides the base, whatever the recipe would take.
+    text, base = {**known, **texts}, asked.base or (None if how["init"] else recipe.base)
     return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from badx_hub.adapter_files import ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
-from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
+from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError, UsageError
 from badx_hub.modeling import configs
 from badx_hub.modeling.base_files import RIGHT_BASE
 from badx_hub.modeling.configs import ExpectedHead
@@ -69,6 +70,27 @@ def add_adapter(model: Any, name: AdapterName, recipe: AdapterRecipe, *, seed: i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model.add_adapter(name.module_name, config=adapter_config(recipe))
+
+
+def begin_as(model: Any, name: AdapterName, folder: Path) -> None:
+    """Give an adapter that was just added the weights of the one in `folder`.
+
+    Raises DataError and IntegrityError as `load_adapter`, of the files in `folder`, and UsageError if its shape is
+    another one.
+    """
+    other = next(one for one in (replace(name, label=f"initial-{number}") for number in (1, 2)) if one != name)
+    insert_adapter(model, other, folder)
+    ours, theirs = own_parameters(model, name), own_parameters(model, other)
+    renamed = {key.replace(f".{other.module_name}.", f".{name.module_name}."): one for key, one in theirs.items()}
+    if {key: one.shape for key, one in renamed.items()} != {key: one.shape for key, one in ours.items()}:
+        raise UsageError(
+            "The adapter to begin with has another shape than the recipe asks for: its reduction factor, its layers or "
+            "its invertible part differ. Change the recipe's `adapter`, or begin with another one."
+        )
+    with torch.no_grad():
+        for key, weight in ours.items():
+            weight.copy_(renamed[key])
+    model.delete_adapter(other.module_name)
 
 
 def activate(model: Any, names: Sequence[AdapterName]) -> None:

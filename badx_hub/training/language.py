@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -19,17 +20,19 @@ from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, normalise
-from badx_hub.manifest import SourceRef
+from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.metric_key import MetricKey
-from badx_hub.modeling.base import DEFAULT_BASE, Base, resolve_base
+from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
 from badx_hub.modeling.precision import hold
-from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+from badx_hub.modeling.stacks import activate, add_adapter, begin_as, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
-from badx_hub.registry.protocol import Registry
+from badx_hub.registry.protocol import Entry, Registry
+from badx_hub.registry.stacking import verified
+from badx_hub.remedies import Advice
 from badx_hub.training.devices import moved
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
@@ -125,6 +128,7 @@ def train_language_adapter(
     base: str | None = None,
     text: Mapping[str, str] | None = None,
     label: str | None = None,
+    init: Entry | None = None,
     force: bool = False,
     restart: bool | None = None,
     reporter: Reporter | None = None,
@@ -139,6 +143,8 @@ def train_language_adapter(
         base: `demo`, a folder or a Hub id; default mBERT.
         text: language -> source; default that language's Wikipedia.
         label: the name's last field; default none for seed 1, else `seedN`.
+        init: a BA, LA or MA of `registry`, on the same base and of the same shape, whose weights training begins with;
+            default new ones, drawn from the seed.
         force: train although the registry holds this very run.
         restart: what to do about a stopped run of this name that had other settings or data. None: leave it alone;
             False: raise SettingsChanged; True: drop it, and what this run did so far, and begin anew.
@@ -153,10 +159,10 @@ def train_language_adapter(
     stop = StopRequest(time_limit)
     registry.require_writable()
     recipe = with_settled_precision(recipe)
-    run, sources = planned(mixture, recipe, base=base, text=text, label=label)
+    run, sources = planned(mixture, recipe, base=base, text=text, label=label, init=init)
     if not force and (done := run.finished_in(registry)):
         return done
-    objective, model = _objective(run, recipe, sources)
+    objective, model = _objective(run, recipe, sources, init and verified(init, registry))
     return run.execute(
         model,
         objective,
@@ -177,6 +183,7 @@ def planned(
     base: str | Base | None = None,
     text: Mapping[str, str] | None = None,
     label: str | None = None,
+    init: Entry | None = None,
 ) -> tuple[TrainingRun, Mapping[str, Source]]:
     """The run that `train_language_adapter` would do with the same arguments, and its text. Nothing is trained.
 
@@ -184,7 +191,10 @@ def planned(
 
     Raises what finding the base and opening the text raise.
     """
-    found = base if isinstance(base, Base) else resolve_base(base or DEFAULT_BASE)
+    if isinstance(base, Base):
+        found = base
+    else:
+        found = resolve_base(base or DEFAULT_BASE) if init is None else base_of(init.manifest.base, base)
     given = _texts(text or {}, mixture)
     sources = {
         language: open_source(language, given.get(language) or default_source(language))
@@ -199,8 +209,19 @@ def planned(
             SourceRef(language=language, name=source.name, digest=source.digest, counts={})
             for language, source in sources.items()
         ),
+        initial=None if init is None else _initial(init),
     )
     return run, sources
+
+
+def _initial(init: Entry) -> LanguageAdapterRef:
+    """What training begins with, as a manifest names it. Raises UsageError for a task adapter."""
+    if init.name.task is not None:
+        raise UsageError(
+            f"{init.name} is a task adapter, and training on text begins with a language adapter.",
+            remedies=(Advice("Give one, such as {}.", (("init", f"{init.name.base}/{init.name.mixture}"),)),),
+        )
+    return LanguageAdapterRef(name=str(init.name), digest=init.manifest.digest)
 
 
 def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
@@ -219,7 +240,7 @@ def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
 
 
 def _objective(
-    run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source]
+    run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source], initial: Path | None = None
 ) -> tuple[LanguageObjective, Any]:
     tokenizer = load_tokenizer(run.base)
     stores = {
@@ -231,6 +252,8 @@ def _objective(
         store.train_batch(range(1), recipe.seed)
     model = load_masked_lm(run.base)
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
+    if initial is not None:
+        begin_as(model, run.name, initial)
     activate(model, [run.name])
     tokens = SpecialTokens(tuple(tokenizer.all_special_ids), tokenizer.mask_token_id, len(tokenizer))
     return LanguageObjective(model, run.name, stores, tokens, recipe), model

@@ -64,6 +64,7 @@ class TrainingRun:
     cycle: tuple[LanguageAdapterRef, ...] = ()
     labels: tuple[str, ...] | None = None
     annotations: Annotations | None = None
+    initial: LanguageAdapterRef | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError if the recipe's inputs are longer than the base takes."""
@@ -80,10 +81,12 @@ class TrainingRun:
         turns = {"cycle": [ref.digest for ref in self.cycle]} if self.cycle else {}
         # What came later is left out where it says nothing, so that older runs keep their keys.
         several = {"annotations": self.annotations.model_dump(mode="json")} if self.annotations else {}
+        began = {"initial": self.initial.digest} if self.initial else {}
         return digest_of(
             {
                 **turns,
                 **several,
+                **began,
                 "name": str(self.name),
                 "base": self.base.ref.files,  # its head counts too, which is trained on
                 "recipe": self.recipe.identity(),
@@ -221,6 +224,7 @@ class TrainingRun:
             data=tuple(_counted(source, counts) for source in self.sources),
             labels=self.labels,
             annotations=self.annotations,
+            initial=self.initial,
             training=Training(steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent),
             metrics={"dev": dict(outcome.best)},
             versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},

@@ -1,0 +1,68 @@
+"""Training that begins with the weights of another adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from badx_hub.errors import UsageError
+from badx_hub.languages import Mixture
+from badx_hub.recipes import LanguageRecipe, load_recipe, override
+from badx_hub.registry import Entry, Registry, open_registry
+from badx_hub.training.language import planned, train_language_adapter
+from tests.made import made
+from tests.refusals import refused
+from tests.tiny import demo_lines
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return open_registry(tmp_path / "registry")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> dict[str, str]:
+    files = {language: tmp_path / f"{language}.txt" for language in ("en", "wo")}
+    for language, file in files.items():
+        file.write_text("\n".join(demo_lines(language, 200)) + "\n", encoding="utf-8")
+    return {language: str(file) for language, file in files.items()}
+
+
+def still(**changes: float) -> LanguageRecipe:
+    """A recipe of one step that moves nothing far enough to be seen."""
+    numbers = {"steps": 1, "batch_size": 2, "learning_rate": 1e-9, "eval_every": 1, "max_length": 16, "eval_blocks": 2}
+    return override(load_recipe("demo").language, {**numbers, **changes})
+
+
+def numbers(registry: Registry, entry: Entry) -> dict[str, torch.Tensor]:
+    stored = load_file(registry.fetch(entry) / "adapter.safetensors")
+    return {name.replace(entry.name.module_name, "NAME"): value for name, value in stored.items()}
+
+
+def test_a_ba_begins_with_the_weights_of_an_la(registry: Registry, tiny_base: Path, text: dict[str, str]) -> None:
+    first = made(registry, tiny_base, "tiny/wo", seed=3)
+    pair = Mixture.of("en", "wo")
+    done = train_language_adapter(pair, still(), registry=registry, base=str(tiny_base), text=text, init=first).entry
+    ours, theirs = numbers(registry, done), numbers(registry, first)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], atol=1e-6, rtol=0)
+    assert done.manifest.initial is not None
+    assert (done.manifest.initial.name, done.manifest.initial.digest) == ("tiny/wo", first.manifest.digest)
+    assert "| Began as | `tiny/wo` |" in (registry.fetch(done) / "README.md").read_text(encoding="utf-8")
+    cold, _ = planned(pair, still(), base=str(tiny_base), text=text)
+    warm, _ = planned(pair, still(), base=str(tiny_base), text=text, init=first)
+    assert warm.key == done.manifest.run != cold.key
+
+
+def test_what_cannot_be_begun_with_is_refused(registry: Registry, tiny_base: Path, text: dict[str, str]) -> None:
+    small = made(registry, tiny_base, "tiny/wo", seed=3, reduction_factor=4.0)
+    task = made(registry, tiny_base, "tiny/wo/pos", seed=4, on=small)
+    for init, reason in ((small, "has another shape"), (task, r"is a task adapter.*--init tiny/wo")):
+        with refused(UsageError, reason):
+            train_language_adapter(
+                Mixture.of("en", "wo"), still(), registry=registry, base=str(tiny_base), text=text, init=init
+            )
