@@ -42,8 +42,9 @@ def compare(
     """Compare setups on annotated data of the target language.
 
     Each is the mean over its seeds, sd their standard deviation. The 95 % interval of the difference to the baseline
-    is that of a paired bootstrap over sentences, p that of a permutation test. What is not registered is named on
-    stderr with the commands that train it. --format quiet prints setup, score, difference and p.
+    is that of a paired bootstrap over sentences, and over seeds if there are several; p is that of a permutation test
+    over sentences. What is not registered is named on stderr with the commands that train it. --format quiet prints
+    setup, score, difference and p.
     """
     from badx_hub.languages import Mixture
     from badx_hub.tasks import task_named
@@ -113,7 +114,7 @@ def _difference(one: SystemSummary) -> tuple[str, str, str]:
     """The cells of a difference, in points of percent."""
     if (found := one.difference) is None:
         return _NONE, _NONE, _NONE
-    low, high = _signed(found.low), _signed(found.high)
+    low, high = map(_signed, found.interval)
     return _signed(found.delta), f"{low} to {high}", f"{found.p:.3f}"
 
 

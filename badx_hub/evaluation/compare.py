@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import fmean, stdev
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from badx_hub.data.splits import Split
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.evaluation import evaluate
+from badx_hub.evaluation.hierarchy import interval_with_seeds
 from badx_hub.evaluation.results import Cost, Result, result_of
 from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, pooled
 from badx_hub.languages import Mixture
@@ -181,8 +182,8 @@ def summarise(
 ) -> tuple[SystemSummary, ...]:
     """Results grouped by setup and ratio, in the order of first occurrence. Pure.
 
-    The runs of a system are pooled example by example (`pooled`). So the interval and the p-value are about other
-    examples, and the spread is about other seeds.
+    The runs of a system are pooled example by example (`pooled`). So `low`, `high` and the p-value are about other
+    examples, and the spread is about other seeds; with several runs there is an interval over both.
 
     Args:
         baseline: the name of a group ("mad-x", "bad-x@5:1"), to which the others are compared; None: no differences.
@@ -311,11 +312,12 @@ def refuse_other_options(results: Iterable[Result]) -> None:
 
 
 def _difference(ours: Sequence[Result], theirs: Sequence[Result], resamples: int) -> Difference:
-    return compare_counts(
-        pooled([result.tallies for result in ours], times=len(theirs)),
-        pooled([result.tallies for result in theirs], times=len(ours)),
-        resamples=resamples,
-    )
+    one, other = ([result.tallies for result in results] for results in (ours, theirs))
+    found = compare_counts(pooled(one, times=len(theirs)), pooled(other, times=len(ours)), resamples=resamples)
+    if max(len(ours), len(theirs)) < 2:
+        return found
+    low, high = interval_with_seeds(one, other, resamples=resamples)
+    return replace(found, seeds_low=low, seeds_high=high)
 
 
 def _mean_cost(costs: Sequence[Cost]) -> Cost:

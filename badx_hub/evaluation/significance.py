@@ -33,7 +33,7 @@ _CELLS = 2_000_000
 class Difference:
     """One system's metric minus another's on the same examples, as a fraction.
 
-    Neither the interval nor `p` says anything about other runs of the same training.
+    Neither `low` and `high` nor `p` says anything about other runs of the same training.
 
     Attributes:
         delta: the difference.
@@ -41,6 +41,8 @@ class Difference:
         p: of a two-sided permutation test: how often a difference at least this large occurs when, in each example,
             the outputs of the two systems are swapped at random.
         resamples: of both.
+        seeds_low, seeds_high: the 95 % interval over examples and runs together (`badx_hub.evaluation.hierarchy`); None
+            where each system has a single run.
     """
 
     delta: float
@@ -48,6 +50,15 @@ class Difference:
     high: float
     p: float
     resamples: int
+    seeds_low: float | None = None
+    seeds_high: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The widest that is known: over examples and runs, else over examples alone."""
+        if self.seeds_low is None or self.seeds_high is None:
+            return self.low, self.high
+        return self.seeds_low, self.seeds_high
 
 
 def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from badx_hub.evaluation.compare import Average
+from badx_hub.evaluation.hierarchy import sign_test
 from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
 from badx_hub.evaluation.result_table import ResultTable, parts_of, task_title, titles
 from badx_hub.languages import name_of
@@ -72,8 +73,7 @@ def significance_table(results: ResultTable) -> Table | None:
             Cell.of_text(_language(target)),
             Cell.of_text(called[name]),
             _signed(difference.delta),
-            _signed(difference.low),
-            _signed(difference.high),
+            *map(_signed, difference.interval),
             Cell(f"{difference.p:.4f}", round(difference.p, 6)),
         )
         for target in results.targets
@@ -88,10 +88,48 @@ def significance_table(results: ResultTable) -> Table | None:
         header=("Language", "Setup", "Gain", "95 % from", "95 % to", "p"),
         rows=tuple(rows),
         notes=(
-            "The interval is that of a paired bootstrap over the test examples, p that of a two-sided permutation test "
-            "on them; runs with several seeds are taken together. Neither speaks about other seeds, and p is not "
-            "corrected for the number of comparisons.",
+            *_interval_notes(results),
+            "p is that of a two-sided permutation test on the test examples, with the runs of several seeds taken "
+            "together. It does not speak about other seeds and is not corrected for the number of comparisons.",
         ),
+    )
+
+
+def _interval_notes(results: ResultTable) -> tuple[str, ...]:
+    several = any(
+        one.difference is not None and one.difference.seeds_low is not None
+        for group in results.compared.values()
+        for one in group.values()
+    )
+    alone = "The interval is that of a paired bootstrap over the test examples"
+    if not several:
+        return (f"{alone}; it does not speak about other seeds.",)
+    return (
+        f"{alone} and, where there are several seeds, over the seeds as well (hierarchical bootstrap). Few seeds make "
+        "it narrower than it should be.",
+    )
+
+
+def signs_table(results: ResultTable) -> Table | None:
+    """In how many languages each system is better than the baseline, with a sign test; None below two languages."""
+    called = titles({*results.names, results.baseline})
+    rows = []
+    for name in results.systems_compared:
+        shared = results.common([name, results.baseline])
+        gains = [gain for one in shared if (gain := results.gain(name, results.metric, [one])) is not None]
+        if len(gains) > 1:
+            signs = sign_test(gains)
+            counts = (_count(number) for number in (signs.better, signs.worse, signs.equal))
+            rows.append((Cell.of_text(called[name]), *counts, Cell(f"{signs.p:.4f}", round(signs.p, 6))))
+    if not rows:
+        return None
+    return Table(
+        name=f"{results.task}-signs",
+        title=f"{task_title(results.task)}: languages with another {MetricKey.parse(results.metric).title} than "
+        f"{called[results.baseline]}",
+        header=("Setup", "Better", "Worse", "Equal", "p"),
+        rows=tuple(rows),
+        notes=("p is that of a two-sided sign test over languages; of n languages it is at least 2 / 2^n.",),
     )
 
 

@@ -24,7 +24,14 @@ from badx_hub.evaluation.plots import (
 from badx_hub.evaluation.published import ADDRESS, CITATION
 from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
 from badx_hub.evaluation.results import Result
-from badx_hub.evaluation.tables import cost_table, data_table, published_table, score_table, significance_table
+from badx_hub.evaluation.tables import (
+    cost_table,
+    data_table,
+    published_table,
+    score_table,
+    significance_table,
+    signs_table,
+)
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown
@@ -233,6 +240,7 @@ def _task_section(results: ResultTable) -> ReportSection:
         *(score_table(results, name) for name in results.metrics),
         gains or f"No map of gains: it takes {baseline} and two other results for the same languages.",
         significance_table(results) or f"No test of significance: there is nothing to compare with {baseline}.",
+        *([signs] if (signs := signs_table(results)) else []),
         cost_table(results),
     )
     return ReportSection(results.task, task_title(results.task), parts)
