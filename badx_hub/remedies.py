@@ -97,7 +97,8 @@ class TrainingCall:
     """One adapter to train. `mixture` has no ratio; "LANG" in it stands for languages that the user chooses.
 
     `sentences` are languages other than the source, each with the number of annotated sentences to learn from as well.
-    Where there are `parents`, it is not trained but merged from adapters of these names, and called `name`.
+    Where there are `parents`, it is not trained but merged from adapters of these names, with the weights "3,7" if they
+    are not in its `name`.
     """
 
     mixture: str
@@ -110,6 +111,7 @@ class TrainingCall:
     sentences: tuple[tuple[str, int], ...] = ()
     parents: tuple[str, ...] = ()
     name: str | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,8 @@ def _keyword(name: str, value: OptionValue) -> str:
 def _training(call: TrainingCall) -> str:
     if call.parents:
         parents = ", ".join(f"registry.get({parent!r})" for parent in call.parents)
-        return f"merge([{parents}], registry, name={call.name!r})"
+        weights = f", weights=[{call.weights.replace(',', ', ')}]" if call.weights else ""
+        return f"merge([{parents}], registry{weights}, name={call.name!r})"
     ratio = f".with_ratio({call.ratio!r})" if call.ratio else ""
     mixture = f"Mixture.parse({call.mixture!r}){ratio}"
     recipe = "recipe" if call.seed is None else f"recipe with seed={call.seed}"

@@ -149,8 +149,15 @@ def label_for(role: LanguageAdapterRole | None, label: str | None) -> str | None
     return merged_label(label) if role is LanguageAdapterRole.MERGED else label
 
 
-FALLBACKS = ("mad-x",)
-"""Setups that the user may allow where the pair's own adapter is missing."""
+NEAREST_LA = "nearest-la"
+PROXY_LA = "proxy-la"
+
+FALLBACKS: Mapping[str, str] = MappingProxyType(dict.fromkeys(("mad-x", NEAREST_LA, PROXY_LA), "mad-x"))
+"""What the user may allow where the pair's own adapter is missing, with the setup that then serves.
+
+If the target has no LA either, `NEAREST_LA` takes that of the nearest language, and `PROXY_LA` a mean of related ones
+(`badx_hub.registry.substitutes`).
+"""
 
 
 def setup_named(name: str) -> Setup:

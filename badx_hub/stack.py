@@ -151,7 +151,8 @@ def load_bilingual_stack(
             one; a folder; "hf:ORG" for a namespace on the Hub; or several of these, in the order to look into them.
         lock: a lock file (`badx_hub.registry.lock`); exactly the versions in it are loaded, whatever else there is.
         fallback: "mad-x" takes, where nothing else fits, the task adapter of the source's LA on the LA of the
-            target; the stack's `setup` says so. Default: an error.
+            target; the stack's `setup` says so. If the target has no LA either, "nearest-la" takes that of the nearest
+            language, and "proxy-la" a mean of related ones, made before. Default: an error.
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
         device: default the GPU where there is one, else the CPU.
         dtype: default bfloat16 where the device is better at it (`badx_hub.modeling.machine`), else float32. Bfloat16

@@ -28,7 +28,8 @@ def typed() -> str:
 def training(call: TrainingCall) -> str:
     """The command that trains an adapter, "badx-hub train en-wo --ratio 5:1 --task pos", or merges it."""
     if call.parents:
-        return shlex.join([PROGRAM, "merge", *call.parents, "--name", str(call.name)])
+        weights = ["--weights", call.weights] if call.weights else []
+        return shlex.join([PROGRAM, "merge", *call.parents, *weights, "--name", str(call.name)])
     options = {
         "--ratio": call.ratio,
         "--task": call.task,

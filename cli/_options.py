@@ -33,6 +33,8 @@ class Fallback(str, Enum):
     """What may serve where nothing fits; the values are those of `badx_hub.setups.FALLBACKS`."""
 
     MAD_X = "mad-x"
+    NEAREST_LA = "nearest-la"
+    PROXY_LA = "proxy-la"
 
 
 class SplitName(str, Enum):
@@ -78,7 +80,10 @@ RevisionOption = Annotated[
 ]
 FallbackOption = Annotated[
     Fallback | None,
-    typer.Option("--fallback", help="Where nothing fits: the source's task adapter on the target's own adapter."),
+    typer.Option(
+        "--fallback",
+        help="Where nothing fits: the source's task adapter on the target's own adapter, or on related ones.",
+    ),
 ]
 LockOption = Annotated[
     Path | None, typer.Option("--lock", metavar="FILE", help="Use exactly the versions of this lock file.")

@@ -35,7 +35,7 @@ def open_and_find(
     if resolution.setup != asked.setup and resolution.language_adapter is not None:
         stack = f"{resolution.entry.name} on {resolution.language_adapter.name}"
         _output.warning(
-            f"the fallback {resolution.setup} serves {asked.mixture}: {stack}, "
+            f"the fallback {fallback.value if fallback else resolution.setup} serves {asked.mixture}: {stack}, "
             "which is not the adapter it was trained on."
         )
     for entry in resolution.entries:

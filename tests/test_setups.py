@@ -45,7 +45,7 @@ def test_names_tell_apart_what_setups_train_where_the_mixture_does_not(mixture: 
 def test_the_table() -> None:
     assert DEFAULT == "bad-x"
     assert all(setup.name == name for name, setup in SETUPS.items())
-    assert all(SETUPS[name].inference is LanguageAdapterRole.TARGET for name in FALLBACKS)
+    assert all(SETUPS[setup].inference is LanguageAdapterRole.TARGET for setup in FALLBACKS.values())
     assert [name for name, setup in SETUPS.items() if setup.trains_base] == ["full"]
     with pytest.raises(UsageError, match="bad-x, mad-x"):
         setup_named("bad")

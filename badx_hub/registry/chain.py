@@ -16,6 +16,7 @@ from badx_hub.registry.protocol import Contents, Entry, Problem, Registry, Verif
 from badx_hub.registry.query import AdapterQuery, swapped_in
 from badx_hub.registry.resolve import RegistrySnapshot, Resolution, resolve_in_order
 from badx_hub.remedies import Advice, ListAdapters
+from badx_hub.setups import FALLBACKS
 from badx_hub.storage import home
 from badx_hub.user_paths import user_path
 
@@ -232,7 +233,7 @@ def _opened(one: Registry | str | Path | None, offline: bool) -> Registry:
 
 def _all_queries(query: AdapterQuery, fallback: str | None) -> Iterator[AdapterQuery]:
     """All that `resolve_in_order` may look for to answer `query`."""
-    for setup in dict.fromkeys((query.setup, fallback or query.setup)):
+    for setup in dict.fromkeys((query.setup, FALLBACKS.get(fallback or "", query.setup))):
         one = replace(query, setup=setup)
         yield one
         if one.setup_definition.swaps:

@@ -12,7 +12,8 @@ what was asked for. The rules:
 4. A task adapter gets the language adapter whose digest its manifest names, from the first registry that has it: under
    the name in the manifest if it is there, else under any other. Some setups use the target's LA or a merged adapter
    instead. If the task adapter was not trained on it, the newest one on the same base and with the same label is taken.
-5. Only if nothing fits, the setup named by `fallback` is tried in the same way. `Resolution.setup` says so.
+5. Only if nothing fits, the setup of `fallback` is tried in the same way. `Resolution.setup` says so. Where the target
+   lacks an LA, some fallbacks take another one in its place (`badx_hub.registry.substitutes`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName
 from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
 from badx_hub.registry.query import AdapterQuery, is_exactly, swapped_in
+from badx_hub.registry.substitutes import substitute
 from badx_hub.registry.suggest import (
     MAX_SHOWN,
     language_adapter_not_found,
@@ -37,7 +39,7 @@ from badx_hub.registry.suggest import (
     training_call,
 )
 from badx_hub.remedies import RemoveAdapter, TrainAdapters, one_of
-from badx_hub.setups import DEFAULT, FALLBACKS
+from badx_hub.setups import DEFAULT, FALLBACKS, NEAREST_LA, PROXY_LA
 
 
 @keeps_old_attributes
@@ -109,7 +111,7 @@ def resolve_in_order(
         reason = language_adapter_not_found(entry, needed)
     reason = reason or not_found(_all_entries(seen), query)
     if fallback is not None:
-        return _fall_back(seen, replace(query, setup=fallback), reason)
+        return _fall_back(seen, replace(query, setup=FALLBACKS[fallback]), reason, fallback)
     raise _with_unread(reason, seen, query)
 
 
@@ -231,12 +233,16 @@ def _on_same_base(language_adapter: Entry, entry: Entry) -> Entry:
     return language_adapter
 
 
-def _fall_back(snapshots: Sequence[RegistrySnapshot], query: AdapterQuery, reason: NotFoundError) -> Resolution:
-    """What the fallback's setup gives. Raises NotFoundError that says all that is missing."""
+def _fall_back(
+    snapshots: Sequence[RegistrySnapshot], query: AdapterQuery, reason: NotFoundError, fallback: str
+) -> Resolution:
+    """What the fallback gives. Raises NotFoundError that says all that is missing."""
     try:
         return resolve_in_order(snapshots, query)
     except NotFoundError as error:
         entry = _choose_first(snapshots, query)
+        if entry is not None and fallback in (NEAREST_LA, PROXY_LA):
+            return Resolution(entry, substitute(_all_entries(snapshots), entry, query, fallback), query.setup)
         base = entry.manifest.base if entry else None
         on_base = replace(query, base=None, on=base) if base else query
         missing = missing_adapters(_all_entries(snapshots), on_base)

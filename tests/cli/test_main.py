@@ -168,7 +168,7 @@ def test_no_tensor_library_is_imported(
 
 def test_choices_are_those_of_the_library() -> None:
     assert tuple(setup.value for setup in SetupName) == tuple(SETUPS)
-    assert tuple(fallback.value for fallback in Fallback) == FALLBACKS
+    assert tuple(fallback.value for fallback in Fallback) == tuple(FALLBACKS)
     assert [split.value for split in SplitName] == ["train", "dev", "test"]
 
 

@@ -1,0 +1,86 @@
+"""What may stand in for the LA that a target lacks: the nearest language's, or a mean of the nearest ones'. Pure.
+
+How near languages are is told by `badx_hub.typology`. Means weighted by typology: TIPA (Findings of EACL 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from badx_hub.errors import NotFoundError
+from badx_hub.languages import Mixture
+from badx_hub.names import AdapterName, plain_label
+from badx_hub.registry.protocol import Entry, newest
+from badx_hub.registry.query import AdapterQuery
+from badx_hub.remedies import Advice, TrainAdapters, TrainingCall
+from badx_hub.setups import NEAREST_LA
+from badx_hub.typology import nearest_first, source_of_knowledge
+
+PROXY_LABEL = "proxy"
+"""The label of a mean that stands in for an LA, before that of a seed: "proxy", "proxy-seed2"."""
+
+_MOST = 3
+_HUNDRED = 100
+
+
+def substitute(entries: Sequence[Entry], task_adapter: Entry, query: AdapterQuery, fallback: str) -> Entry:
+    """The language adapter that `fallback` takes for the target of `query`, from `entries`.
+
+    Raises NotFoundError: no language that has an LA on the same base is known to be related; or, for a mean, it has to
+    be made first, and the error says how.
+    """
+    target, label = query.mixture.targets[0], plain_label(query.label)
+    there = [one for one in entries if one.name.kind == "language" and _fits(one, task_adapter)]
+    if fallback == NEAREST_LA:
+        return _nearest(there, target, label)
+    name = AdapterName(task_adapter.name.base, Mixture.of(target), label=_proxy_label(label))
+    if made := [one for one in there if one.name == name]:
+        return newest(made)
+    raise _to_be_made(name, _related(there, target, label))
+
+
+def _fits(one: Entry, task_adapter: Entry) -> bool:
+    return one.manifest.base.has_weights_of(task_adapter.manifest.base)
+
+
+def _proxy_label(label: str | None) -> str:
+    return f"{PROXY_LABEL}-{label}" if label else PROXY_LABEL
+
+
+def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tuple[Entry, float]]:
+    """The newest LA of each related language, the nearest first. Raises NotFoundError where there is none."""
+    by_language: dict[str, list[Entry]] = {}
+    for one in there:
+        if one.name.label == label and one.name.mixture.source != target:
+            by_language.setdefault(one.name.mixture.source, []).append(one)
+    found = [(newest(by_language[tag]), value) for tag, value in nearest_first(target, by_language).items()]
+    if not found:
+        known = ", ".join(sorted(by_language)) or "none"
+        raise NotFoundError(
+            f"No language that has an adapter here ({known}) is known to be related to {target} "
+            f"({source_of_knowledge()}).",
+            remedies=(Advice("Install badx-hub[typology] for the lineages of 8,000 languages, or train an adapter."),),
+        )
+    return found
+
+
+def _nearest(there: Sequence[Entry], target: str, label: str | None) -> Entry:
+    return _related(there, target, label)[0][0]
+
+
+def _to_be_made(name: AdapterName, related: Sequence[tuple[Entry, float]]) -> NotFoundError:
+    """The error that says how to make the mean of the nearest, with whole weights by relatedness."""
+    chosen = related[:_MOST]
+    if len(chosen) < 2:
+        return NotFoundError(
+            f"{name} is not here, and a mean takes two related languages: only {chosen[0][0].name} is.",
+            remedies=(Advice("Take that one: {}.", (("fallback", NEAREST_LA),)),),
+        )
+    call = TrainingCall(
+        mixture=str(name.mixture),
+        label=name.label,
+        parents=tuple(str(entry.name) for entry, _ in chosen),
+        name=str(name),
+        weights=",".join(str(max(1, round(_HUNDRED * value))) for _, value in chosen),
+    )
+    return NotFoundError(f"{name} is not here.", remedies=(TrainAdapters((call,), goal="make it of related ones"),))
