@@ -8,7 +8,7 @@ much as by family.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -61,13 +61,15 @@ def _lineages() -> Mapping[str, tuple[str, ...]]:
     """By ISO 639-3 code."""
     if find_spec(_PACKAGE) is None:
         return {}
-    folder = files(_PACKAGE).joinpath(*_TABLES)
-    with folder.joinpath("lang_fam_geo.csv").open(encoding="utf-8", newline="") as file:
-        families = {row["language_id"]: row["lineage"] for row in csv.DictReader(file)}
-    with folder.joinpath("uriel_glottocode_map.csv").open(encoding="utf-8", newline="") as file:
-        codes = {row["iso_code"]: row["glottocode"] for row in csv.DictReader(file)}
+    families = {row["language_id"]: row["lineage"] for row in _rows("lang_fam_geo.csv")}
+    codes = {row["iso_code"]: row["glottocode"] for row in _rows("uriel_glottocode_map.csv")}
     return {
         code: (*(step.strip() for step in families[glottocode].split(",")), glottocode)
         for code, glottocode in codes.items()
         if families.get(glottocode)
     }
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    text = files(_PACKAGE).joinpath(*_TABLES, name).read_text(encoding="utf-8")
+    return csv.DictReader(text.splitlines())

@@ -162,7 +162,7 @@ def train_language_adapter(
     run, sources = planned(mixture, recipe, base=base, text=text, label=label, init=init)
     if not force and (done := run.finished_in(registry)):
         return done
-    objective, model = _objective(run, recipe, sources, init and verified(init, registry))
+    objective, model = _objective(run, recipe, sources, verified(init, registry) if init else None)
     return run.execute(
         model,
         objective,
