@@ -51,17 +51,23 @@ def plan(
     file: FileArgument,
     registry: _options.RegistryOption = None,
     results: ResultsOption = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Write down question, comparisons and stopping rule, for the report.")
+    ] = False,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Show the steps as a tree, which of them are done, and how long the others take.
 
     A step stands under the one it is built on. Times are estimates from what was trained on the same base before,
-    unknown where nothing was. --format quiet prints the names of the steps that are not done.
+    unknown where nothing was. --register writes beside FILE what is asked, once; the report says what has changed.
+    --format quiet prints the names of the steps that are not done.
     """
     from badx_hub.grid.estimates import estimate_of, rates_of
 
     runner = _runner(file, registry, results)
     statuses = runner.statuses()
+    if register:
+        _register(file, runner, statuses)
     base = runner.base()
     rates = rates_of(runner.entries(), base.ref) if base else {}
     estimates = {status.step.name: estimate_of(status, runner.study, rates) for status in statuses}
@@ -122,6 +128,7 @@ def report(
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Write tables, figures and an HTML page about the results there are."""
+    from badx_hub.grid.registration import read_registration, told
     from badx_hub.grid.report import write_report
 
     runner = _runner(file, registry, results)
@@ -132,9 +139,15 @@ def report(
         raise NotFoundError(f"{file} has no results yet. Type `badx-hub study run {file}` first.")
     if missing:
         _output.warning(f"{len(missing)} of {len(missing) + len(scores)} results are not there: {_some(missing)}.")
-    study = runner.study
+    study, registration = runner.study, read_registration(file)
     written = write_report(
-        out, scores, title=study.name, baseline=str(study.baseline), curves=runner.curves(), note=study.note
+        out,
+        scores,
+        title=study.name,
+        baseline=str(study.baseline),
+        curves=runner.curves(),
+        note=study.note,
+        registered=told(registration, study) if registration else (),
     )
     _output.show(
         format,
@@ -171,6 +184,13 @@ def _run_on(
     from badx_hub.grid.on_ray import RayWorkers
 
     return Parallel(RayWorkers(place or None, count=workers)).run(steps, runner.do, lines)
+
+
+def _register(file: Path, runner: StudyRunner, statuses: Sequence[StepStatus]) -> None:
+    from badx_hub.grid.registration import register
+
+    path = register(runner.study, file, sum(status.result is not None for status in statuses))
+    _output.note(f"registered in {path}")
 
 
 class _Lines:

@@ -105,6 +105,7 @@ def write_report(
     baseline: str = "mad-x",
     curves: Curves | None = None,
     note: str | None = None,
+    registered: Sequence[str] = (),
 ) -> tuple[Path, ...]:
     """Write the report and give the paths of its files.
 
@@ -118,12 +119,13 @@ def write_report(
         baseline: the system that the others are compared with: "mad-x", "bad-x@5:1".
         curves: rows of `curves.csv` by the names of the adapters.
         note: plain text for the introduction; empty lines part paragraphs.
+        registered: paragraphs about what was written down before (`badx_hub.grid.registration`).
 
     Raises:
         UsageError: no results; results that do not fit one report (see `result_tables`); a wrong name in `curves`.
         StorageError: the file system refuses.
     """
-    report = report_of(results, title=title, baseline=baseline, curves=curves, note=note)
+    report = report_of(results, title=title, baseline=baseline, curves=curves, note=note, registered=registered)
     files = {
         PAGE: to_html(report).encode(),
         README: to_readme(report).encode(),
@@ -142,11 +144,13 @@ def report_of(
     baseline: str = "mad-x",
     curves: Curves | None = None,
     note: str | None = None,
+    registered: Sequence[str] = (),
 ) -> StudyReport:
     """The report that `write_report` writes."""
     tables = result_tables(results, baseline)
     published = published_table(tables)
     sections = (
+        *([ReportSection("registered", "Registered before", tuple(registered))] if registered else []),
         *([ReportSection("published", "Beside the paper", (published,))] if published else []),
         *(_task_section(results) for results in tables),
         _ratio_section(tables),

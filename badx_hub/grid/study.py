@@ -177,6 +177,7 @@ class Study(_Strict):
         test: task -> target -> annotated data.
         split: the split of the test data that is scored.
         note: the introduction of the report.
+        question, stopping: what is asked, and when no more is run; `badx_hub.grid.registration` writes them down.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
@@ -193,6 +194,8 @@ class Study(_Strict):
     split: Split = "test"
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     note: str | None = None
+    question: str | None = None
+    stopping: str | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Study:
