@@ -89,6 +89,10 @@ LockOption = Annotated[
     Path | None, typer.Option("--lock", metavar="FILE", help="Use exactly the versions of this lock file.")
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")]
+InitOption = Annotated[
+    str | None,
+    typer.Option("--init", metavar="NAME", help="Begin with the weights of this BA, LA or MA. [default: new ones]"),
+]
 TaskOptionsOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="An option of the task (repeatable), such as decoding=greedy."),

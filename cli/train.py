@@ -91,10 +91,6 @@ _PrecisionOption = Annotated[
     ),
 ]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
-_InitOption = Annotated[
-    str | None,
-    typer.Option("--init", metavar="NAME", help="Begin with the weights of this BA, LA or MA. [default: new ones]"),
-]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
 _RestartOption = Annotated[
     bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
@@ -135,7 +131,7 @@ def train(
     label: _options.LabelOption = None,
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
-    init: _InitOption = None,
+    init: _options.InitOption = None,
     force: _ForceOption = False,
     restart: _RestartOption = False,
     time_limit: _TimeLimitOption = None,
@@ -154,15 +150,12 @@ def train(
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
-    _check_flags(task, texts, option, sources)
-    if init is not None and task is not None:
-        raise UsageError("--init is for adapters without --task: a task adapter begins with new weights. Leave it out.")
-    found = open_registry(registry)
+    _check_flags(task, texts, option, sources, init)
     numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
     flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, numbers, strict=True))
     profiling = _profiling(profile)
     how = {
-        "registry": found,
+        "registry": open_registry(registry),
         "label": label,
         "force": force,
         "restart": restart,
@@ -171,8 +164,7 @@ def train(
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
     if task is None:
-        began = None if init is None else found.get(_entries.name_of(found, init))
-        trained = _train_language(asked, recipe, flags, texts, {**how, "init": began})
+        trained = _train_language(asked, recipe, flags, texts, {**how, "init": init})
     else:
         trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, sources, how)
     _show(trained, format, profiling)
@@ -191,9 +183,10 @@ def _train_language(
     section = _settled(section)
     _output.note(f"precision: {section.precision}")
     known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
+    init = how["init"] and how["registry"].get(_entries.name_of(how["registry"], how["init"]))
     # What an adapter begins with decides the base, whatever the recipe would take.
-    text, base = {**known, **texts}, asked.base or (None if how["init"] else recipe.base)
-    return train_language_adapter(asked.mixture, section, text=text, base=base, **how)
+    text, base = {**known, **texts}, asked.base or (None if init else recipe.base)
+    return train_language_adapter(asked.mixture, section, text=text, base=base, **{**how, "init": init})
 
 
 def _train_task(
@@ -281,7 +274,7 @@ def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
 
 
 def _check_flags(
-    task: str | None, texts: Mapping[str, str], option: list[str] | None, sources: Mapping[str, Any]
+    task: str | None, texts: Mapping[str, str], option: list[str] | None, sources: Mapping[str, Any], init: str | None
 ) -> None:
     if task is None and option:
         raise UsageError("--option is about a task: add --task dp.")
@@ -291,6 +284,8 @@ def _check_flags(
         )
     if task is not None and texts:
         raise UsageError("--text is for adapters without --task. Annotated data is --data FOLDER.")
+    if task is not None and init:
+        raise UsageError("--init is for adapters without --task: a task adapter begins with new weights. Leave it out.")
 
 
 def _task_section(recipe: Recipe, task: str) -> TaskRecipe:
