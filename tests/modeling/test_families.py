@@ -21,8 +21,9 @@ from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base import base_of, resolve_base
 from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of, for_transformers, plain_type
 from badx_hub.modeling.models import load_encoder, load_masked_lm, load_tokenizer
+from badx_hub.modeling.precision import hold
 from badx_hub.tensor_files import shown_name
-from tests.bases import BASES
+from tests.bases import BASES, write_base
 from tests.conftest import ROOT
 from tests.refusals import refused
 
@@ -328,6 +329,22 @@ def test_what_cannot_be_a_base_is_told_in_one_line_before_anything_else(kind: st
     assert str(caught.value).isprintable()
     assert str(caught.value).startswith(f"Bases of type '{shown_name(kind)}' are not supported: ")
     assert OTHERS.get(kind, ("known are BERT",))[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_padding_changes_nothing_whichever_way_products_are_computed(name: str, tmp_path: Path) -> None:
+    """A row of ModernBERT's local attention may see nothing but padding."""
+    model: Any = load_encoder(resolve_base(str(write_base(tmp_path / name, name))))
+    ids, mask = torch.randint(5, 400, (2, 60)), torch.ones(2, 60, dtype=torch.int64)
+    mask[0, 6:] = 0
+    with torch.inference_mode():
+        alone = model(input_ids=ids[:1, :6], attention_mask=mask[:1, :6])[0]
+        padded = model(input_ids=ids, attention_mask=mask)[0]
+        hold(model)
+        narrow = model(input_ids=ids, attention_mask=mask)[0]
+    torch.testing.assert_close(padded[:1, :6], alone)
+    assert narrow.isfinite().all()
+    torch.testing.assert_close(narrow[mask == 1], padded[mask == 1], rtol=0, atol=0.1)
 
 
 WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
