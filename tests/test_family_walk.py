@@ -21,9 +21,9 @@ from badx_hub.adapter_files import INTERFACE_FILE
 from badx_hub.errors import TrainingInterrupted
 from badx_hub.languages import Mixture
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.families import FAMILIES, family_of
+from badx_hub.modeling.families import FAMILIES, family_of, for_transformers
 from badx_hub.modeling.models import load_masked_lm
-from badx_hub.modeling.stacks import activate
+from badx_hub.modeling.stacks import activate, load_adapter
 from badx_hub.recipes import AdapterRecipe, LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry
@@ -117,12 +117,13 @@ def plain_states(base: Path, registry: LocalRegistry, ba: Entry, card: str) -> N
     """The code in a card runs without badx_hub, and gives the states that we compute."""
     code = next(code for code in fences(card) if "load_adapter" in code)
     code = code.replace("path/to/base", str(base)).replace(f"./{ba.name.repo_name}", str(registry.fetch(ba)))
+    opened = resolve_base(str(base))
+    if "rope_parameters" in (base / "config.json").read_text(encoding="utf-8"):  # transformers 4 does not read these.
+        for_transformers(opened.config).save_pretrained(base)
     found: dict[str, Any] = {}
     exec(code, found)
     ids = torch.arange(5, 25)[None]
-    from badx_hub.modeling.stacks import load_adapter
-
-    ours = load_masked_lm(resolve_base(str(base)))
+    ours = load_masked_lm(opened)
     load_adapter(ours, ba.name, registry.fetch(ba))
     activate(ours, [ba.name])
     with torch.inference_mode():
