@@ -22,6 +22,7 @@ from badx_hub.modeling.base import base_of, resolve_base
 from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of, for_transformers, plain_type
 from badx_hub.modeling.models import load_encoder, load_masked_lm, load_tokenizer
 from badx_hub.modeling.precision import hold
+from badx_hub.tasks.words import PairFrame, sub_words
 from badx_hub.tensor_files import shown_name
 from tests.bases import BASES, write_base
 from tests.conftest import ROOT
@@ -345,6 +346,19 @@ def test_padding_changes_nothing_whichever_way_products_are_computed(name: str, 
     torch.testing.assert_close(padded[:1, :6], alone)
     assert narrow.isfinite().all()
     torch.testing.assert_close(narrow[mask == 1], padded[mask == 1], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_word_has_the_sub_words_that_it_has_after_a_space(name: str, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(resolve_base(str(write_base(tmp_path / name, name))))
+    for word in ("waxtaan", "Sutsas", "."):
+        pieces = sub_words([word], tokenizer)[word]
+        within = tokenizer(f"the {word}", add_special_tokens=False)["input_ids"]
+        assert tuple(within[-len(pieces) :]) == pieces
+        assert tokenizer.decode(pieces).strip() == word
+    assert PairFrame.of(tokenizer).types in {(0, 0, 0, 1, 1), (0, 0, 0, 0, 0)}
+    assert any(PairFrame.of(tokenizer).types) == (resolve_base(str(tmp_path / name)).config.token_types > 1)
+    assert None not in (tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
 WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
