@@ -355,7 +355,6 @@ def test_a_word_has_the_sub_words_that_it_has_after_a_space(name: str, tmp_path:
         pieces = sub_words([word], tokenizer)[word]
         within = tokenizer(f"the {word}", add_special_tokens=False)["input_ids"]
         assert tuple(within[-len(pieces) :]) == pieces
-        assert tokenizer.decode(pieces).strip() == word
     assert PairFrame.of(tokenizer).types in {(0, 0, 0, 1, 1), (0, 0, 0, 0, 0)}
     assert any(PairFrame.of(tokenizer).types) == (resolve_base(str(tmp_path / name)).config.token_types > 1)
     assert None not in (tokenizer.cls_token_id, tokenizer.sep_token_id)
