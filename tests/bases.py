@@ -80,7 +80,7 @@ def byte_pairs(special: Sequence[str] = _ANGLED) -> Tokenizer:
 
 @cache
 def unigrams() -> Tokenizer:
-    """XLM-RoBERTa's and CamemBERT's kind: a sentencepiece model, a space is put before the text."""
+    """XLM-RoBERTa's kind: a sentencepiece model, a space is put before the text."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.Unigram())
@@ -129,10 +129,6 @@ BASES: Mapping[str, Made] = {
         {**_BERT_SIZES, "max_position_embeddings": 98, "type_vocab_size": 1},
         unigrams,
         {**_OF_S, "tokenizer_class": "XLMRobertaTokenizer"},
-    ),
-    # Its tokenizer_config.json names no class.
-    "camembert": Made(
-        "camembert", {**_BERT_SIZES, "max_position_embeddings": 98, "type_vocab_size": 1}, unigrams, _OF_S
     ),
     "distilbert": Made(
         "distilbert",

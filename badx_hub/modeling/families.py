@@ -113,19 +113,6 @@ FAMILIES: Mapping[str, Family] = {
         last_layer="of_bert",
         head=("lm_head.dense", GELU, "lm_head.layer_norm"),
     ),
-    # The same model as XLM-RoBERTa under another name, which `adapters` does not know.
-    "camembert": Family(
-        title="CamemBERT",
-        config=RobertaLikeConfig,
-        config_class="XLMRobertaConfig",
-        prefix="roberta.",
-        tokenizers=("CamembertTokenizer", "CamembertTokenizerFast", *_XLMR_TOKENIZERS),
-        adapter_model=("adapters", "XLMRobertaAdapterModel"),
-        plain_model="XLMRobertaAdapterModel",
-        layers="encoder.layer",
-        last_layer="of_bert",
-        head=("lm_head.dense", GELU, "lm_head.layer_norm"),
-    ),
     "distilbert": Family(
         title="DistilBERT",
         config=DistilBertLikeConfig,
@@ -171,6 +158,7 @@ _ENCODER_DECODER = "is made of an encoder and a decoder and has learnt to write 
 _NO_ADAPTERS = "fills masks, but `adapters` does not know its layers"
 
 OTHERS: Mapping[str, tuple[str, str]] = {
+    "camembert": ("CamemBERT", "is an XLM-RoBERTa of French alone, under a name that `adapters` does not know"),
     "albert": ("ALBERT", "has one layer that is run many times, so that there is one adapter in place of one a layer"),
     "deberta": ("DeBERTa", "comes with a head for filling masks that transformers does not load"),
     "deberta-v2": ("DeBERTa-v3 (mDeBERTa)", "has learnt to find replaced words and has no trained head to fill masks"),

@@ -14,7 +14,6 @@ from badx_hub.modeling.families import find_family
 _CANONICAL_BASES = {
     "bert-base-multilingual-cased": "google-bert/bert-base-multilingual-cased",
     "bert-base-multilingual-uncased": "google-bert/bert-base-multilingual-uncased",
-    "camembert-base": "almanach/camembert-base",
     "distilbert-base-multilingual-cased": "distilbert/distilbert-base-multilingual-cased",
     "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
     "xlm-roberta-large": "FacebookAI/xlm-roberta-large",
