@@ -12,6 +12,7 @@ import typer
 
 from badx_hub.cli import _errors, _options, _output, _study_tables
 from badx_hub.cli._output import Format
+from badx_hub.cli.simulate import simulate
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.table import Table
 
@@ -64,7 +65,7 @@ def plan(
     """
     from badx_hub.grid.estimates import estimate_of, rates_of
 
-    runner = _runner(file, registry, results)
+    runner = runner_of(file, registry, results)
     statuses = runner.statuses()
     if register:
         _register(file, runner, statuses)
@@ -99,7 +100,7 @@ def run(
     from badx_hub.grid.run import StepEnd
 
     place = _place(on)
-    runner = _runner(file, registry, results)
+    runner = runner_of(file, registry, results)
     runner.registry.require_writable()
     steps = runner.pending(only or (), limit)
     outcomes = _run_on(place, workers, runner, steps, format) if steps else ()
@@ -119,6 +120,9 @@ def run(
         raise typer.Exit(1)
 
 
+app.command("simulate", epilog="Example: badx-hub study simulate studies/small.yaml --nodes 1,8 --mtbf 24h")(simulate)
+
+
 @app.command("report", epilog="Example: badx-hub study report studies/small.yaml --out report")
 def report(
     file: FileArgument,
@@ -131,7 +135,7 @@ def report(
     from badx_hub.grid.registration import read_registration, told
     from badx_hub.grid.report import write_report
 
-    runner = _runner(file, registry, results)
+    runner = runner_of(file, registry, results)
     statuses = runner.statuses()
     scores = [status.result for status in statuses if status.result is not None]
     missing = [status.step.name for status in statuses if status.step.kind == "evaluate" and status.result is None]
@@ -211,7 +215,7 @@ class _Lines:
             traceback.print_exception(outcome.error)
 
 
-def _runner(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
+def runner_of(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
     from badx_hub.grid.study import load_study
     from badx_hub.registry import open_registry
 

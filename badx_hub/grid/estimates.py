@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from badx_hub.grid.plan import Evaluate, MergeAdapters, TrainLanguage, TrainTask
+from badx_hub.errors import UsageError
+from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask
 from badx_hub.grid.runner import StepState, StepStatus
+from badx_hub.grid.simulate import SimulatedStep
 from badx_hub.grid.study import Study
 from badx_hub.manifest import TRAINED, BaseRef
 from badx_hub.registry import Entry
+from badx_hub.remedies import Advice
+
+LANGUAGE_RATE = "language"
+"""What language adapters are called where tasks are called by their names."""
 
 SpeedClass = tuple[str | None, bool]
 """Trainings of similar speed: (task, or None for language adapters; whether the whole base is trained)."""
@@ -57,3 +63,27 @@ def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, 
         return recipe.steps, recipe.batch_size, (step.task, step.setup.trains_base)
     language = study.language_recipe(step.mixture, step.seed, step.label)
     return language.steps, language.batch_size * language.max_length, (None, False)
+
+
+def simulated_steps(
+    steps: Sequence[Step], study: Study, rates: Mapping[SpeedClass, float], *, short: float
+) -> tuple[SimulatedStep, ...]:
+    """All steps of a study, done or not, for `simulate`; `short`: seconds of a step that is no training.
+
+    Raises UsageError if a training's speed was not measured.
+    """
+    places = {step.name: place for place, step in enumerate(steps)}
+    found = []
+    for step in steps:
+        seconds = short
+        if not isinstance(step, (Evaluate, MergeAdapters)):
+            count, units, speed_class = _training(step, study)
+            if (rate := rates.get(speed_class)) is None:
+                what = speed_class[0] or LANGUAGE_RATE
+                raise UsageError(
+                    f"How fast {step.name} is trained was not measured on this base.",
+                    remedies=(Advice("Give {}, in tokens or sentences a second.", (("rate", (what, "N")),)),),
+                )
+            seconds = count * units / rate
+        found.append(SimulatedStep(seconds, tuple(places[need] for need in step.needs)))
+    return tuple(found)

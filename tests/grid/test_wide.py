@@ -65,6 +65,7 @@ def test_a_ray_cluster_that_loses_a_node_finds_the_same(
 
     monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "other home"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")  # other tests need memory as well
     nodes = [cluster.add_node(num_cpus=1, env_vars=dict(os.environ)) for _ in range(2)]
     begun = threading.Event()
 
