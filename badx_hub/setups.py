@@ -28,7 +28,7 @@ class LanguageAdapterRole(str, Enum):
     EACH = "each"
     """The LAs of all languages of the mixture, one a step, in the order of the mixture's cycle."""
     MERGED = "merged"
-    """The mean of the LAs of the mixture's languages, weighted as the mixture is: what `badx-hub merge` makes."""
+    """The mean of the LAs of the mixture's languages, weighted as the mixture is (`badx_hub.registry.merging`)."""
 
 
 class TargetCoverage(str, Enum):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from badx_hub.cli import _options, _output, _study_tables
 from badx_hub.cli._output import Format
+from badx_hub.cli._study import FileArgument, runner_of
 from badx_hub.errors import UsageError
 from badx_hub.table import Table
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The study, as in the folder studies/.")]
 NodesOption = Annotated[
     str, typer.Option("--nodes", metavar="N[,N...]", help="Machines; several numbers make a row each.")
 ]
@@ -31,7 +30,6 @@ RateOption = Annotated[
         help="Tokens (language) or sentences (a task) a second on one device (repeatable). [default: as measured]",
     ),
 ]
-CheckpointOption = Annotated[str, typer.Option("--checkpoint", metavar="TIME", help="Work between two checkpoints.")]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Of the failures.")]
 _EVALUATION_SECONDS = 60.0
 _RATE = re.compile(r"([a-z]+)=([0-9]{1,12}(?:\.[0-9]{1,6})?)")
@@ -42,7 +40,6 @@ def simulate(
     nodes: NodesOption = "1,2,4,8,16,32,64,128,256",
     gpus: GpusOption = 1,
     mtbf: TimeOption = None,
-    checkpoint: CheckpointOption = "30m",
     rate: RateOption = None,
     seed: SeedOption = 1,
     registry: _options.RegistryOption = None,
@@ -51,9 +48,8 @@ def simulate(
     """Tell how long the whole study would take on so many machines.
 
     Steps begin as in `study run --on ray`. Times are those measured on the same base in the registry, or --rate. A
-    node that fails is back after ten minutes; its steps go on from their last checkpoint.
+    node that fails is back after ten minutes; its steps go on from their last checkpoint, one every half hour.
     """
-    from badx_hub.cli.study import runner_of
     from badx_hub.grid.estimates import rates_of, simulated_steps
     from badx_hub.grid.simulate import Cluster, simulate
 
@@ -66,8 +62,7 @@ def simulate(
     failing = math.inf if mtbf is None else _options.duration(mtbf)
     rows, documents = [], []
     for count in counts:
-        cluster = Cluster(count, gpus, failing, checkpoint=_options.duration(checkpoint))
-        found = simulate(steps, cluster, seed=seed)
+        found = simulate(steps, Cluster(count, gpus, failing), seed=seed)
         time, lost = _study_tables.duration(found.makespan), _study_tables.duration(found.lost)
         rows.append((str(count), time, f"{100 * found.utilisation:.0f} %", str(found.failures), lost))
         documents.append({"nodes": count, "gpus": gpus, **found.__dict__})

@@ -12,6 +12,7 @@ import typer
 
 from badx_hub.cli import _errors, _options, _output, _study_tables
 from badx_hub.cli._output import Format
+from badx_hub.cli._study import FileArgument, ResultsOption, runner_of
 from badx_hub.cli.simulate import simulate
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.table import Table
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Many runs from one file: plan, run, report.")
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The study, as in the folder studies/.")]
-ResultsOption = Annotated[
-    Path | None,
-    typer.Option("--results", metavar="DIR", help="Where scores are kept, by their keys. [default: your own folder]"),
-]
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="GLOB", help="Steps of these names (repeatable), and what they need."),
@@ -213,16 +209,6 @@ class _Lines:
         _output.note(f"[{self.number}/{self.steps}] {outcome.step.name} {outcome.end.value}{took}{reason}")
         if outcome.error is not None and os.environ.get("BADX_HUB_DEBUG"):
             traceback.print_exception(outcome.error)
-
-
-def runner_of(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
-    from badx_hub.grid.study import load_study
-    from badx_hub.registry import open_registry
-
-    study, opened = load_study(file), open_registry(registry)
-    from badx_hub.grid.runner import StudyRunner
-
-    return StudyRunner(study, opened, results)
 
 
 def _document(

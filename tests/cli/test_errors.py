@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -96,7 +97,9 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 def test_options_in_advice_exist() -> None:
     """The names of options are literals wherever advice is given."""
     group = typer.main.get_command(app)
-    flags = {flag for command in group.commands.values() for one in command.params for flag in one.opts}  # type: ignore[attr-defined]
+    commands: list[Any] = list(group.commands.values())  # type: ignore[attr-defined]
+    commands += [inner for command in commands for inner in getattr(command, "commands", {}).values()]
+    flags = {flag for command in commands for one in command.params for flag in one.opts}
     named = {
         ast.literal_eval(option.elts[0])
         for _, tree in trees()

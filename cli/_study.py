@@ -1,0 +1,27 @@
+"""What the commands about studies share: their arguments, and opening a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from badx_hub.grid.runner import StudyRunner
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The study, as in the folder studies/.")]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="Where scores are kept, by their keys. [default: your own folder]"),
+]
+
+
+def runner_of(file: Path, registry: str | None, results: Path | None) -> StudyRunner:
+    from badx_hub.grid.study import load_study
+    from badx_hub.registry import open_registry
+
+    study, opened = load_study(file), open_registry(registry)
+    from badx_hub.grid.runner import StudyRunner
+
+    return StudyRunner(study, opened, results)
