@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
+from xml.etree import ElementTree
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +35,9 @@ TASK_OF = {
     (ENTITY, "value"): "ner",
 }
 """Which task makes suggestions for a layer and its feature."""
+
+MAX_TYPES, MAX_FEATURES, MAX_INHERITANCE = 2_000, 20_000, 12
+"""What a type system may have, inherited features counted for each type; INCEpTION's own has some 200 types."""
 
 PREDICTED = "inception_internal_predicted"
 _DECLARATION = re.compile(r"\s*<\?xml([^>]*)\?>")
@@ -128,7 +133,10 @@ def read_cas(xmi: str, type_system: str) -> Any:
     for part in (xmi, type_system):
         _refuse_entities(part)
     try:
+        _refuse_deep_types(type_system)
         return cassis.load_cas_from_xmi(xmi, cassis.load_typesystem(type_system))
+    except RequestRefused:
+        raise
     except Exception as error:  # lxml and cassis raise what they come across
         raise RequestRefused(400, f"The document is no UIMA CAS as XMI ({type(error).__name__}).") from error
 
@@ -140,11 +148,37 @@ def _refuse_entities(xml: str) -> None:
         raise RequestRefused(400, "XML is read in UTF-8 and without a document type (<!DOCTYPE).")
 
 
+def _refuse_deep_types(type_system: str) -> None:
+    """Bound the types, and the features they have and inherit, which cost `cassis` time with the square and more.
+
+    Raises ParseError for what is no XML.
+    """
+    above: dict[str | None, str | None] = {}
+    own: dict[str | None, int] = {}
+    for one in ElementTree.fromstring(type_system.encode()).iter():
+        if str(one.tag).rpartition("}")[2] == "typeDescription":
+            name = one.findtext("{*}name")
+            above[name] = one.findtext("{*}supertypeName")
+            own[name] = len(one.findall("{*}features/{*}featureDescription"))
+    if len(above) > MAX_TYPES:
+        raise RequestRefused(413, f"The type system has more than {MAX_TYPES:,} types.")
+    features = 0
+    for name in above:
+        kind, depth = name, 0
+        while kind in above:
+            features, kind, depth = features + own[kind], above[kind], depth + 1
+            if depth > MAX_INHERITANCE or features > MAX_FEATURES:
+                raise RequestRefused(
+                    413,
+                    f"The type system inherits through more than {MAX_INHERITANCE} types, or its types have more than "
+                    f"{MAX_FEATURES:,} features.",
+                )
+
+
 def _units(cas: Any) -> tuple[_Unit, ...]:
     """The sentences that have a token; without sentences the whole document is one."""
     try:
-        sentences = list(cas.select(SENTENCE))
-        groups = [list(cas.select_covered(TOKEN, one)) for one in sentences] or [list(cas.select(TOKEN))]
+        groups = _grouped(list(cas.select(SENTENCE)), list(cas.select(TOKEN)))
     except Exception as error:  # types that are not there, offsets outside of the text
         raise RequestRefused(400, "The document has no tokens and sentences of DKPro Core.") from error
     found = []
@@ -154,6 +188,22 @@ def _units(cas: Any) -> tuple[_Unit, ...]:
         if tokens:
             found.append(_Unit(tokens, RawSentence.of(Sentence.of(word for word in words if word.strip()))))
     return tuple(found)
+
+
+def _grouped(sentences: Sequence[Any], tokens: Sequence[Any]) -> list[list[Any]]:
+    """The tokens of each sentence, in order, each of them in one: in the first, should sentences overlap."""
+    if not sentences:
+        return [list(tokens)]
+    groups = []
+    due = deque(sorted(tokens, key=lambda one: (one.begin, one.end)))
+    for sentence in sorted(sentences, key=lambda one: (one.begin, one.end)):
+        group = []
+        while due and due[0].begin < sentence.end:
+            token = due.popleft()
+            if token.begin >= sentence.begin and token.end <= sentence.end:
+                group.append(token)
+        groups.append(group)
+    return groups
 
 
 def _suggesting(cas: Any, units: Sequence[_Unit], done: Sequence[AnnotatedSentence], wanted: tuple[str, str]) -> str:

@@ -168,6 +168,31 @@ def test_what_is_no_document_is_refused(single: Client, part: str, xml: str, sai
     assert told.status == 400 and any(one in told.error for one in said.split("|")), told.error
 
 
+def test_types_that_cost_time_are_refused(single: Client) -> None:
+    """A deep chain, a circle, many types, and many features that many types inherit."""
+    feature = "<featureDescription><name>f{0}</name><rangeTypeName>uima.cas.String</rangeTypeName></featureDescription>"
+    kind = "<typeDescription><name>{}</name><supertypeName>{}</supertypeName><features>{}</features></typeDescription>"
+    many = "".join(map(feature.format, range(3_000)))
+    for kinds in (
+        [kind.format(f"a.A{one}", f"a.A{one + 1}", "") for one in range(300)],
+        [kind.format("a.A", "a.B", ""), kind.format("a.B", "a.A", "")],
+        [kind.format(f"a.A{one}", "uima.tcas.Annotation", "") for one in range(2_001)],
+        [kind.format("a.A", "x.X", many), *(kind.format(f"a.B{one}", "a.A", "") for one in range(9))],
+    ):
+        asked = request(document(types()), POS, "PosValue")
+        asked["typeSystem"] = f"<typeSystemDescription><types>{''.join(kinds)}</types></typeSystemDescription>"
+        told = single.post("/inception/predict", asked)
+        assert told.status == 413 and "The type system" in told.error
+
+
+def test_overlapping_sentences_share_no_token(web: Client) -> None:
+    cas = document(types())
+    kind = cas.typesystem.get_type(SENTENCE)
+    for _ in range(2_000):
+        cas.add(kind(begin=0, end=len(cas.sofa_string)))
+    assert len(predicted(web, POS, "PosValue", cas)) == sum(map(len, WORDS))
+
+
 def test_layers_that_no_task_knows_are_refused(single: Client) -> None:
     cas = document(types())
     for layer, feature, said in (
