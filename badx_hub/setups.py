@@ -115,8 +115,8 @@ _ALL = (
         "tlr", "TLR", LanguageAdapterRole.EACH, LanguageAdapterRole.TARGET, coverage=TargetCoverage.BOTH, in_name=True
     ),
     # No training on the pair: means of LAs (language arithmetic, Klimaszewski et al., COLING 2025).
-    Setup("mad-x-merged", "MAD-X, merged LAs", LanguageAdapterRole.SOURCE, LanguageAdapterRole.MERGED),
-    Setup("bad-x-merged", "BAD-X, merged LAs", LanguageAdapterRole.MERGED, LanguageAdapterRole.MERGED, in_name=True),
+    Setup("mad-x-merged", "MAD-X on merged LAs", LanguageAdapterRole.SOURCE, LanguageAdapterRole.MERGED),
+    Setup("bad-x-merged", "BAD-X on merged LAs", LanguageAdapterRole.MERGED, LanguageAdapterRole.MERGED, in_name=True),
     # The source's LA is left where it was, or taken away (Kunz and Holmström, 2024).
     Setup("source-kept", "Source LA kept", LanguageAdapterRole.SOURCE, LanguageAdapterRole.SOURCE),
     Setup("source-dropped", "Source LA dropped", LanguageAdapterRole.SOURCE, None),

@@ -146,7 +146,7 @@ def task_title(task: str) -> str:
 def _title(name: str, *, with_ratio: bool) -> str:
     setup, ratio = parts_of(name)
     label = name.partition("+")[2]
-    return f"{setup_named(setup).title}{f' {ratio}' if with_ratio else ''}{f', {label}' if label else ''}"
+    return f"{setup_named(setup).title}{f' {ratio}' if with_ratio else ''}{f' ({label})' if label else ''}"
 
 
 def _rank(name: str) -> tuple[int, Fraction, str]:

@@ -119,7 +119,14 @@ def test_means_of_adapters_and_other_recipes_are_rows_of_a_study(write_study: Wr
     }
     (table,) = result_tables(results, "mad-x")
     assert list(titles(table.names).values()) == [
-        *("MAD-X", "MAD-X, mean", "MAD-X, merged LAs 1:2", "BAD-X, merged LAs", "Source LA kept", "Source LA dropped"),
+        *(
+            "MAD-X",
+            "MAD-X (mean)",
+            "MAD-X on merged LAs 1:2",
+            "BAD-X on merged LAs",
+            "Source LA kept",
+            "Source LA dropped",
+        ),
     ]
     assert set(place.curves()) == {name for name in found if "pos/wo" not in name and not name.endswith("#merged")}
 
