@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from badx_hub.data.lines import numbered_lines
+from badx_hub.data.column_layout import blocks_of, chosen_columns, language_prefix
 from badx_hub.errors import DataError
 
 OUTSIDE = "O"
-_DOCUMENT = "-DOCSTART-"
 _TAG = re.compile(r"([BIESLU])-(\S+)")
 # BIOES and BILOU also mark the ends of entities, which adds nothing to BIO.
 _BIO = {"B": "B", "I": "I", "E": "I", "L": "I", "S": "B", "U": "B"}
@@ -45,15 +44,21 @@ def read_columns(path: Path) -> tuple[Tagged, ...]:
     Blank lines end sentences; `-DOCSTART-` lines are skipped. Tags are O, or B- or I- and a type; BIOES and BILOU
     become BIO. An I- that does not continue an entity of its type (IOB1) becomes B-; a warning says how many did.
 
+    Other layouts are recognised: numbers of words before the words, comments before a sentence, and columns after the
+    tags, such as annotators (UNER's .iob2); a language before each word (WikiANN's "wo:Amina").
+
     Raises what `numbered_lines` does, and DataError, starting with "FILE:LINE:", for bad content.
     """
+    blocks = list(blocks_of(path))
+    word, tag = chosen_columns(path, blocks)
+    prefix = language_prefix([(row.place, row.cells[word]) for rows in blocks for row in rows])
     sentences, repairs = [], []
-    for rows in _blocks(path):
-        given = [_bio(place, tag) for place, _, tag in rows]
+    for rows in blocks:
+        given = [_bio(row.place, row.cells[tag]) for row in rows]
         tags = repaired(given)
-        repairs += [place for (place, _, _), old, new in zip(rows, given, tags, strict=True) if old != new]
-        line = int(rows[0][0].rpartition(":")[2])
-        sentences.append(Tagged(tuple(word for _, word, _ in rows), tags, line=line))
+        repairs += [row.place for row, old, new in zip(rows, given, tags, strict=True) if old != new]
+        line = int(rows[0].place.rpartition(":")[2])
+        sentences.append(Tagged(tuple(row.cells[word].removeprefix(prefix) for row in rows), tags, line=line))
     if repairs:
         _LOG.warning(
             "%s: %d tags I- that continue no entity of their type were read as B-, the first in line %s",
@@ -76,33 +81,6 @@ def repaired(tags: Sequence[str]) -> tuple[str, ...]:
 def type_of(tag: str) -> str:
     """ "PER" of B-PER and I-PER; empty for O."""
     return tag.partition("-")[2]
-
-
-def _blocks(path: Path) -> Iterator[list[tuple[str, str, str]]]:
-    """(FILE:LINE, word, tag) of each line of a sentence."""
-    block: list[tuple[str, str, str]] = []
-    width: int | None = None
-    for number, line in numbered_lines(path):
-        columns = _columns(line)
-        if columns and columns[0] != _DOCUMENT:
-            place = f"{path}:{number}"
-            width = width or len(columns)
-            if not 2 <= len(columns) == width:
-                raise DataError(
-                    f"{place}: {len(columns)} columns, expected {max(2, width)}, the word first and its tag last:"
-                    f" {line[:60]!r}."
-                )
-            block.append((place, columns[0], columns[-1]))
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def _columns(line: str) -> list[str]:
-    # str.split() would also split at no-break spaces.
-    return [column for column in re.split(r"\t" if "\t" in line else " ", line.strip(" \t")) if column]
 
 
 def _bio(place: str, tag: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
+from badx_hub.data.conllu import NOT_ANNOTATED, Sentence
 from badx_hub.data.embedded import embedded
 from badx_hub.data.splits import FileKind, Split, require_split
-from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.storage import home
 from badx_hub.user_paths import user_path
 
@@ -17,7 +21,9 @@ INDEX = "ud:"
 DATA_VARIABLE = "BADX_HUB_DATA"
 _RELEASES = "https://universaldependencies.org/#download"
 _TREEBANK = re.compile(r"UD_[A-Za-z][A-Za-z_]*-[A-Za-z0-9]+")
-_CONLLU = FileKind("CoNLL-U", (".conllu",), "*-ud-{split}.conllu")
+_LOG = logging.getLogger(__name__)
+_ResultT = TypeVar("_ResultT")
+_CONLLU = FileKind("CoNLL-U", (".conllu", ".conll"), "*-ud-{split}.conllu")
 
 
 def split_files(data: str, split: Split) -> tuple[Path, ...]:
@@ -29,6 +35,44 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     require_split(split)
     place = str(_indexed_folder(data.removeprefix(INDEX))) if data.startswith(INDEX) else embedded(data)
     return _CONLLU.split_files(place, split)
+
+
+def with_words(sentences: Iterable[Sentence], name: str) -> tuple[Sentence, ...]:
+    """The sentences of a file called `name`. Raises DataError if most of their words are withheld."""
+    found = WordCount(name)
+    return found.checked(tuple(map(found.add, sentences)))
+
+
+class WordCount:
+    """Counts the words of a file that are not there: some treebanks of UD come with "_" in place of every word."""
+
+    def __init__(self, name: str) -> None:
+        """`name` stands for the file in errors."""
+        self._name, self._words, self._withheld = name, 0, 0
+
+    def add(self, sentence: Sentence) -> Sentence:
+        """Count the words of one more sentence, and return it."""
+        self._words += len(sentence.words)
+        # One underscore can be a word of a text.
+        if len(sentence.words) > 1 and all(word == NOT_ANNOTATED for word in sentence.words):
+            self._withheld += len(sentence.words)
+        return sentence
+
+    def checked(self, result: _ResultT) -> _ResultT:
+        """`result`, once all is counted. Raises DataError if most words are withheld; logs a warning for some."""
+        if 2 * self._withheld > self._words:
+            raise DataError(
+                f"{self._name}: the words are withheld (FORM is _ in {self._withheld:,} of {self._words:,} words), as "
+                "in the treebanks that UD releases without their text. Its README says how to put the words in."
+            )
+        if self._withheld:
+            _LOG.warning(
+                "%s: %d of %d words are withheld (FORM is _ in their whole sentences)",
+                self._name,
+                self._withheld,
+                self._words,
+            )
+        return result
 
 
 def search_folders() -> tuple[Path, ...]:

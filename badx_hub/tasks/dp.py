@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.data.treebanks import split_files
+from badx_hub.data.treebanks import split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.labels import UNIVERSAL, counted, require_known, universal
@@ -26,7 +26,7 @@ from badx_hub.tasks.parsing import (
     encode_trees,
     merge_trees,
 )
-from badx_hub.tasks.trees import Decoding
+from badx_hub.tasks.trees import Decoding, why_no_tree
 from badx_hub.tasks.words import sentence_of
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ class DpTask:
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
 
-        Raises DataError for files that are not CoNLL-U, for relations outside UD, for a head without a relation or a
-        relation without a head, and for a file without any head.
+        Raises DataError for files that are not CoNLL-U or lack their words, for relations outside UD, for a head
+        without a relation or a relation without a head, for sentences whose heads are no tree (the official evaluator
+        refuses them), and for a file without any head.
         """
         sentences = chain.from_iterable(_read_parsed(path) for path in split_files(data, split))
         return tuple(sentences if self.subtypes else map(_without_subtypes, sentences))
@@ -195,13 +196,24 @@ def _without_subtypes(sentence: Sentence) -> Sentence:
 
 
 def _read_parsed(path: Path) -> tuple[Sentence, ...]:
-    sentences = tuple(read_conllu(path))
+    sentences = with_words(read_conllu(path), str(path))
     if all(head is None for sentence in sentences for head in sentence.heads):
         raise DataError(f"{path}: no word with a head; expected an annotated treebank.")
     for sentence in sentences:
         _check_complete(sentence, path)
+    _check_trees(sentences, path)
     _check_relations(sentences, str(path))
     return sentences
+
+
+def _check_trees(sentences: Sequence[Sentence], path: Path) -> None:
+    broken = [(one, fault) for one in sentences if (fault := why_no_tree(one.heads)) is not None]
+    if broken:
+        first, fault = broken[0]
+        raise DataError(
+            f"{path}:{first.line}: the heads of this sentence are no tree: {fault}. There are {len(broken):,} such "
+            f"sentences of {len(sentences):,}. Correct them or take them out; the official evaluator refuses them too."
+        )
 
 
 def _check_complete(sentence: Sentence, path: Path) -> None:

@@ -19,7 +19,7 @@ from badx_hub.tasks.metrics import Scores, label_score
 from badx_hub.tasks.tagging import WordTask
 from badx_hub.tasks.words import sentence_of
 
-COLUMN_FILES = FileKind("text in columns", (".txt", ".conll", ".bio", ".iob2"), "*.{split}.txt")
+COLUMN_FILES = FileKind("text in columns", (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv"), "*.{split}.txt")
 
 Entity = tuple[str, int, int]
 """Type, first word and last word, counted from 0."""

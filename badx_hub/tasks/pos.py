@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
 from badx_hub.data.splits import Split
-from badx_hub.data.treebanks import split_files
+from badx_hub.data.treebanks import split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.tasks.labels import counted
 from badx_hub.tasks.metrics import Scores, accuracy, label_table, macro_f1
@@ -63,8 +63,8 @@ class PosTask(WordTask[Sentence]):
         return split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Sentence, ...]:
-        """Raises DataError for a file that is not CoNLL-U or has no tag, and for tags outside UPOS."""
-        sentences = tuple(read_conllu(path))
+        """Raises DataError for a file that is not CoNLL-U, lacks its words or has no tag, and for tags outside UPOS."""
+        sentences = with_words(read_conllu(path), str(path))
         if not any(tag != NOT_ANNOTATED for sentence in sentences for tag in sentence.upos):
             raise DataError(f"{path}: no word with a UPOS tag; expected an annotated treebank.")
         _check_tags(sentences, str(path))

@@ -47,18 +47,30 @@ def best_tree(scores: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def is_tree(heads: Sequence[int]) -> bool:
     """Whether exactly one of the words is a root (head 0) and the heads of every other word lead to it."""
-    if list(heads).count(0) != 1:
-        return False
-    sound = {0}
-    for word in range(1, len(heads) + 1):
-        path = []
-        while word not in sound:
+    return why_no_tree(heads) is None
+
+
+def why_no_tree(heads: Sequence[int | None]) -> str | None:
+    """What keeps heads (0: the root, None: not annotated) from being a tree, as the end of a sentence; None if nothing.
+
+    A word without a head is no fault; where there is one, the root may be among these words.
+    """
+    roots = [word for word, head in enumerate(heads, start=1) if head == 0]
+    if len(roots) > 1:
+        return f"words {', '.join(map(str, roots[:5]))} are all roots"
+    if heads and not roots and None not in heads:
+        return "no word is the root"
+    sound = {0, None}
+    for start in range(1, len(heads) + 1):
+        path: list[int] = []
+        word: int | None = start
+        while word is not None and word not in sound:
             if word in path:
-                return False
+                return f"the heads of words {', '.join(map(str, sorted(path[path.index(word) :])[:5]))} make a circle"
             path.append(word)
             word = heads[word - 1]
         sound.update(path)
-    return True
+    return None
 
 
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -54,7 +54,7 @@ def test_a_missing_split_names_what_is_there(tmp_path: Path) -> None:
         NotFoundError, match=r"no dev split; expected \*-ud-dev.conllu, there is: qu_x-ud-test.conllu\.$"
     ):
         split_files(str(folder), "dev")
-    with pytest.raises(NotFoundError, match=r"there is: no \.conllu file"):
+    with pytest.raises(NotFoundError, match=r"there is: no \.conllu or \.conll file"):
         split_files(str(filled(tmp_path / "empty")), "dev")
 
 
