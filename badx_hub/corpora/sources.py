@@ -6,17 +6,21 @@ source needs them.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from badx_hub.data.conllu import read_raw_conllu
+from badx_hub.data.conllu import looks_like_conllu, read_raw_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
 from badx_hub.data.rows import Rows, first_line, open_rows, parsed
+from badx_hub.data.splits import is_rubbish, split_in
+from badx_hub.data.treebanks import WordCount
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.remedies import Advice, RunAgain
@@ -24,6 +28,18 @@ from badx_hub.storage import atomic_write_text, cached_sha256, digest_of, home
 from badx_hub.user_paths import user_path
 
 TEXT_COLUMN = "text"
+
+_NOTES = re.compile(
+    r"(?:read[-_ ]?me|licen[cs]e|copying|copyright|notice|authors|contributors|change(?:s|log)|contributing|citation|"
+    r"todo|requirements|metadata)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Names of files that are about a corpus and no part of it."""
+_NAMED = 5
+_SNIFFED_LINES = 1000
+_FEWEST_ROWS = 20
+_WORD_AND_TAG = re.compile(r"[^\t ]+[\t ](?:.*[\t ])?(?:O|[BIESLU]-[^\t ]+)\s*\Z|-DOCSTART-")
+_LOG = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -57,8 +73,8 @@ def open_source(language: str, spec: str) -> Source:
     Args:
         language: named in the advice of errors.
         spec: ``.txt``, ``.conllu``, ``.jsonl`` (each also with ``.gz``), ``.parquet``, a folder of these
-            (read in sorted order) or ``hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]`` (split ``train`` and column
-            ``text`` by default).
+            (read in sorted order, without dev and test splits, READMEs and licences) or
+            ``hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]`` (split ``train`` and column ``text`` by default).
 
     Raises:
         NotFoundError: no such file or dataset, or the Hub cannot be reached.
@@ -120,7 +136,8 @@ def _open_files(path: Path) -> FileSource:
             )
         paths = _paths_in(path) if path.is_dir() else (path,)
     if not paths:
-        raise DataError(f"{path} holds no text file; expected {_KINDS}.")
+        held = "only dev and test splits and notes" if path.is_dir() and _texts_under(path) else "no text file"
+        raise DataError(f"{path} holds {held}; expected {_KINDS}. A file that is named itself is read whatever it is.")
     files = tuple(_open_file(file) for file in paths)
     if all(size == 0 for size, _ in (file.stamp for file in files)):
         raise DataError(f"{path} is empty; expected one sentence or paragraph a line.")
@@ -128,7 +145,35 @@ def _open_files(path: Path) -> FileSource:
 
 
 def _paths_in(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(p for p in folder.rglob("*") if p.is_file() and _suffix_of(p) and p.name[0] != "."))
+    """The texts to learn from: what adapters are scored on, and what is about the texts, is left out with a warning."""
+    found = _texts_under(folder)
+    notes = [path for path in found if _NOTES.match(path.name)]
+    held_out = [path for path in found if path not in notes and _is_held_out(path.relative_to(folder))]
+    for paths, what in (
+        (held_out, "dev and test splits, on which adapters are scored"),
+        (notes, "no text of a corpus"),
+    ):
+        if paths:
+            names = ", ".join(str(path.relative_to(folder)) for path in paths[:_NAMED])
+            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+            _LOG.warning("%s: %s%s left out (%s)", folder, names, more, what)
+    return tuple(path for path in found if path not in {*notes, *held_out})
+
+
+def _texts_under(folder: Path) -> list[Path]:
+    """The files of known kinds in sorted order, without what systems leave behind and what is hidden."""
+    found = (path for path in folder.rglob("*") if path.is_file() and _suffix_of(path))
+    return sorted(path for path in found if not any(map(is_rubbish, _below(folder, path))))
+
+
+def _below(folder: Path, path: Path) -> Iterator[Path]:
+    return (Path(part) for part in path.relative_to(folder).parts)
+
+
+def _is_held_out(path: Path) -> bool:
+    """Whether the name of a file, or of a folder it is in, says that it is a dev or test split."""
+    bare = path.name[: -len(_suffix_of(path) or "")]
+    return any(split_in(name) in ("dev", "test") for name in (*path.parent.parts, bare))
 
 
 def _open_file(path: Path) -> _File:
@@ -141,9 +186,20 @@ def _open_file(path: Path) -> _File:
         stamp = _stamp(path)
         if suffix != ".parquet":
             require_text(path)
+        if suffix.startswith(".txt"):
+            _require_prose(path)
         file = _File(path, suffix, cached_sha256(path), stamp)
     _require_sound(file)
     return file
+
+
+def _require_prose(path: Path) -> None:
+    """Raises DataError if the beginning of a text is CoNLL-U, or columns of words and their tags."""
+    lines = [line for _, line in islice(numbered_lines(path), _SNIFFED_LINES) if line.strip()]
+    if any(map(looks_like_conllu, lines)):
+        raise DataError(f"{path} is CoNLL-U, not text. Give it a name that ends in .conllu.")
+    if len(lines) >= _FEWEST_ROWS and all(map(_WORD_AND_TAG.match, lines)):
+        raise DataError(f"{path} holds columns of words and their tags, not text. Give the text itself.")
 
 
 def _require_sound(file: _File) -> None:
@@ -171,9 +227,12 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 
 def _conllu_lines(path: Path) -> Iterator[str]:
+    count = WordCount(str(path))
     for raw in read_raw_conllu(path):
         if raw.sentence is not None:
+            count.add(raw.sentence)
             yield raw.sentence.text or raw.surface()
+    count.checked(None)
 
 
 def _jsonl_lines(path: Path) -> Iterator[str]:
@@ -219,6 +278,8 @@ _READERS: dict[str, Callable[[Path], Iterator[str]]] = {
     ".txt.gz": _text_lines,
     ".conllu": _conllu_lines,
     ".conllu.gz": _conllu_lines,
+    ".conll": _conllu_lines,
+    ".conll.gz": _conllu_lines,
     ".jsonl": _jsonl_lines,
     ".jsonl.gz": _jsonl_lines,
     ".parquet": _parquet_lines,

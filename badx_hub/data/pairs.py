@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,15 +13,16 @@ from typing import Any
 from badx_hub.data.lines import json_objects, numbered_lines
 from badx_hub.data.rows import Rows, open_rows, parsed
 from badx_hub.data.splits import DataReference, FileKind, Split, split_called
-from badx_hub.errors import DataError, NotFoundError
+from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
+from badx_hub.languages import normalise
 from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of
 
 _LOG = logging.getLogger(__name__)
 
 LABELS = ("entailment", "neutral", "contradiction")
-PAIR_FILES = FileKind("a table or JSON lines of pairs", (".tsv", ".jsonl"), "*.{split}.tsv")
+PAIR_FILES = FileKind("a table or JSON lines of pairs", (".tsv", ".jsonl", ".txt"), "*.{split}.tsv")
 
 _NAMED: dict[str, str | None] = {
     **{label: label for label in LABELS},
@@ -40,6 +42,11 @@ _HUB_SPLITS: dict[Split, tuple[str, ...]] = {
 }
 _HUB_NO_GOLD = -1
 
+_ANNOTATOR = re.compile(r"label[1-5]")
+_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
+_DOUBLED = re.compile(r'"(?:[^"]*"")+[^"]*"')
+_PLAIN = "Write it as plain text between tabs, as csv.QUOTE_NONE does: quotes are text here."
+
 PlacedRow = tuple[str, Mapping[str, Any]]
 """FILE:LINE of a row, and its fields by name."""
 
@@ -58,20 +65,24 @@ def label_named(text: str) -> str | None:
     return _NAMED[text.strip().lower()]
 
 
-def read_pairs(data: str, split: Split) -> tuple[Pair, ...]:
+def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
     """The pairs of a split, with or without a gold label; `data` is what `FileKind.split_files` takes, or `hf:...`.
 
-    A table (`.tsv`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and gold_label,
-    as JSON lines (`.jsonl`) have fields; quotes are text. `hf:DATASET[:CONFIG[:SPLIT]]` streams from the Hub.
+    A table (`.tsv`, `.txt`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and
+    gold_label, as JSON lines (`.jsonl`) have fields; quotes are text. MultiNLI's and XNLI's own files are such.
+    `hf:DATASET[:CONFIG[:SPLIT]]` streams from the Hub. `language`, a tag or a name, is that of the rows that are read
+    where a column `language` says it; empty: there is only one.
 
-    Raises NotFoundError, UsageError and StorageError for the place. Raises DataError, starting with "FILE:LINE:", for
-    missing columns, unknown labels (it lists all), labels that are numbers without names, and several languages at
-    once.
+    Raises NotFoundError, UsageError and StorageError for the place, UsageError for what is no language. Raises
+    DataError, starting with "FILE:LINE:", for missing columns, unknown labels (it lists all), labels that are numbers
+    without names, cells quoted as in CSV, and several languages at once or none of those that are asked for.
     """
     if data.startswith(HUB):
-        return _pairs(_streamed(_open(data, split)), data)
+        return _pairs(_streamed(_open(data, split)), data, language)
     return tuple(
-        pair for path in PAIR_FILES.split_files(data, split) for pair in _pairs(_reader(path)(path), str(path))
+        pair
+        for path in PAIR_FILES.split_files(data, split)
+        for pair in _pairs(_reader(path)(path), str(path), language)
     )
 
 
@@ -83,11 +94,11 @@ def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
     return tuple(DataReference.of(path) for path in PAIR_FILES.split_files(data, split))
 
 
-def _pairs(rows: Iterable[PlacedRow], source: str) -> tuple[Pair, ...]:
+def _pairs(rows: Iterable[PlacedRow], source: str, language: str) -> tuple[Pair, ...]:
     pairs: list[Pair] = []
     unknown: dict[str, list[str]] = {}
     languages: set[str] = set()
-    for place, row in rows:
+    for place, row in _of_language(rows, source, language):
         premise, hypothesis, label = (_value(place, row, role) for role in _COLUMNS)
         languages.add(str(row.get("language", "")))
         name = _label(place, label)
@@ -101,12 +112,38 @@ def _pairs(rows: Iterable[PlacedRow], source: str) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
+def _of_language(rows: Iterable[PlacedRow], source: str, language: str) -> Iterator[PlacedRow]:
+    """The rows of a language, all of them if none is asked for."""
+    if not language:
+        yield from rows
+        return
+    wanted = normalise(language)
+    there: dict[str, bool] = {}
+    for place, row in rows:
+        if (called := row.get("language")) is None:
+            raise DataError(f"{place}: no column language that says which rows are {wanted}. Leave the language out.")
+        if there.setdefault(str(called), _is(str(called), wanted)):
+            yield place, row
+    if not any(there.values()):
+        raise DataError(f"{source} has no rows in {wanted}; there are: {', '.join(sorted(there)) or 'none'}.")
+
+
+def _is(called: str, wanted: str) -> bool:
+    try:
+        return normalise(called) == wanted
+    except UsageError:
+        return False
+
+
 def _refuse(source: str, unknown: Mapping[str, list[str]], languages: set[str], pairs: int) -> None:
     if unknown:
         names = ", ".join(f"{label!r} ({len(places)}, first {places[0]})" for label, places in unknown.items())
         raise DataError(f"Unknown labels: {names}; expected {', '.join(LABELS)}, or - for none.")
     if len(languages) > 1:
-        raise DataError(f"{source} mixes the languages {', '.join(sorted(languages))}; give the rows of one of them.")
+        raise DataError(
+            f"{source} mixes the languages {', '.join(sorted(languages))}.",
+            remedies=(Advice("Say which is meant: {}.", (("options", ("language", sorted(languages)[0])),)),),
+        )
     if not pairs:
         raise DataError(f"{source}: no pair; expected a premise, a hypothesis and a label in each row.")
 
@@ -139,22 +176,36 @@ def _label(place: str, value: Any) -> str:
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[PlacedRow]]:
-    return json_objects if path.name.removesuffix(".gz").endswith(".jsonl") else _table_rows
+    return json_objects if path.name.lower().removesuffix(".gz").endswith(".jsonl") else _table_rows
 
 
 def _table_rows(path: Path) -> Iterator[PlacedRow]:
     lines = numbered_lines(path)
     columns = [name.strip() for _, line in islice(lines, 1) for name in line.split("\t")]
+    if quoted := next((name for name in columns if _QUOTED.fullmatch(name)), None):
+        raise DataError(f"{path}:1: the column {quoted} is quoted as in CSV. {_PLAIN}")
     for number, line in lines:
         if not line.strip():
             continue
         cells = line.split("\t")
+        # Rows of MultiNLI's train.txt end after the first of five annotators' labels.
+        if len(cells) < len(columns) and all(map(_ANNOTATOR.fullmatch, columns[len(cells) :])):
+            cells += [""] * (len(columns) - len(cells))
         if len(cells) != len(columns):
+            quoted = f" A quoted cell may have been broken. {_PLAIN}" if any(map(_opens_quote, cells)) else ""
             raise DataError(
                 f"{path}:{number}: {len(cells)} tab-separated columns, "
-                f"the first line has {len(columns)}: {line[:60]!r}."
+                f"the first line has {len(columns)}: {line[:60]!r}.{quoted}"
             )
-        yield f"{path}:{number}", dict(zip(columns, cells, strict=True))
+        row = dict(zip(columns, cells, strict=True))
+        if any(map(_DOUBLED.fullmatch, cells)) or all(map(_QUOTED.fullmatch, cells)):
+            raise DataError(f"{path}:{number}: cells are quoted as in CSV: {line[:60]!r}. {_PLAIN}")
+        yield f"{path}:{number}", row
+
+
+def _opens_quote(cell: str) -> bool:
+    """Whether the quote at the start of a cell is not closed in it."""
+    return cell.startswith('"') and cell.count('"') % 2 == 1
 
 
 # --- the Hub ---

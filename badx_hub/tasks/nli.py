@@ -54,10 +54,11 @@ class NliTask:
 
     A pair is one window: if it is too long, the longer sentence loses its end first. A pair without a gold label gets a
     prediction, but neither loss nor score. `pooling` says what the head reads: the first position ("cls") or the mean
-    of all positions ("mean").
+    of all positions ("mean"). `language` is that of the pairs that are read, where files hold several, as XNLI's do.
     """
 
     pooling: Literal["cls", "mean"] = "cls"
+    language: str = ""
 
     name: ClassVar[str] = "nli"
     head_type: ClassVar[HeadType] = "classification"
@@ -69,7 +70,7 @@ class NliTask:
 
     def read(self, data: str, split: Split) -> tuple[Pair, ...]:
         """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
-        pairs = read_pairs(data, split)
+        pairs = read_pairs(data, split, self.language)
         if not any(pair.label for pair in pairs):
             raise DataError(f"{data}: no pair has a gold label; expected {', '.join(LABELS)}.")
         return pairs
