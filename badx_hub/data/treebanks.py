@@ -1,4 +1,4 @@
-"""Treebanks: a folder, one file, or `ud:UD_English-EWT`, looked up in known folders."""
+"""Treebanks: a folder, one file, or `ud:UD_English-EWT`, looked up in known folders and on the Hub."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import logging
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence
 from badx_hub.data.embedded import embedded
-from badx_hub.data.splits import FileKind, Split, require_split
-from badx_hub.errors import DataError, NotFoundError, UsageError
+from badx_hub.data.hub_treebanks import cached_treebank, dataset, fetched_treebank, origin_of
+from badx_hub.data.splits import DataReference, FileKind, Split, require_split
+from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError
 from badx_hub.storage import home
 from badx_hub.user_paths import user_path
 
@@ -23,18 +25,28 @@ _RELEASES = "https://universaldependencies.org/#download"
 _TREEBANK = re.compile(r"UD_[A-Za-z][A-Za-z_]*-[A-Za-z0-9]+")
 _LOG = logging.getLogger(__name__)
 _ResultT = TypeVar("_ResultT")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONLLU = FileKind("CoNLL-U", (".conllu", ".conll"), "*-ud-{split}.conllu")
 
 
 def split_files(data: str, split: Split) -> tuple[Path, ...]:
     """The CoNLL-U files of one split, as `FileKind.split_files` finds them.
 
-    `data` may also be the name of a treebank in an index (`ud:UD_English-EWT`) or an embedded one
-    (`demo:ud/UD_Wolof-WTB`). Raises what `FileKind.split_files` does.
+    `data` may also be the name of a treebank in an index (`ud:UD_English-EWT`, or `ud:UD_English-EWT@COMMIT` for that
+    one of the Hub) or an embedded one (`demo:ud/UD_Wolof-WTB`). A treebank that is not on this machine is fetched from
+    the Hub (`badx_hub.data.hub_treebanks`) once, and is in the cache from then on.
+
+    Raises what `FileKind.split_files` does, and HubError where the Hub fails.
     """
     require_split(split)
     place = str(_indexed_folder(data.removeprefix(INDEX))) if data.startswith(INDEX) else embedded(data)
     return _CONLLU.split_files(place, split)
+
+
+def references(paths: Iterable[Path]) -> tuple[DataReference, ...]:
+    """Name and digest of files of treebanks, for manifests; the name of a fetched one says from which commit."""
+    found = ((origin_of(path), DataReference.of(path)) for path in paths)
+    return tuple(replace(one, name=f"{origin}{one.name}") for origin, one in found)
 
 
 def with_words(sentences: Iterable[Sentence], name: str) -> tuple[Sentence, ...]:
@@ -81,17 +93,28 @@ def search_folders() -> tuple[Path, ...]:
     return (*(user_path(folder) for folder in named if folder), home() / "treebanks")
 
 
-def _indexed_folder(name: str) -> Path:
-    if not _TREEBANK.fullmatch(name):
-        raise UsageError(f"{name!r} is no treebank's name; expected one like ud:UD_English-EWT.")
-    folders = search_folders()
-    for folder in folders:
+def _indexed_folder(text: str) -> Path:
+    name, at, revision = text.partition("@")
+    if not _TREEBANK.fullmatch(name) or (at and not _REVISION.fullmatch(revision)):
+        raise UsageError(f"{text!r} is no treebank's name; expected one like ud:UD_English-EWT.")
+    for folder in search_folders() if not at else ():
         if (folder / name).is_dir():
             return folder / name
+    if (found := cached_treebank(name, revision or None)) is not None:
+        return found
+    try:
+        _LOG.info("fetching %s from the data set %s", name, dataset())
+        return fetched_treebank(name, revision or None)
+    except (NotFoundError, HubError) as error:
+        raise NotFoundError(_not_there(name, error)) from error
+
+
+def _not_there(name: str, error: BadxError) -> str:
+    folders = search_folders()
     there = sorted({path.name for folder in folders if folder.is_dir() for path in folder.glob("UD_*-*")})
     nearest = difflib.get_close_matches(name, there, n=3, cutoff=0.4)
     hint = f" (there: {', '.join(nearest)})" if nearest else ""
-    raise NotFoundError(
-        f"{name} is not in {', '.join(map(str, folders))}{hint}; get a release from {_RELEASES} and put the folder"
-        f" {name} into {folders[-1]}, or set {DATA_VARIABLE} to the folder that holds it."
+    return (
+        f"{name} is not in {', '.join(map(str, folders))}{hint}, and was not fetched: {error.fact} Get a release from "
+        f"{_RELEASES} and put the folder {name} into {folders[-1]}, or set {DATA_VARIABLE} to the folder that holds it."
     )

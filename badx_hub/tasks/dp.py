@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.data.treebanks import split_files, with_words
+from badx_hub.data.treebanks import references, split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.labels import UNIVERSAL, counted, require_known, universal
@@ -71,7 +71,7 @@ class DpTask:
         return tuple(sentences if self.subtypes else map(_without_subtypes, sentences))
 
     def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
-        return tuple(DataReference.of(path) for path in split_files(data, split))
+        return references(split_files(data, split))
 
     def prepare(self, item: str | Sequence[str] | Sentence) -> Sentence:
         return sentence_of(item)

@@ -57,3 +57,66 @@ def test_one_data_set_may_be_called_by_other_names_but_not_twice(tmp_path: Path)
 
 def test_names_of_splits() -> None:
     assert [split_called(name) for name in ("dev", "validation", "test", "mine")] == ["dev", "dev", "test", None]
+
+
+@pytest.mark.parametrize(
+    "rivals",
+    [
+        ("test-en.tsv", "test-wo.tsv"),
+        ("wo-test.tsv", "wo-test-v2.tsv"),
+        ("wo.test.tsv", "wo.test (1).tsv"),
+        ("wo.test.tsv", "wo.test copy.tsv"),
+        ("wo.test.tsv", "Copy of wo.test.tsv"),
+        ("test.tsv", "test2.tsv"),
+        ("test.tsv", "test-a.tsv"),
+        ("test.tsv", "TEST.TSV"),
+        ("test_old.tsv", "test_new.tsv"),
+        ("test-10.tsv", "test-100.tsv"),
+        ("test-2019.tsv", "test-2020.tsv"),
+        ("test.tsv", "validation.tsv", "test.bak.tsv"),
+    ],
+    ids=str,
+)
+def test_files_that_could_be_one_split_are_asked_about(tmp_path: Path, rivals: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=r"two test splits, .*; leave one there"):
+        names(filled(tmp_path / "x", *rivals), "test")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("train-a-1.tsv", "train-a-2.tsv", "train-b-1.tsv"),
+        ("cs_pdt-ud-train-c.tsv", "cs_pdt-ud-train-l.tsv"),
+        ("train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"),
+        ("train.1.tsv", "train.2.tsv"),
+        ("train01.tsv", "train02.tsv"),
+    ],
+    ids=str,
+)
+def test_parts_of_a_split_are_read_together(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    assert names(filled(tmp_path / "x", *parts), "train") == list(parts)
+
+
+def test_what_systems_leave_behind_is_no_data(tmp_path: Path) -> None:
+    folder = filled(tmp_path / "x", "test.tsv", "._test.tsv", ".nfs00test.tsv", ".DS_Store", "~$test.tsv", "test.tsv~")
+    assert names(folder, "test") == ["test.tsv"]
+
+
+def test_a_language_after_the_split_says_which_data_set(tmp_path: Path) -> None:
+    folder = filled(tmp_path / "x", "train-en.tsv", "dev-en.tsv", "test-en.tsv", "test-wo.tsv")
+    assert names(folder / "wo", "test") == names(folder / "test-wo.tsv", "test") == ["test-wo.tsv"]
+    assert names(folder / "train-en.tsv", "dev") == names(folder / "en", "dev") == ["dev-en.tsv"]
+    with pytest.raises(UsageError, match=r"such as .*x/en\.$"):
+        names(folder, "train")
+
+
+def test_multinli_and_xnli_are_read_as_they_come(tmp_path: Path) -> None:
+    kind = FileKind("pairs", (".tsv", ".jsonl", ".txt"), "*.{split}.tsv")
+    released = [
+        f"multinli_1.0_{part}{end}" for part in ("train", "dev_matched", "dev_mismatched") for end in (".jsonl", ".txt")
+    ]
+    folder = filled(tmp_path / "multinli_1.0", *released, "README.txt", "paper.pdf")
+    assert [path.name for path in kind.split_files(str(folder), "train")] == ["multinli_1.0_train.jsonl"]
+    assert [path.name for path in kind.split_files(str(folder), "dev")] == ["multinli_1.0_dev_matched.jsonl"]
+    folder = filled(tmp_path / "XNLI-1.0", "xnli.dev.jsonl", "xnli.dev.tsv", "xnli.test.jsonl", "xnli.test.tsv")
+    assert [path.name for path in kind.split_files(str(folder), "test")] == ["xnli.test.jsonl"]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = {"huggingface_hub", "requests"}
 FLOOR = {
     f"badx_hub/hub/{name}.py"
-    for name in ("client", "errors", "metadata", "model_cache", "session", "transport", "validation")
+    for name in ("client", "datasets", "errors", "metadata", "model_cache", "session", "transport", "validation")
 }
 PRIVATE_TEXTS = {"UniqueRequestIdAdapter"}  # a class that is only compared by name
 PRIVATE = {"badx_hub/hub/transport.py": {"UniqueRequestIdAdapter", "build_hf_headers", "hf_raise_for_status"}}
