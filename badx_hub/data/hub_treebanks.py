@@ -1,4 +1,5 @@
-"""Treebanks of a data set of Universal Dependencies on the Hub, kept in the cache as the CoNLL-U that they were.
+"""Annotated words on the Hub, kept in the cache as files: the treebanks of a data set of Universal Dependencies as the
+CoNLL-U that they were, and rows of other data sets.
 
 The data set (`DATASET_VARIABLE`) has parquet files with a sentence a row: tokens, upos, head, deprel and the other
 columns of CoNLL-U as lists, `mwt` and `empty_nodes` for what lies between the words. Each treebank has a folder, or
@@ -11,19 +12,22 @@ import ast
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote, unquote
 
 from badx_hub.data.conllu import COLUMNS, NOT_ANNOTATED
-from badx_hub.data.splits import SPLITS, Split, split_in
+from badx_hub.data.rows import open_split
+from badx_hub.data.splits import SPLITS, DataReference, Split, split_in
 from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.hub.datasets import HubDataset
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import normalise
-from badx_hub.storage import atomic_folder, home
+from badx_hub.storage import atomic_folder, digest_of, home
 
 DATASET_VARIABLE = "BADX_HUB_UD"
 DEFAULT_DATASET = "commul/universal_dependencies"
@@ -31,7 +35,7 @@ DEFAULT_DATASET = "commul/universal_dependencies"
 _CODE = re.compile(r"[a-z]{2,3}_[a-z0-9]+")
 _FIELDS = {
     "LEMMA": ("lemmas", "lemma"),
-    "UPOS": ("upos",),
+    "UPOS": ("upos", "upos_tags", "pos_tags"),
     "XPOS": ("xpos",),
     "FEATS": ("feats",),
     "HEAD": ("head", "heads"),
@@ -40,7 +44,9 @@ _FIELDS = {
     "MISC": ("misc",),
 }
 _STRUCTURED = ("XPOS", "FEATS", "DEPS", "MISC")
-_WORDS = ("tokens", "form", "forms")
+_WORDS = ("tokens", "words", "form", "forms")
+_TAGS = ("ner_tags", "tags", "ner", "labels")
+_DIGITS = 16
 
 
 def dataset() -> str:
@@ -74,12 +80,58 @@ def fetched_treebank(name: str, revision: str | None) -> Path:
     return final
 
 
-def origin_of(path: Path) -> str:
+def sentences_file(data: str, split: Split) -> Path:
+    """The rows of `hf:DATASET[:CONFIG[:SPLIT]]`, with columns as in such data sets, as a CoNLL-U file in the cache."""
+    return _written(data, split, ".conllu", _sentence)
+
+
+def entities_file(data: str, split: Split) -> Path:
+    """The rows of `hf:DATASET[:CONFIG[:SPLIT]]`, tokens and ner_tags, as columns of words and tags in the cache."""
+    return _written(data, split, ".txt", _tagged)
+
+
+def references(paths: Iterable[Path]) -> tuple[DataReference, ...]:
+    """Name and digest of files, for manifests; the name of a fetched one says from which commit."""
+    found = ((_origin_of(path), DataReference.of(path)) for path in paths)
+    return tuple(replace(one, name=f"{origin}{one.name}") for origin, one in found)
+
+
+def _origin_of(path: Path) -> str:
     """Where a fetched file is from, with the commit, as the beginning of its name in manifests; else empty."""
     if _cache() not in path.absolute().parents:
         return ""
     treebank, place = path.absolute().parts[-2:-4:-1]
-    return f"{HUB}{place.replace('+', '/', 1)}/{treebank}/"
+    return f"{HUB}{unquote(place)}/{treebank}/"
+
+
+def _written(data: str, split: Split, ending: str, line_of: Callable[[Mapping[str, Any], str], str]) -> Path:
+    """The file that a data set's rows make; the name of its folder changes with their content."""
+    rows = open_split(data, split)
+    final = _cache() / f"{_slug(rows.name.removeprefix(HUB))}@{digest_of(rows.content)[:_DIGITS]}" / f"{split}{ending}"
+    if not final.is_dir():
+        names = {name: _names_in(feature) for name, feature in (rows.stream.features or {}).items()}
+        known = {name: found for name, found in names.items() if found}
+        with atomic_folder(final) as folder, (folder / f"{split}{ending}").open("w", encoding="utf-8") as stream:
+            for number, row in rows.numbered():
+                stream.write(line_of(_named(dict(row), known), f"{rows.name}: row {number}"))
+    return final / f"{split}{ending}"
+
+
+def _names_in(feature: Any) -> list[str] | None:
+    """The names of labels in a column of lists of `datasets`."""
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return getattr(inner, "names", None)
+
+
+def _tagged(row: Mapping[str, Any], where: str) -> str:
+    """A row as columns of words and tags. Raises DataError."""
+    words, tags = _column(row, _WORDS), _column(row, _TAGS)
+    if words is None or tags is None:
+        raise DataError(f"{where}: expected the columns tokens and ner_tags; there is: {', '.join(row)}.")
+    if len(words) != len(tags) or not all(isinstance(tag, str) for tag in tags):
+        raise DataError(f"{where}: expected a named tag for each of {len(words)} words, got {str(tags)[:60]}.")
+    lines = [f"{_cell(word, 'FORM')}\t{tag}\n" for word, tag in zip(words, tags, strict=True)]
+    return "".join([*lines, "\n"])
 
 
 def _cache() -> Path:
@@ -87,7 +139,7 @@ def _cache() -> Path:
 
 
 def _slug(repo: str) -> str:
-    return repo.replace("/", "+")
+    return quote(repo, safe="")
 
 
 def _files_of(found: HubDataset, name: str) -> tuple[str, dict[Split, list[str]]]:
@@ -155,7 +207,9 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
 
 def _named(row: dict[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
     return {
-        key: [names[key][one] if isinstance(one, int) else one for one in value] if key in names and value else value
+        key: [names[key][one] if isinstance(one, int) and 0 <= one < len(names[key]) else one for one in value]
+        if key in names and value
+        else value
         for key, value in row.items()
     }
 

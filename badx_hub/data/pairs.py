@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from badx_hub.data.lines import json_objects, numbered_lines
-from badx_hub.data.rows import Rows, open_rows, parsed
-from badx_hub.data.splits import DataReference, FileKind, Split, split_called
-from badx_hub.errors import DataError, NotFoundError, UsageError
+from badx_hub.data.rows import Rows, open_split
+from badx_hub.data.splits import DataReference, FileKind, Split
+from badx_hub.errors import DataError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import normalise
 from badx_hub.remedies import Advice
@@ -34,11 +34,6 @@ _COLUMNS = {
     "premise": ("premise", "sentence1", "sentence_A"),
     "hypothesis": ("hypothesis", "hypo", "sentence2", "sentence_B"),
     "label": ("gold_label", "label", "entailment_label", "entailment_judgment"),
-}
-_HUB_SPLITS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "dev": ("validation", "validation_matched", "dev"),
-    "test": ("test",),
 }
 _HUB_NO_GOLD = -1
 
@@ -78,7 +73,7 @@ def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
     without names, cells quoted as in CSV, and several languages at once or none of those that are asked for.
     """
     if data.startswith(HUB):
-        return _pairs(_streamed(_open(data, split)), data, language)
+        return _pairs(_streamed(open_split(data, split)), data, language)
     return tuple(
         pair
         for path in PAIR_FILES.split_files(data, split)
@@ -89,7 +84,7 @@ def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
 def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
     """Name and digest of what `read_pairs` reads."""
     if data.startswith(HUB):
-        rows = _open(data, split)
+        rows = open_split(data, split)
         return (DataReference(rows.name, digest_of([rows.name, rows.split, rows.content])),)
     return tuple(DataReference.of(path) for path in PAIR_FILES.split_files(data, split))
 
@@ -209,15 +204,6 @@ def _opens_quote(cell: str) -> bool:
 
 
 # --- the Hub ---
-
-
-def _open(data: str, split: Split) -> Rows:
-    dataset, config, asked = parsed(data, "DATASET[:CONFIG[:SPLIT]]")
-    if asked and split != "test" and split_called(asked) != split:
-        raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}.")
-    splits: Sequence[str] = (asked,) if asked else _HUB_SPLITS[split]
-    advice = Advice("Give a file of your own instead: {}.", (("data", "FILE"),))
-    return open_rows(data, dataset, config, splits, advice=advice)
 
 
 def _streamed(rows: Rows) -> Iterator[PlacedRow]:

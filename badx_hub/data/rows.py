@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from badx_hub.data.splits import Split, split_called
 from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError
 from badx_hub.hub.ref import HUB
-from badx_hub.remedies import Remedy, RunAgain
+from badx_hub.remedies import Advice, Remedy, RunAgain
 from badx_hub.storage import cached_sha256, digest_of
 from badx_hub.user_paths import user_path
 
 _HUB_TIMEOUT = 10.0
+_SPLITS: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("validation", "validation_matched", "dev"),
+    "test": ("test",),
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,16 @@ def open_rows(spec: str, dataset: str, config: str, splits: Sequence[str], *, ad
     content = _folder_digest(builder, split) if local else builder.hash
     _, colon, rest = spec.removeprefix(HUB).partition(":")
     return Rows(f"{HUB}{folder.name}{colon}{rest}" if local else spec, split, content, stream)
+
+
+def open_split(data: str, split: Split) -> Rows:
+    """The rows of a split of annotated data, `hf:DATASET[:CONFIG[:SPLIT]]`. Raises what `open_rows` does."""
+    dataset, config, asked = parsed(data, "DATASET[:CONFIG[:SPLIT]]")
+    if asked and split != "test" and split_called(asked) != split:
+        raise NotFoundError(f"{data} has no {split} split; leave out the name of the split, {asked}.")
+    splits: Sequence[str] = (asked,) if asked else _SPLITS[split]
+    advice = Advice("Give a file of your own instead: {}.", (("data", "FILE"),))
+    return open_rows(data, dataset, config, splits, advice=advice)
 
 
 def first_line(error: BaseException) -> str:

@@ -7,15 +7,15 @@ import logging
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence
 from badx_hub.data.embedded import embedded
-from badx_hub.data.hub_treebanks import cached_treebank, dataset, fetched_treebank, origin_of
-from badx_hub.data.splits import DataReference, FileKind, Split, require_split
+from badx_hub.data.hub_treebanks import cached_treebank, dataset, fetched_treebank, sentences_file
+from badx_hub.data.splits import FileKind, Split, require_split
 from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError
+from badx_hub.hub.ref import HUB
 from badx_hub.storage import home
 from badx_hub.user_paths import user_path
 
@@ -36,17 +36,15 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     one of the Hub) or an embedded one (`demo:ud/UD_Wolof-WTB`). A treebank that is not on this machine is fetched from
     the Hub (`badx_hub.data.hub_treebanks`) once, and is in the cache from then on.
 
-    Raises what `FileKind.split_files` does, and HubError where the Hub fails.
+    `hf:DATASET[:CONFIG[:SPLIT]]` is any data set with such columns (tokens, upos, head, deprel).
+
+    Raises what `FileKind.split_files` does.
     """
     require_split(split)
+    if data.startswith(HUB):
+        return (sentences_file(data, split),)
     place = str(_indexed_folder(data.removeprefix(INDEX))) if data.startswith(INDEX) else embedded(data)
     return _CONLLU.split_files(place, split)
-
-
-def references(paths: Iterable[Path]) -> tuple[DataReference, ...]:
-    """Name and digest of files of treebanks, for manifests; the name of a fetched one says from which commit."""
-    found = ((origin_of(path), DataReference.of(path)) for path in paths)
-    return tuple(replace(one, name=f"{origin}{one.name}") for origin, one in found)
 
 
 def with_words(sentences: Iterable[Sentence], name: str) -> tuple[Sentence, ...]:

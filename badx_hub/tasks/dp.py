@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
+from badx_hub.data.hub_treebanks import references
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.data.treebanks import references, split_files, with_words
+from badx_hub.data.treebanks import split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.labels import UNIVERSAL, counted, require_known, universal

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 from badx_hub.data.columns import OUTSIDE, Tagged, read_columns, type_of
 from badx_hub.data.conllu import Sentence
+from badx_hub.data.hub_treebanks import entities_file
 from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
+from badx_hub.hub.ref import HUB
 from badx_hub.remedies import Advice
 from badx_hub.tasks.labels import require_known
 from badx_hub.tasks.metrics import Scores, label_score
@@ -48,7 +50,9 @@ class NerTask(WordTask[Tagged]):
         return self._counting(example.tags)
 
     def files(self, data: str, split: Split) -> tuple[Path, ...]:
-        """See `FileKind.split_files`: wo.train.txt and the like."""
+        """See `FileKind.split_files`: wo.train.txt and the like; or `hf:DATASET[:CONFIG[:SPLIT]]`."""
+        if data.startswith(HUB):
+            return (entities_file(data, split),)
         return COLUMN_FILES.split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Tagged, ...]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence, read_conllu
-from badx_hub.data.splits import DataReference, Split
-from badx_hub.data.treebanks import references, split_files, with_words
+from badx_hub.data.splits import Split
+from badx_hub.data.treebanks import split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.tasks.labels import counted
 from badx_hub.tasks.metrics import Scores, accuracy, label_table, macro_f1
@@ -61,9 +61,6 @@ class PosTask(WordTask[Sentence]):
     def files(self, data: str, split: Split) -> tuple[Path, ...]:
         """The CoNLL-U files of a treebank's split, as `badx_hub.data.treebanks.split_files` finds them."""
         return split_files(data, split)
-
-    def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
-        return references(self.files(data, split))
 
     def read_file(self, path: Path) -> tuple[Sentence, ...]:
         """Raises DataError for a file that is not CoNLL-U, lacks its words or has no tag, and for tags outside UPOS."""

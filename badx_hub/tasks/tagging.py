@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from badx_hub.data.hub_treebanks import references
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.modeling import IGNORED
 from badx_hub.tasks.batching import padded
@@ -145,7 +146,7 @@ class WordTask(ABC, Generic[ExampleT]):
         return tuple(chain.from_iterable(self.read_file(path) for path in self.files(data, split)))
 
     def references(self, data: str, split: Split) -> tuple[DataReference, ...]:
-        return tuple(DataReference.of(path) for path in self.files(data, split))
+        return references(self.files(data, split))
 
     def aligned(self, examples: Sequence[ExampleT], labels: Sequence[str]) -> tuple[ExampleT, ...]:
         """The examples unchanged: a label has the same name everywhere."""

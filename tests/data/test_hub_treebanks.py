@@ -16,6 +16,7 @@ from badx_hub.data.embedded import embedded
 from badx_hub.data.treebanks import split_files
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.tasks.dp import DpTask
+from badx_hub.tasks.ner import NerTask
 from badx_hub.tasks.pos import UPOS, PosTask
 from tests.hub.fixture import hub
 from tests.hub.server import HubServer
@@ -119,3 +120,18 @@ def test_what_the_data_set_does_not_have(treebanks: str, hub: HubServer) -> None
     hub.put("acme/ud", {"parquet/wo_bad/test.parquet": parquet([{"text": "a"}])}, kind="dataset")
     with pytest.raises(DataError, match=r"acme/ud: parquet/wo_bad/test\.parquet has no column tokens"):
         split_files("ud:UD_Wolof-BAD", "test")
+
+
+def test_rows_of_any_data_set_are_read(tmp_path: Path) -> None:
+    words = [{"tokens": ["Amina", "dem"], "ner_tags": ["B-PER", "O"], "upos": ["PROPN", "VERB"]}] * 2
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "test.jsonl").write_text("".join(json.dumps(one) + "\n" for one in words), encoding="utf-8")
+    assert [one.tags for one in NerTask().read(f"hf:{folder}", "test")] == [("B-PER", "O")] * 2
+    assert [one.upos for one in PosTask().read(f"hf:{folder}", "test")] == [("PROPN", "VERB")] * 2
+    (reference,) = NerTask().references(f"hf:{folder}", "test")
+    assert reference.name.startswith("hf:rows@") and reference.name.endswith("/test.txt/test.txt")
+    with pytest.raises(NotFoundError):
+        NerTask().read(f"hf:{folder}", "train")
+    with pytest.raises(DataError, match="no word with a head"):
+        DpTask().read(f"hf:{folder}", "test")
