@@ -35,11 +35,11 @@ class HubBase:
 
 
 def hub_base(spec: str) -> HubBase | None:
-    """The model on a Hub that `spec` names; None for `demo`, a folder, and what looks like the path of one.
+    """The model on a Hub that `spec` names; None for `demo`, a folder or a file, and what looks like the path of one.
 
     A folder that is there comes first, so that its name may have an "@" in it.
     """
-    if spec == DEMO or user_path(spec).is_dir():
+    if spec == DEMO or user_path(spec).exists():
         return None
     repo, at, revision = spec.partition(_AT)
     if spec.startswith((".", "/", "~")) or repo.count("/") > 1 or "\\" in spec or (at and not revision):

@@ -26,10 +26,13 @@ def query(
     ratio: str | None = None,
     label: str | None = None,
 ) -> AdapterQuery:
-    """What the pair and its options ask for. Raises UsageError."""
+    """What the pair and its options ask for. Raises UsageError, also for an unknown task."""
     from badx_hub.languages import Mixture
     from badx_hub.registry import AdapterQuery
+    from badx_hub.tasks import task_named
 
+    if task is not None:
+        task_named(task)
     return AdapterQuery(Mixture.parse(pair).with_ratio(ratio), task, base=base, setup=setup, label=label)
 
 

@@ -12,6 +12,8 @@ from badx_hub.remedies import Notice, OptionValue, Remedy, TrainingCall
 PROGRAM = "badx-hub"
 
 # Options that the command line calls something else than the parameter in Python.
+_DEMO = "demo"
+_ENGLISH = "ud:UD_English-EWT"
 _FLAGS = {"options": "--option", "pickles": "--convert", "owner": "--org"}
 
 
@@ -33,6 +35,7 @@ def training(call: TrainingCall) -> str:
     options = {
         "--ratio": call.ratio,
         "--task": call.task,
+        "--data": _data(call),
         "--setup": call.setup,
         "--base": call.base,
         "--seed": call.seed,
@@ -43,6 +46,13 @@ def training(call: TrainingCall) -> str:
     for language, count in call.sentences:
         parts += ["--data", f"{language}=FILE", "--limit", f"{language}={count}"]
     return shlex.join([PROGRAM, "train", call.mixture, *parts])
+
+
+def _data(call: TrainingCall) -> str | None:
+    """The annotated data that training a task adapter needs; the recipe of the embedded base has its own."""
+    if call.task is None or call.base == _DEMO:
+        return None
+    return _ENGLISH if call.mixture.startswith("en") and call.task in ("pos", "dp") else "FOLDER"
 
 
 def words(remedy: Remedy) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.cli import _errors, _output
-from badx_hub.errors import UsageError
+from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import Notice
 
 if TYPE_CHECKING:
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from badx_hub.names import AdapterName
     from badx_hub.registry import Registry
     from badx_hub.registry.hub import HubRegistry, PushOptions
+
+
+def require_there(registry: str | None, flag: str = "--registry") -> None:
+    """Raises NotFoundError for a folder that is not there: to read from it is a slip of the keyboard."""
+    from badx_hub.hub.ref import parse_location
+
+    if registry in (None, "demo") or not isinstance(place := parse_location(registry), Path):
+        return
+    if not place.exists():
+        raise NotFoundError(f"There is no registry in {registry}. Check the folder given to {flag}.")
+
+
+def open_there(registry: str | None) -> Registry:
+    """The registry to read from. Raises what `require_there` does."""
+    from badx_hub.registry import open_registry
+
+    require_there(registry)
+    return open_registry(registry)
 
 
 def is_hub(registry: Registry) -> bool:
@@ -98,7 +116,6 @@ def named(
 ) -> tuple[Registry, AdapterName | None]:
     """The registry to look in, and the adapter if `name` is one on the Hub."""
     from badx_hub.hub.ref import HubRef, parse_location
-    from badx_hub.registry import open_registry
 
     if (split := split_name(name)) is not None:
         if registry is not None:
@@ -107,17 +124,15 @@ def named(
     if registry is not None and isinstance(place := parse_location(registry), HubRef):
         return open_hub(place.namespace, revision=revision, offline=offline), None
     refuse_on_folder("this registry", {"--revision": revision is not None})
-    return open_registry(registry), None
+    return open_there(registry), None
 
 
 def where(names: list[str], registry: str | None) -> tuple[Registry, list[str]]:
     """The registry to look in, and what the names are called there. Names on the Hub have one owner."""
-    from badx_hub.registry import open_registry
-
     on_hub = {text: split for text in names if (split := split_name(text)) is not None}
     owners = sorted({owner for owner, _ in on_hub.values()})
     if not on_hub:
-        return open_registry(registry), names
+        return open_there(registry), names
     if registry is not None or len(owners) > 1 or len(on_hub) < len(names):
         raise UsageError(
             f"{next(iter(on_hub))} says where it is. Name others of {owners[0]} beside it or none, without --registry."

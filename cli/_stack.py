@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from badx_hub.cli import _output
+from badx_hub.cli import _hub, _output
 
 if TYPE_CHECKING:
     from badx_hub.cli._options import Fallback
@@ -29,6 +29,7 @@ def open_and_find(
     """
     from badx_hub.registry.lock import resolved
 
+    _hub.require_there(registry)
     chain, resolution = resolved(
         asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
     )

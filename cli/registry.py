@@ -37,9 +37,7 @@ def list_adapters(
 
     What cannot be read is left out and reported on stderr.
     """
-    from badx_hub.registry import open_registry
-
-    found = open_registry(registry)
+    found = _hub.open_there(registry)
     everything, problems = found.contents()
     entries = tuple(entry for entry in everything if pair is None or _is_of(entry.name, pair))
     for problem in problems[:_FAULTS_SHOWN]:
@@ -155,9 +153,9 @@ def remove(
     registry: _options.RegistryOption = None,
 ) -> None:
     """Remove an adapter: all its versions, or the one of --version."""
-    from badx_hub.registry import LocalRegistry, open_registry
+    from badx_hub.registry import LocalRegistry
 
-    found = open_registry(registry)
+    found = _hub.open_there(registry)
     named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
     chosen = _versions(found, named)
     if not chosen:

@@ -12,6 +12,7 @@ from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.remedies import Advice, TakeNearest
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def push(
     from badx_hub.hub.ref import HubRef
     from badx_hub.registry import open_registry
 
-    source = open_registry(registry)
+    source = _hub.open_there(registry)
     where = _hub.place_in(to, "--to")
     shelf = _collection(collection) if collection else None
     fields = _options.key_values("--card-field", "license=mit", card_field)
@@ -116,7 +117,7 @@ def pull(
 
     A task adapter brings the adapters it was trained on along. What is here already stays as it is.
     """
-    from badx_hub.hub.ref import HubRef, parse_location
+    from badx_hub.hub.ref import HubRef
     from badx_hub.registry import open_registry
 
     destination = open_registry(registry)
@@ -125,12 +126,22 @@ def pull(
         raise UsageError(f"--from {origin} is one repository. Pull it without --from: badx-hub pull {repository.repo}")
     if where is None and _hub.split_name(name) is None:
         raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
-    if where not in (None, "demo") and isinstance(place := parse_location(where), Path) and not place.exists():
-        raise NotFoundError(f"There is no registry in {where}. Check the folder given to --from.")
+    _hub.require_there(where, "--from")
     source, named = _hub.named(name, where, revision=revision, offline=offline)
     if named is None:
-        named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
+        try:
+            named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
+        except NotFoundError as error:
+            raise _not_in(str(origin), error) from error
     _transfer(source.get(named), source, destination, format)
+
+
+def _not_in(origin: str, error: NotFoundError) -> NotFoundError:
+    """What somebody who wants to copy an adapter does next, which is not to train one."""
+    near = tuple(remedy for remedy in error.remedies if isinstance(remedy, TakeNearest))
+    what = error.fact.removesuffix(" is not here.")
+    fact = error.fact if what == error.fact else f"{what} is not in {origin}."
+    return NotFoundError(fact, remedies=near or (Advice("See what is there: {}.", (("registry", origin),)),))
 
 
 def _transfer(
@@ -149,7 +160,7 @@ def _transfer(
                 ("name", "version", "state"),
                 ((str(one.name), short(one.version), state) for state, one in states),
                 folding=("name",),
-                title=f"{source.location} -> {destination.location}",
+                title=f"{source.location}\n-> {destination.location}",
             )
         ],
         document=[{**_entries.document(one), "copied": state == "copied"} for state, one in states],

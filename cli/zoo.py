@@ -28,14 +28,13 @@ def zoo(
     """
     from badx_hub.evaluation.zoo import rendered, weight_bytes, zoo_table
     from badx_hub.hub.client import HubClient
-    from badx_hub.registry import open_registry
     from badx_hub.storage import atomic_write_bytes
 
     if org and registry:
         raise UsageError("--org and --registry both say where to look. Leave one of them out.")
     ending = ".md" if output is None else output.suffix.lower()
     hub = _hub.open_hub(org, offline=offline) if org else None
-    found = hub or open_registry(registry)
+    found = hub or _hub.open_there(registry)
     entries, problems = found.contents()
     for problem in problems:
         _output.warning(_errors.message(problem.error))

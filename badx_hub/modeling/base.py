@@ -68,6 +68,11 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
         base = _in_folder(folder.resolve(), spec)
         _remember(base, folder.resolve())
         return base
+    if folder.is_file():
+        raise UsageError(
+            f"The base {spec} is a file; a base is a folder with config.json, weights and tokenizer.",
+            remedies=(Advice("Give that folder: {}.", (("base", str(Path(spec).parent)),)),),
+        )
     raise NotFoundError(
         f"No folder {spec!r} with a base.",
         remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
