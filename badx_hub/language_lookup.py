@@ -16,6 +16,7 @@ _PRIVATE_USE = re.compile(r"q[a-t][a-z]")
 _NO_TERRITORY = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ")
 _NO_SCRIPT = re.compile(r"Qa[ab][a-x]|Z(inh|mth|sye|sym|xxx|yyy|zzz)")
 _SHOWN = 60
+_IN_BRACKETS = re.compile(r"(.+\S) +\(([^()]+)\)")
 
 # Names that speakers use for languages of AmericasNLI; language_data lacks them.
 _MORE_NAMES = {
@@ -68,11 +69,40 @@ def english_name(tag: str) -> str:
 
 
 def tag_of_name(text: str) -> str | None:
-    """The tag of a language by its English name or its name in itself; None for an unknown name."""
+    """The tag of a language by its English name or its name in itself; None for an unknown name.
+
+    What is in brackets after a name is a script, a region or the tag itself: "Chinese (Traditional)", "Ga (gaa)".
+    """
+    if match := _IN_BRACKETS.fullmatch(text):
+        return _in_full(match[1], match[2])
     name = normalize_name(text)
     # Other English names come last: in them "Kiswahili" is swh, one of the two parts of Swahili.
     code = _MORE_NAMES.get(name) or _main_names().get(name) or _english_names().get(name)
     return known_tag(code) if code else None
+
+
+def _in_full(name: str, inside: str) -> str | None:
+    plain = known_tag(name) or tag_of_name(name)
+    tag = known_tag(inside)
+    if plain is None or (tag is not None and _named(tag, name)):
+        return None if plain is None else tag
+    codes = [
+        _codes_of(kind).get(normalize_name(part)) for part in inside.split(",") for kind in ("script", "territory")
+    ]
+    given = [code for code in codes if code]
+    return known_tag("-".join([plain, *given])) if len(given) == inside.count(",") + 1 else None
+
+
+def _named(tag: str, name: str) -> bool:
+    """Whether a language is called so, script and region aside."""
+    return normalize_name(english_name(tag)) == normalize_name(name) or tag_of_name(name) == tag.partition("-")[0]
+
+
+@cache
+def _codes_of(kind: str) -> dict[str, str]:
+    """English names of scripts, or of territories -> code."""
+    trie = load_trie(data_filename(f"trie/en/name_to_{kind}.marisa"))
+    return {name: code.decode() for name, code in trie.items()}
 
 
 @cache

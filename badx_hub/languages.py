@@ -43,8 +43,13 @@ def normalise(tag: str) -> str:
 
 
 def name_of(tag: str) -> str:
-    """The English name of a language: "Wolof", "Chinese (Traditional)"."""
-    return english_name(normalise(tag))
+    """The English name of a language: "Wolof", "Chinese (Traditional)"; with the tag where it would be read as another.
+
+    `normalise` reads all of them.
+    """
+    known = normalise(tag)
+    name = english_name(known)
+    return name if (known_tag(name) or tag_of_name(name)) == known else f"{name} ({known})"
 
 
 @lru_cache(maxsize=4096)

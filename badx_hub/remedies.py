@@ -43,7 +43,9 @@ def one_of(what: str, option: str, values: Sequence[str]) -> Advice:
 
 @dataclass(frozen=True)
 class ListAdapters(Remedy):
-    """See what a registry holds."""
+    """See what a registry holds; by default the user's own."""
+
+    registry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,8 @@ def in_python(remedy: Remedy) -> str:
         case Advice():
             return remedy.told(_keyword)
         case ListAdapters():
-            return "Call open_registry().list() to see what is there."
+            where = "" if remedy.registry is None else repr(remedy.registry)
+            return f"Call open_registry({where}).list() to see what is there."
         case SearchHub():
             return 'Call open_registry("hf:").list() to see what is there.'
         case VerifyAdapter():

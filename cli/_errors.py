@@ -61,7 +61,8 @@ def words(remedy: Remedy) -> str:
         case remedies.Advice():
             return remedy.told(_flag)
         case remedies.ListAdapters():
-            return f"See `{PROGRAM} list`."
+            where = f" --registry {shlex.quote(remedy.registry)}" if remedy.registry else ""
+            return f"See `{PROGRAM} list{where}`."
         case remedies.SearchHub():
             return f"Look for others: `{PROGRAM} search`."
         case remedies.VerifyAdapter():

@@ -44,10 +44,15 @@ def info_tables(entry: Entry) -> list[Table]:
         "licence": manifest.licence or "",
         "digest": manifest.digest,
         "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),
-        "location": entry.location,
     }
     return [
-        Table.of(("field", "value"), ((k, v) for k, v in facts.items() if v), folding=("value",)),
+        # A path that is folded in a cell cannot be copied.
+        Table.of(
+            ("field", "value"),
+            ((k, v) for k, v in facts.items() if v),
+            folding=("value",),
+            title=f"location: {entry.location}",
+        ),
         Table.of(("recipe", "value"), _flat(manifest.recipe), folding=("value",)),
         Table.of(
             ("language", "data", "digest", "counts"),

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from badx_hub.data.conllu import RawSentence
 
 
+_STDIN = "-"
+
+
 def sentences(text: str | None, file: Path | None) -> Iterator[RawSentence]:
-    """CoNLL-U or lines of text, from `text`, the file, or stdin. Raises UsageError if there is no stdin to read."""
+    """CoNLL-U or lines of text, from `text`, the file, or stdin ("-"). Raises UsageError if there is no stdin."""
     from badx_hub.annotation import read_sentences, sentences_in
 
     if text is not None:
         return sentences_in([(1, text)], "TEXT")
-    if file is not None:
+    if file is not None and str(file) != _STDIN:
         return read_sentences(user_path(file))
     return sentences_in(_stdin(whole=True), "stdin")
 
@@ -31,7 +34,7 @@ def lines(text: str | None, file: Path | None) -> Iterator[str]:
 
     if text is not None:
         numbered = iter([(1, text)])
-    elif file is not None:
+    elif file is not None and str(file) != _STDIN:
         numbered = numbered_lines(user_path(file))
     else:
         numbered = _stdin(whole=False)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from badx_hub.errors import UsageError
+
 if TYPE_CHECKING:
     from badx_hub.grid.runner import StudyRunner
 
@@ -21,6 +23,8 @@ def runner_of(file: Path, registry: str | None, results: Path | None) -> StudyRu
     from badx_hub.grid.study import load_study
     from badx_hub.registry import open_registry
 
+    if results is not None and results.expanduser().exists() and not results.expanduser().is_dir():
+        raise UsageError(f"{results} is a file, and results are kept in a folder. Give --results a folder.")
     study, opened = load_study(file), open_registry(registry)
     from badx_hub.grid.runner import StudyRunner
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from badx_hub.data.conllu import RawSentence
 
 
+_STDIN = Path("-")
 _FilesArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: stdin]"),
+    typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: - (stdin)]"),
 ]
 _OutputOption = Annotated[
     Path | None,
@@ -71,7 +72,7 @@ def annotate(
     from badx_hub.annotation import LeastCertain, annotated
 
     options = _options_of_tasks(tasks, _options.task_options(option))
-    paths = [path.expanduser() for path in files or ()]
+    paths = _paths(files or ())
     outputs = _outputs(paths, output.expanduser() if output else None, review)
     found = []
     for task in options:
@@ -89,6 +90,15 @@ def annotate(
             _write(_shown(filled) if show else filled, out, worst, quiet=show)
         if review and out:
             _write_review(out, worst)
+
+
+def _paths(files: Sequence[Path]) -> list[Path]:
+    """The files; none is stdin, which is also called "-"."""
+    if _STDIN not in files:
+        return [path.expanduser() for path in files]
+    if len(files) > 1:
+        raise UsageError("- is stdin, which is annotated alone. Leave out - or the files.")
+    return []
 
 
 def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain, *, quiet: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from badx_hub.cli import _errors, _options, _output, _stack
 from badx_hub.cli._output import Format
+from badx_hub.remedies import TrainAdapters
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -72,11 +73,13 @@ def compare(
 
 
 def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> None:
+    several = len(found.missing) > 1  # then all commands stand below, each once
     for one in found.missing:
-        _output.warning(f"{one.name}, seed {one.seed}: {_errors.message(one.error)}")
+        told = " ".join(_errors.words(r) for r in one.error.remedies if not (several and isinstance(r, TrainAdapters)))
+        _output.warning(f"{one.name}, seed {one.seed}: {one.error.fact} {told}".rstrip())
     if found.baseline is None:
         _output.warning(f"no run of the baseline {baseline} is here: there are no differences.")
-    if len(found.missing) > 1:
+    if several:
         _output.note("To train all that is missing:")
         for command in commands:
             _output.note(f"  {command}")

@@ -12,7 +12,7 @@ from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.cli.registry import options, short
 from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.remedies import Advice, TakeNearest
+from badx_hub.remedies import ListAdapters, TakeNearest
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _not_in(origin: str, error: NotFoundError) -> NotFoundError:
     near = tuple(remedy for remedy in error.remedies if isinstance(remedy, TakeNearest))
     what = error.fact.removesuffix(" is not here.")
     fact = error.fact if what == error.fact else f"{what} is not in {origin}."
-    return NotFoundError(fact, remedies=near or (Advice("See what is there: {}.", (("registry", origin),)),))
+    return NotFoundError(fact, remedies=near or (ListAdapters(origin),))
 
 
 def _transfer(

@@ -44,7 +44,7 @@ def space(
     if folder:
         write_space(asked, resolution, chain, folder)
         _output.note(
-            f"{folder} is ready. Try it: pip install -r {folder}/requirements.txt, then python {folder}/app.py"
+            f"The Space is ready. Try it:\n  pip install -r {folder}/requirements.txt\n  python {folder}/app.py"
         )
         _output.write(str(folder))
     elif place:

@@ -174,6 +174,7 @@ def _train_language(
     asked: AdapterQuery, preset: str | None, flags: Mapping[str, Any], texts: Mapping[str, str], how: Mapping[str, Any]
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
+    from badx_hub.recipes.load import texts_for
 
     recipe = load_recipe(preset or (DEMO if asked.base == DEMO else "paper"))
     section = override(recipe.language_side(len(asked.mixture.languages)), flags)
@@ -182,7 +183,7 @@ def _train_language(
 
     section = _settled(section)
     _output.note(f"precision: {section.precision}")
-    known = {language: recipe.text[language] for language in asked.mixture.languages if language in recipe.text}
+    known = texts_for(recipe, asked.mixture.languages)
     init = how["init"] and how["registry"].get(_entries.name_of(how["registry"], how["init"]))
     # What an adapter begins with decides the base, whatever the recipe would take.
     text, base = {**known, **texts}, asked.base or (None if init else recipe.base)

@@ -40,7 +40,7 @@ _HUB_NO_GOLD = -1
 _ANNOTATOR = re.compile(r"label[1-5]")
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 _DOUBLED = re.compile(r'"(?:[^"]*"")+[^"]*"')
-_PLAIN = "Write it as plain text between tabs, as csv.QUOTE_NONE does: quotes are text here."
+_PLAIN = (Advice("Quotes are text here: write cells without them, as csv.QUOTE_NONE does."),)
 
 PlacedRow = tuple[str, Mapping[str, Any]]
 """FILE:LINE of a row, and its fields by name."""
@@ -178,7 +178,7 @@ def _table_rows(path: Path) -> Iterator[PlacedRow]:
     lines = numbered_lines(path)
     columns = [name.strip() for _, line in islice(lines, 1) for name in line.split("\t")]
     if quoted := next((name for name in columns if _QUOTED.fullmatch(name)), None):
-        raise DataError(f"{path}:1: the column {quoted} is quoted as in CSV. {_PLAIN}")
+        raise DataError(f"{path}:1: the column {quoted} is quoted as in CSV.", remedies=_PLAIN)
     for number, line in lines:
         if not line.strip():
             continue
@@ -187,14 +187,15 @@ def _table_rows(path: Path) -> Iterator[PlacedRow]:
         if len(cells) < len(columns) and all(map(_ANNOTATOR.fullmatch, columns[len(cells) :])):
             cells += [""] * (len(columns) - len(cells))
         if len(cells) != len(columns):
-            quoted = f" A quoted cell may have been broken. {_PLAIN}" if any(map(_opens_quote, cells)) else ""
+            broken = any(map(_opens_quote, cells))
             raise DataError(
                 f"{path}:{number}: {len(cells)} tab-separated columns, "
-                f"the first line has {len(columns)}: {line[:60]!r}.{quoted}"
+                f"the first line has {len(columns)}: {line[:60]!r}.",
+                remedies=_PLAIN if broken else (),
             )
         row = dict(zip(columns, cells, strict=True))
         if any(map(_DOUBLED.fullmatch, cells)) or all(map(_QUOTED.fullmatch, cells)):
-            raise DataError(f"{path}:{number}: cells are quoted as in CSV: {line[:60]!r}. {_PLAIN}")
+            raise DataError(f"{path}:{number}: cells are quoted as in CSV: {line[:60]!r}.", remedies=_PLAIN)
         yield f"{path}:{number}", row
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -246,6 +247,25 @@ class Study(_Strict):
             yield f"the baseline {self.baseline} is in no block; choose one of {', '.join(sorted(map(str, setups)))}"
         if any(variant.setup.coverage is TargetCoverage.WIDER for variant in setups):
             yield from self._mixture_problems()
+        yield from self._unused_keys()
+
+    def _unused_keys(self) -> Iterator[str]:
+        """What is said about languages and tasks that the study does not have."""
+        targets = {
+            task: {one for block in self.blocks if task in block.tasks for one in block.targets} for task in self.test
+        }
+        languages = {self.source, *chain.from_iterable(block.targets for block in self.blocks)}
+        languages.update(self.multilingual.languages if self.multilingual else ())
+        tasks = {task for block in self.blocks for task in block.tasks}
+        yield from (f"text is of {one}, which is no language of the study" for one in self.text if one not in languages)
+        yield from (f"train is for {task}, which is in no block" for task in self.train if task not in tasks)
+        for task, sources in self.test.items():
+            if task not in tasks:
+                yield f"test is for {task}, which is in no block"
+            else:
+                yield from (
+                    f"test is for {task} in {one}, which is in no block" for one in sources if one not in targets[task]
+                )
 
     def _label_problems(self, setups: Iterable[Variant]) -> Iterator[str]:
         for label in sorted({variant.label for variant in setups if variant.label} - self.recipes.keys()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,22 @@ def expanded(data: Mapping[str, Any], *, extending: tuple[str, ...] = ()) -> dic
     if "steps" in (above.get("language") or {}):
         above = {"la_steps": None, **above}
     return combined(below, above)
+
+
+def texts_for(recipe: Recipe, languages: Sequence[str]) -> dict[str, str]:
+    """The recipe's text of these languages (tags). What it has from a preset may be of others.
+
+    Raises UsageError if it gives text of another language itself: a key that matches nothing is a mistake.
+    """
+    inherited = {pair for name in preset_names() for pair in load_recipe(name).text.items()}
+    if others := [
+        one for one, source in recipe.text.items() if one not in languages and (one, source) not in inherited
+    ]:
+        raise UsageError(
+            f"The recipe {recipe.name} has text of {others[0]}, which is not among {', '.join(languages)}. "
+            "Take it out of the recipe, or name other languages."
+        )
+    return {language: source for language, source in recipe.text.items() if language in languages}
 
 
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
@@ -135,11 +151,19 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
     try:
         return model.model_validate(dict(data), context=context)
     except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        problems = [_describe(problem) for problem in found if not _follows(problem, found)]
         more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
         raise UsageError(
             f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
         ) from error
+
+
+def _follows(problem: Any, found: Sequence[Any]) -> bool:
+    """Whether a list is too short only because what is in it is wrong."""
+    place = problem["loc"]
+    inside = any(len(one["loc"]) > len(place) and one["loc"][: len(place)] == place for one in found)
+    return problem["type"] == "too_short" and inside
 
 
 def _describe(problem: Any) -> str:

@@ -159,6 +159,12 @@ class Recipe(_Strict):
             raise ValueError("a language is there twice, in two spellings")
         return tagged
 
+    @model_validator(mode="after")
+    def _has_tasks_of_data(self) -> Recipe:
+        if unknown := [task for task in self.data if task not in self.tasks]:
+            raise ValueError(f"data is for {unknown[0]}, and the tasks are {', '.join(self.tasks)}")
+        return self
+
     def language_side(self, languages: int) -> LanguageRecipe:
         """The recipe of an adapter for this number of languages: an LA (1), a BA (2) or an MA."""
         if languages > 1 or self.la_steps is None:
