@@ -1,4 +1,7 @@
-"""Small inputs that the program once got wrong, each with its command (`cmd`), and what is right (`expected`)."""
+"""Small inputs that the program once got wrong, each with its command (`cmd`), and what is right (`expected`).
+
+Those of CoNLL-U are in tests/cases/test_conllu.py.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,11 @@ SAYS = {
     "base-cyrillic-folder": r"^error: 'Модель' has no Latin letters",
     "base-lfs-pointer": r"^error: b: model\.safetensors is a Git LFS pointer",
     "base-other-types": r"^error: Bases of type 'gpt2' are not supported\.",
-    "conllu-surface-text": r"\A\['du chat\.'\]$",
     "dp-gold-not-a-tree": r"DataError: c\.conllu:1: the heads of this sentence are no tree: ",
     "fork-after-predict": r"\A\[\(\('\w+',\),\), \(\('\w+',\),\)\]$",
     "ner-index-column": r"^\[\('Amina', 'dem', 'Dakar'\), \('Lan',\)\]$",
     "ner-wikiann-prefix": r"words=\('Amina', 'dem', 'Dakar'\)",
     "pos-all-underscores": r"\Aerror: [^\n]*the words are withheld \(FORM is _ in 9 of 9 words\)",
-    "predict-conll-as-text": r"\ANdox\t\w+\nsedd\t\w+\n\n\Z",
-    "predict-conllu-loses-mwt": r"^1-2\tdafa\t(?:.*\n)*3\tsedd\t_\t\w+\t_\t_\t0\troot\t(?:.*\n)*EULAS F1 Score",
     "push-org-name": r"\Aerror: Publishing: you are offline\..*\nls: ",
     "text-folder-reads-test-split": r"\"lines\": 200,",
     "xtreme-layout": r"\Aerror: x has two test splits, test-en\.conllu and test-wo\.conllu; leave one there or say",
