@@ -16,6 +16,7 @@ _PRIVATE_USE = re.compile(r"q[a-t][a-z]")
 _NO_TERRITORY = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ")
 _NO_SCRIPT = re.compile(r"Qa[ab][a-x]|Z(inh|mth|sye|sym|xxx|yyy|zzz)")
 _SHOWN = 60
+_AGAIN = re.compile(r"( \([^()]+\))\1+\Z")
 _IN_BRACKETS = re.compile(r"(.+\S) +\(([^()]+)\)")
 
 # Names that speakers use for languages of AmericasNLI; language_data lacks them.
@@ -73,7 +74,7 @@ def tag_of_name(text: str) -> str | None:
 
     What is in brackets after a name is a script, a region or the tag itself: "Chinese (Traditional)", "Ga (gaa)".
     """
-    if match := _IN_BRACKETS.fullmatch(text):
+    if match := _IN_BRACKETS.fullmatch(_AGAIN.sub(r"\1", text)):
         return _in_full(match[1], match[2])
     name = normalize_name(text)
     # Other English names come last: in them "Kiswahili" is swh, one of the two parts of Swahili.

@@ -230,3 +230,16 @@ def test_no_illegal_mixture_can_be_made(parts: tuple[tuple[str, int], ...]) -> N
 
 def test_the_generated_tags_are_canonical() -> None:
     assert [normalise(tag) for tag in TAGS] == list(TAGS)
+
+
+@pytest.mark.parametrize(
+    "tag", ["wo", "zh-Hant", "sr-Latn", "pt-BR", "es-419", "uz-Cyrl", "gaa", "dnj", "mni-Mtei", "be-tarask", "nah"]
+)
+def test_a_name_that_is_shown_is_a_name_that_is_read(tag: str) -> None:
+    assert normalise(name_of(tag)) == normalise(f"{name_of(tag)} ({tag})") == normalise(tag)
+
+
+@pytest.mark.parametrize("text", ["Nonsense (wo)", "Wolof (fr)", "Wolof (Klingon)", "(wo)"])
+def test_brackets_that_do_not_fit_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        normalise(text)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from badx_hub.errors import UsageError
 from badx_hub.recipes import Recipe, load_recipe, override, preset_names
+from badx_hub.recipes.load import texts_for
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -118,3 +119,15 @@ def test_a_recipe_survives_its_dump(steps: int, learning_rate: float, seed: int)
     section = override(recipe.language, {"steps": steps + 100, "learning_rate": learning_rate, "seed": seed})
     changed = recipe.model_copy(update={"language": section})
     assert Recipe.model_validate(changed.model_dump(mode="json")) == changed
+
+
+def test_text_and_data_of_a_recipe_that_match_nothing_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: demo\ntext: {yor: yo.txt, wol: wo.txt}\n", encoding="utf-8")
+    assert texts_for(load_recipe(str(path)), ["wo", "yo"]) == {"wo": "wo.txt", "yo": "yo.txt"}
+    with pytest.raises(UsageError, match="has text of yo, which is not among en, wo"):
+        texts_for(load_recipe(str(path)), ["en", "wo"])
+    assert texts_for(load_recipe("demo"), ["gn"]) == {}
+    path.write_text("name: mine\nextends: demo\ndata: {poss: x}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="data is for poss, and the tasks are"):
+        load_recipe(str(path))

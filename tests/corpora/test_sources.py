@@ -295,3 +295,50 @@ def test_nothing_heavy_is_imported() -> None:
         f"sys.exit(repr({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_folder_leaves_out_what_adapters_are_scored_on_and_what_is_no_text(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "UD_Wolof-X"
+    for inner in ("test", ".git", "__MACOSX", "more"):
+        (folder / inner).mkdir(parents=True)
+    for name in ("wo_x-ud-train.conllu", "wo_x-ud-test.CONLLU", "wo_x-ud-dev.conll"):
+        write(folder / name, CONLLU)
+    for name in (
+        "more/a.txt",
+        "wiki.valid.txt",
+        "test/b.txt",
+        "LICENSE.txt",
+        "README-wo.txt",
+        "licence.txt",
+        "dev.txt",
+    ):
+        write(folder / name, "text\n")
+    for name in (".git/c.txt", "__MACOSX/d.txt", "._a.txt", ".nfs01.txt", "notes.pdf"):
+        write(folder / name, "rubbish\n")
+    source = open_source("wo", str(folder))
+    assert [line.strip() for line in source.lines()] == ["text", "Dem naa."]
+    assert all(name in caplog.text for name in ("wo_x-ud-test.CONLLU", "test/b.txt", "LICENSE.txt", "README-wo.txt"))
+    only = tmp_path / "only"
+    only.mkdir()
+    write(only / "test.txt", "text\n")
+    with pytest.raises(DataError, match="only dev and test splits and notes"):
+        open_source("wo", str(only))
+    assert lines_of(only / "test.txt") == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CONLLU, r"is CoNLL-U, not text\. Give it a name"),
+        ("Dakar B-LOC\ndem O\n\n" * 20, "columns of words and their tags"),
+    ],
+)
+def test_annotated_files_under_the_name_of_a_text_are_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        open_source("wo", str(write(tmp_path / "a.txt", text)))
+
+
+def test_text_of_short_lines_is_text(tmp_path: Path) -> None:
+    assert len(lines_of(write(tmp_path / "a.txt", "vitamin B-12\nO O\nNanga def?\n" * 20))) == 60

@@ -136,3 +136,13 @@ def test_every_language_of_the_paper_says_where_it_is_from(name: str) -> None:
         said, _, source = line.partition("#")
         assert said.strip() == f"- {target}"
         assert source.strip() in ("named", "code", "inferred")
+
+
+def test_keys_that_match_nothing_are_errors(write_study: WriteStudy) -> None:
+    with pytest.raises(UsageError) as error:
+        load_study(
+            write_study(text={"yo": "yo.txt"}, test={"pos": {"wo": "wo", "fo": "fo", "yo": "yo"}, "ner": {"wo": "x"}})
+        )
+    said = str(error.value)
+    parts = ("text is of yo", "test is for pos in yo", "test is for ner, which is in no block")
+    assert all(part in said for part in parts), said

@@ -326,3 +326,38 @@ def test_every_shared_file_is_read_and_its_gold_scores_as_scikit_learn_has_it(sh
         assert TASK.score(examples, gold).metrics == {"accuracy": 1.0, "macro_f1": 1.0}
     assert TASK.read(str(shared / "data/nli/sick"), "dev") == TASK.read(str(shared / "data/nli/sick/en"), "dev")
     assert len(TASK.read(str(shared / "data/nli/americasnli/gn"), "test")) == 750
+
+
+def test_xnli_s_languages_and_multinli_s_short_rows(tmp_path: Path) -> None:
+    header = "language\tgold_label\tsentence1\tsentence2\tlabel1\tlabel2\n"
+    rows = "ar\tneutral\tA\tB\tneutral\tneutral\nsw\tentailment\tC\tD\n"
+    path = write(tmp_path / "xnli.test.tsv", header + rows)
+    for called in ("sw", "Swahili"):
+        assert NliTask(language=called).read(str(path), "test") == (Pair("C", "D", "entailment"),)
+    with refused(DataError, r"mixes the languages ar, sw\. Say which is meant: options={'language': 'ar'}"):
+        NliTask().read(str(path), "test")
+    with refused(DataError, "has no rows in fr; there are: ar, sw"):
+        NliTask(language="fr").read(str(path), "test")
+    with refused(DataError, "no column language"):
+        NliTask(language="fr").read(
+            str(write(tmp_path / "a.tsv", "premise\thypothesis\tlabel\na\tb\tneutral\n")), "test"
+        )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '"premise"\t"hypothesis"\t"label"\n"a"\t"b"\t"neutral"\n',
+        'premise\thypothesis\tlabel\n"He said ""no""."\tb\tneutral\n',
+        'premise\thypothesis\tlabel\n"a"\t"b"\t"neutral"\n',
+        'premise\thypothesis\tlabel\n"a\nb"\tc\tneutral\n',
+    ],
+)
+def test_tables_quoted_as_in_csv_are_noticed(tmp_path: Path, rows: str) -> None:
+    with refused(DataError, r"\.tsv:[12]: .*QUOTE_NONE"):
+        read_pairs(str(write(tmp_path / "a.test.tsv", rows)), "test")
+
+
+def test_quotes_of_a_text_are_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.test.tsv", 'premise\thypothesis\tlabel\n"No" he said "no"\t"Quoted."\tneutral\n')
+    assert read_pairs(str(path), "test")[0].premise == '"No" he said "no"'
