@@ -26,7 +26,7 @@ from measuring import Row, machine, say
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE, FRONT_PAGE = HERE / "results.json", HERE / "README.md", HERE.parent / "README.md"
-SCRIPTS = ("ba_step", "ta", "predict", "dp_head", "first_step", "load", "command_line", "checkpoints")
+SCRIPTS = ("ba_step", "ta", "predict", "dp_head", "first_step", "load", "command_line", "checkpoints", "conllu_files")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 _KEPT_LINES = 30

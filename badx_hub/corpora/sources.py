@@ -7,6 +7,7 @@ source needs them.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -67,7 +68,7 @@ def default_source(language: str) -> str:
     return f"{HUB}wikimedia/wikipedia:20231101.{language}"
 
 
-def open_source(language: str, spec: str) -> Source:
+def open_source(language: str, spec: str | Path) -> Source:
     """Open a text source and look at its beginning, so that common mistakes show before any work is done.
 
     Args:
@@ -82,6 +83,7 @@ def open_source(language: str, spec: str) -> Source:
         StorageError: a file that cannot be read.
         DataError: empty, binary or not UTF-8; names the file.
     """
+    spec = os.fspath(spec)
     if spec.startswith(HUB):
         return _open_dataset(language, spec)
     return _open_files(user_path(embedded(spec)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def label_named(text: str) -> str | None:
     return _NAMED[text.strip().lower()]
 
 
-def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
+def read_pairs(data: str | Path, split: Split, language: str = "") -> tuple[Pair, ...]:
     """The pairs of a split, with or without a gold label; `data` is what `FileKind.split_files` takes, or `hf:...`.
 
     A table (`.tsv`, `.txt`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and
@@ -72,6 +73,7 @@ def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
     DataError, starting with "FILE:LINE:", for missing columns, unknown labels (it lists all), labels that are numbers
     without names, cells quoted as in CSV, and several languages at once or none of those that are asked for.
     """
+    data = os.fspath(data)
     if data.startswith(HUB):
         return _pairs(_streamed(open_split(data, split)), data, language)
     return tuple(
@@ -81,8 +83,9 @@ def read_pairs(data: str, split: Split, language: str = "") -> tuple[Pair, ...]:
     )
 
 
-def pair_references(data: str, split: Split) -> tuple[DataReference, ...]:
+def pair_references(data: str | Path, split: Split) -> tuple[DataReference, ...]:
     """Name and digest of what `read_pairs` reads."""
+    data = os.fspath(data)
     if data.startswith(HUB):
         rows = open_split(data, split)
         return (DataReference(rows.name, digest_of([rows.name, rows.split, rows.content])),)

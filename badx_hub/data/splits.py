@@ -54,7 +54,7 @@ class FileKind:
     suffixes: tuple[str, ...]
     name: str
 
-    def split_files(self, data: str, split: Split) -> tuple[Path, ...]:
+    def split_files(self, data: str | Path, split: Split) -> tuple[Path, ...]:
         """The files of one split, in the order of their names; more than one if they are parts of a whole.
 
         `data` is a folder that holds one data set (en.train.tsv, en.dev.tsv), what its names begin or end with where

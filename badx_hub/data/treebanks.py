@@ -29,7 +29,7 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONLLU = FileKind("CoNLL-U", (".conllu", ".conll"), "*-ud-{split}.conllu")
 
 
-def split_files(data: str, split: Split) -> tuple[Path, ...]:
+def split_files(data: str | Path, split: Split) -> tuple[Path, ...]:
     """The CoNLL-U files of one split, as `FileKind.split_files` finds them.
 
     `data` may also be the name of a treebank in an index (`ud:UD_English-EWT`, or `ud:UD_English-EWT@COMMIT` for that
@@ -41,6 +41,7 @@ def split_files(data: str, split: Split) -> tuple[Path, ...]:
     Raises what `FileKind.split_files` does.
     """
     require_split(split)
+    data = os.fspath(data)
     if data.startswith(HUB):
         return (sentences_file(data, split),)
     place = str(_indexed_folder(data.removeprefix(INDEX))) if data.startswith(INDEX) else embedded(data)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from badx_hub.data.splits import DataReference, Split
@@ -38,7 +40,7 @@ class Evaluation:
     options: Mapping[str, Any] | None = None
 
 
-def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
+def evaluate(stack: BilingualStack, data: str | Path, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
     """Zero-shot scores of a stack. Every word of the split counts.
 
     Args:
@@ -48,6 +50,7 @@ def evaluate(stack: BilingualStack, data: str, *, split: Split = "test", batch_s
     Raises:
         NotFoundError, DataError: the data is not there or cannot be read.
     """
+    data = os.fspath(data)
     examples = stack.task.aligned(stack.task.read(data, split), stack.labels)
     references = tuple(stack.task.references(data, split))
     began = time.perf_counter()

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -127,7 +128,7 @@ def runs_of(
 
 def compare(
     runs: Sequence[SystemRun],
-    data: str,
+    data: str | Path,
     *,
     baseline: str | None = None,
     split: Split = "test",

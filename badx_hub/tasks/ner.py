@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class NerTask(WordTask[Tagged]):
 
     def files(self, data: str, split: Split) -> tuple[Path, ...]:
         """See `FileKind.split_files`: wo.train.txt and the like; or `hf:DATASET[:CONFIG[:SPLIT]]`."""
+        data = os.fspath(data)
         if data.startswith(HUB):
             return (entities_file(data, split),)
         return COLUMN_FILES.split_files(data, split)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from badx_hub.data.splits import DataReference, Split
@@ -39,7 +41,7 @@ class AnnotatedData:
     @classmethod
     def of(
         cls,
-        data: str | Mapping[str, str],
+        data: str | Path | Mapping[str, str | Path],
         languages: Mixture,
         *,
         ratio: str | None = None,
@@ -58,7 +60,7 @@ class AnnotatedData:
                 f"There is no data of the source, {languages.source}; a task adapter learns from it, too.",
                 remedies=(Advice("Add {}.", (("data", (languages.source, "SOURCE")),)),),
             )
-        ordered = {language: known[language] for language in languages.languages if language in known}
+        ordered = {language: os.fspath(known[language]) for language in languages.languages if language in known}
         mixture = Mixture.of(*ordered)
         if ratio is not None and len(ordered) < 2:
             raise UsageError("A ratio of the data needs data of two languages or more. Leave it out.")

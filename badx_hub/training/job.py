@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
@@ -36,7 +37,7 @@ class TaskJob:
     mixture: Mixture
     task: str
     recipe: TaskRecipe
-    data: str | Mapping[str, str]
+    data: str | Path | Mapping[str, str | Path]
     base: str | None = None
     setup: str = DEFAULT
     label: str | None = None

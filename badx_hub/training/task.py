@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -151,7 +152,7 @@ def train_task_adapter(
     task: str,
     recipe: TaskRecipe,
     *,
-    data: str | Mapping[str, str],
+    data: str | Path | Mapping[str, str | Path],
     registry: Registry,
     base: str | None = None,
     setup: str = DEFAULT,
