@@ -28,6 +28,7 @@ _INTRODUCTION = """\
 |---|---|
 | `BADX_HUB_HOME` | where everything is kept, see [the registry](registry.md#where-things-lie) |
 | `BADX_HUB_DATA` | folders with treebanks for `ud:` names, see [training](training.md#annotated-data) |
+| `BADX_HUB_UD` | the data set on the Hub that has the other treebanks, by default `commul/universal_dependencies` |
 | `BADX_HUB_FAST` | set to 0: compute with torch's own dropout and loss, see `badx_hub/modeling/fast/__init__.py` |
 | `BADX_HUB_DEBUG` | set to 1: show the traceback of an error and the warnings of the libraries |
 """
