@@ -31,7 +31,7 @@ def sign(content: bytes, key: Path) -> bytes:
     if not key.is_file():
         raise NotFoundError(f"There is no key {key}. Give the file of an SSH key, such as ~/.ssh/id_ed25519.")
     if not key.read_bytes()[:_LONGEST_START].startswith(_KEY_STARTS):
-        raise UsageError(f"{key} is no SSH key. Give the file of one, such as ~/.ssh/id_ed25519.")
+        raise UsageError(f"{key} is no SSH key, so it cannot sign. Give the file of one, such as ~/.ssh/id_ed25519.")
     done = _run(["-Y", "sign", "-q", "-f", str(key), "-n", NAMESPACE], content)
     if done.returncode or not done.stdout:
         raise UsageError(f"The key {key} cannot sign ({_said(done)}). Give an SSH key that you can use.")

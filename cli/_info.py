@@ -46,13 +46,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),
     }
     return [
-        # A path that is folded in a cell cannot be copied.
-        Table.of(
-            ("field", "value"),
-            ((k, v) for k, v in facts.items() if v),
-            folding=("value",),
-            title=f"location: {entry.location}",
-        ),
+        Table.of(("field", "value"), ((k, v) for k, v in facts.items() if v), folding=("value",)),
         Table.of(("recipe", "value"), _flat(manifest.recipe), folding=("value",)),
         Table.of(
             ("language", "data", "digest", "counts"),

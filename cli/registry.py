@@ -92,6 +92,8 @@ def info(
         },
         quiet=[entry.location],
     )
+    if format is Format.TABLE:  # folded into a cell, a path could not be copied
+        _output.note(f"It is in {entry.location}")
 
 
 def verify(

@@ -138,9 +138,10 @@ def pull(
 
 def _not_in(origin: str, error: NotFoundError) -> NotFoundError:
     """What somebody who wants to copy an adapter does next, which is not to train one."""
+    if not error.fact.endswith(" is not here."):
+        return error
     near = tuple(remedy for remedy in error.remedies if isinstance(remedy, TakeNearest))
-    what = error.fact.removesuffix(" is not here.")
-    fact = error.fact if what == error.fact else f"{what} is not in {origin}."
+    fact = f"{error.fact.removesuffix(' is not here.')} is not in {origin}."
     return NotFoundError(fact, remedies=near or (ListAdapters(origin),))
 
 

@@ -139,7 +139,7 @@ def code_on(hub: HubServer, repo: str, base: Path) -> list[str]:
 
 def test_a_hub_that_does_not_answer_is_named_beside_the_way_out(hub: HubServer) -> None:
     hub.fault("/api/models*", Status(403), times=None)
-    with refused(NotFoundError, r"Not looked into: .*403.*badx-hub train en-wo --task pos`\."):
+    with refused(NotFoundError, r"Not looked into: .*403.*badx-hub train en-wo --task pos --data ud:UD_English-EWT`\."):
         resolved(WANTED)
 
 

@@ -69,6 +69,8 @@ class FileKind:
         split, for a file of another format, and for a folder with several data sets.
         """
         require_split(split)
+        if str(data).startswith("ud:"):
+            raise UsageError(f"{data} is a treebank, and {self.called} is needed. Give a folder with such files.")
         path = user_path(data)
         if path.is_dir():
             return self._in_folder(path, split)

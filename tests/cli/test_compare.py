@@ -54,7 +54,10 @@ def test_table_json_and_quiet_say_the_same(run: Run, filled: Path, data: Path) -
     assert mad_x["metrics"]["accuracy"]["spread"] is None and mad_x["difference"] is None
     assert mad_x["cost"]["trained"] > mad_x["cost"]["stored"]
     assert [(one["name"], one["seed"]) for one in found["missing"]] == [("mad-x", 2)]
-    assert found["missing"][0]["commands"][-1] == "badx-hub train en-wo --task pos --setup mad-x --base tiny --seed 2"
+    assert (
+        found["missing"][0]["commands"][-1]
+        == "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup mad-x --base tiny --seed 2"
+    )
 
     mean, difference = bad_x["metrics"]["accuracy"]["mean"], bad_x["difference"]
     assert quiet.out.splitlines() == [
@@ -77,8 +80,8 @@ def test_what_is_missing_is_named_on_stderr(run: Run, filled: Path, data: Path) 
     assert "no run of the baseline bad-x@5:1" in result.err
     for command in (
         "badx-hub train en-wo --ratio 5:1 --base tiny",
-        "badx-hub train en-wo --ratio 5:1 --task pos --base tiny",
-        "badx-hub train en-wo --task pos --setup tlr --base tiny",
+        "badx-hub train en-wo --ratio 5:1 --task pos --data ud:UD_English-EWT --base tiny",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup tlr --base tiny",
     ):
         assert f"\n  {command}\n" in result.err
     assert "vs " not in result.out
@@ -106,5 +109,5 @@ def test_wrong_flags(run: Run, data: Path, more: list[str], said: list[str]) -> 
 def test_nothing_there(run: Run, data: Path, tmp_path: Path) -> None:
     result = run(*COMPARE, "--data", data, "--setups", "bad-x,ta-only")
     assert (result.code, result.out) == (1, "")
-    assert "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos`" in result.err
+    assert "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos --data ud:UD_English-EWT`" in result.err
     assert run(*COMPARE, "--data", tmp_path / "nowhere", "--setups", "bad-x").code == 1

@@ -173,9 +173,13 @@ def test_nothing_else_is_taken_but_the_nearest_are_named(
     ("candidates", "query", "commands"),
     [
         ((), want("en-wo", None), "`badx-hub train en-wo`."),
-        ((), want("en-wo"), "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos`."),
-        ((BA,), want("en-wo"), ": `badx-hub train en-wo --task pos`."),
-        ((), want("en-wo", setup="ta-only"), ": `badx-hub train en-wo --task pos --setup ta-only`."),
+        ((), want("en-wo"), "`badx-hub train en-wo`, then `badx-hub train en-wo --task pos --data ud:UD_English-EWT`."),
+        ((BA,), want("en-wo"), ": `badx-hub train en-wo --task pos --data ud:UD_English-EWT`."),
+        (
+            (),
+            want("en-wo", setup="ta-only"),
+            ": `badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup ta-only`.",
+        ),
         ((), want("en-wo@5:1", None), "`badx-hub train en-wo --ratio 5:1`."),
         ((), want("wo", None, base="a b"), "`badx-hub train wo --base 'a b'`."),
         ((), want("en+fo+wo", None), "`badx-hub train en+fo+wo`."),
@@ -243,7 +247,8 @@ def test_the_advice_for_a_label_trains_the_seed_behind_it(label: str, flag: str)
 def test_train_command_is_one_that_a_shell_reads_back() -> None:
     command = training_command(want("en-zh_Hant", base="my base; rm -rf", label="seed2"))
     assert shlex.split(command) == [
-        "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--base", "my base; rm -rf", "--seed", "2",
+        "badx-hub", "train", "en-zh_Hant", "--task", "pos", "--data", "ud:UD_English-EWT",
+        "--base", "my base; rm -rf", "--seed", "2",
     ]  # fmt: skip
 
 
@@ -292,7 +297,8 @@ def test_the_fallback_stays_on_one_base_and_label() -> None:
     with refused(NotFoundError, "badx-hub train wo --base bert-base-multilingual-cased"):
         resolve((LA_EN, TA_EN, elsewhere, seeded), want("en-wo"), fallback="mad-x")
     with refused(
-        NotFoundError, r"lacks adapters too.*: `badx-hub train en`, then `badx-hub train en-wo --task pos --set"
+        NotFoundError,
+        r"lacks adapters too.*: `badx-hub train en`, then `badx-hub train en-wo --task pos --data ud:\S+ --set",
     ):
         resolve((LA_WO,), want("en-wo"), fallback="mad-x")
 
@@ -389,13 +395,15 @@ def test_what_is_missing_is_said_in_the_order_of_training() -> None:
     assert training_commands((), want("en-wo", setup="tlr")) == (
         "badx-hub train en",
         "badx-hub train wo",
-        "badx-hub train en-wo --task pos --setup tlr",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup tlr",
     )
     assert training_commands((LA_WO, LA_EN), want("en-wo@5:1", setup="mad-x")) == (
-        "badx-hub train en-wo --task pos --setup mad-x",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup mad-x",
     )
-    assert training_commands((), want("en-wo", setup="full")) == ("badx-hub train en-wo --task pos --setup full",)
+    assert training_commands((), want("en-wo", setup="full")) == (
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup full",
+    )
     assert training_commands((), want("en-wo@5:1")) == (
         "badx-hub train en-wo --ratio 5:1",
-        "badx-hub train en-wo --ratio 5:1 --task pos",
+        "badx-hub train en-wo --ratio 5:1 --task pos --data ud:UD_English-EWT",
     )
