@@ -59,7 +59,7 @@ def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tup
         raise NotFoundError(
             f"No language that has an adapter here ({known}) is known to be related to {target} "
             f"({source_of_knowledge()}).",
-            remedies=(Advice("Install badx-hub[typology] for the lineages of 8,000 languages, or train an adapter."),),
+            remedies=(Advice("Install `urielplus` for the lineages of 8,000 languages, or train an adapter."),),
         )
     return found
 
