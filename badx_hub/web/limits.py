@@ -17,6 +17,8 @@ class Limits:
     """
 
     body_bytes: int = 8 * MIB
+    lines: int = 400_000
+    characters_a_line: int = 100_000
     sentences: int = 5_000
     words: int = 50_000
     words_a_sentence: int = 1_000

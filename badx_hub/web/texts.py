@@ -37,7 +37,18 @@ def read(text: str, limits: Limits, *, conllu: bool = False) -> tuple[RawSentenc
 
     Raises DataError for what is not CoNLL-U, and what `bounded` does.
     """
-    return bounded(sentences_in(whole_lines(BytesIO(text.encode()), NAME), NAME, conllu=conllu), limits)
+    return bounded(sentences_in(_lines(text, limits), NAME, conllu=conllu), limits)
+
+
+def _lines(text: str, limits: Limits) -> Iterator[tuple[int, str]]:
+    """The numbered whole lines. Raises RequestRefused (413) at the first that is too long, or one too many."""
+    for number, line in whole_lines(BytesIO(text.encode()), NAME):
+        if number > limits.lines or len(line) > limits.characters_a_line:
+            raise RequestRefused(
+                413,
+                f"The text has more than {limits.lines:,} lines, or {limits.characters_a_line:,} characters in one.",
+            )
+        yield number, line
 
 
 def bounded(given: Iterable[RawSentence], limits: Limits) -> tuple[RawSentence, ...]:
@@ -47,7 +58,8 @@ def bounded(given: Iterable[RawSentence], limits: Limits) -> tuple[RawSentence, 
     for raw in given:
         sentences += raw.sentence is not None
         words += len(raw.words)
-        if sentences > limits.sentences or words > limits.words:
+        # Blank lines and comments that stand alone are pieces, too.
+        if sentences > limits.sentences or words > limits.words or len(pieces) > 2 * limits.sentences:
             raise RequestRefused(
                 413,
                 f"The text has more than {limits.sentences:,} sentences or {limits.words:,} words. Send it in parts.",

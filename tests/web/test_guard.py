@@ -110,6 +110,9 @@ def test_every_answer_is_fenced_in(small: Client, path: str) -> None:
         (json.dumps({"text": "a\n" * 4, "tasks": []}).encode(), 413, "more than 3 sentences or 6 words"),
         (json.dumps({"text": "a b c d\na b c", "tasks": []}).encode(), 413, "more than 3 sentences or 6 words"),
         (json.dumps({"text": "a b c d e", "tasks": []}).encode(), 413, "Sentence 1 has more than 4 words"),
+        (json.dumps({"text": "\n" * 9, "tasks": [], "conllu": True}).encode(), 413, "more than 3 sentences"),
+        (json.dumps({"text": "a " * 50_001, "tasks": []}).encode(), 413, "100,000 characters in one"),
+        (json.dumps({"text": "\n" * 400_001, "tasks": []}).encode(), 413, "more than 400,000 lines"),
         (json.dumps({"text": "a\nabcdef", "tasks": []}).encode(), 413, "A word of sentence 2 has more than 5 char"),
     ],
 )
