@@ -106,7 +106,6 @@ def test_every_answer_is_fenced_in(small: Client, path: str) -> None:
         (b"[" * 100_000, 400, "nested too deeply"),
         (b'{"text": ' * 5_000 + b"1" + b"}" * 5_000, 400, "nested too deeply"),
         (b'{"text": ' + b"9" * 10_000 + b"}", 400, "10,000 digits"),
-        (b" " * (2**20 + 1), 413, "more than 1 MiB"),
         (json.dumps({"text": "a\n" * 4, "tasks": []}).encode(), 413, "more than 3 sentences or 6 words"),
         (json.dumps({"text": "a b c d\na b c", "tasks": []}).encode(), 413, "more than 3 sentences or 6 words"),
         (json.dumps({"text": "a b c d e", "tasks": []}).encode(), 413, "Sentence 1 has more than 4 words"),
@@ -128,6 +127,7 @@ def test_a_body_without_a_length_is_bounded_too(small: Client) -> None:
     told = raw(small, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17 + b"0\r\n\r\n")
     assert b" 413 " in told
     assert b" 413 " in raw(small, head.encode() + b"Content-Length: " + b"9" * 15 + b"\r\n\r\n")
+    assert b" 413 " in raw(small, head.encode() + b"Content-Length: 1048577\r\n\r\n")
     assert b" 400 " in raw(small, head.encode() + b"Content-Length: -5\r\n\r\n")
 
 

@@ -3,6 +3,7 @@
 (() => {
   const { NONE } = badxDocument;
   const BATCH = 25; // sentences a request, so that progress is seen and a long file meets no time limit
+  const MOST_BYTES = 7 * 2 ** 20; // the server takes 8 MiB of JSON, in which a text is longer
   const DOUBT = 0.5;
   const UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split(" ");
   const RELATIONS = (
@@ -80,6 +81,7 @@
     busy(true);
     try {
       const { text, conllu } = await given();
+      if (new Blob([text]).size > MOST_BYTES) throw new Error("The text has more than 7 MiB. Take it in parts.");
       if (!text.trim()) throw new Error("There is no text. Paste some, or choose a file.");
       const read = await ask("/api/annotate", { text, conllu, tasks: [] }, work.signal);
       load(read.pieces);
