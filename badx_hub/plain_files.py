@@ -74,14 +74,24 @@ def read_regular(path: Path, *, limit: int) -> bytes:
 
     A user names that folder, and huggingface_hub keeps its files behind links. Raises IrregularFile, StorageError.
     """
-    with storage_errors(path):
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb") as stream:
-            _check(os.fstat(stream.fileno()), path, limit)
-            content = stream.read(limit + 1)
+    with open_regular(path, limit=limit) as stream, storage_errors(path):
+        content = stream.read(limit + 1)
     if len(content) > limit:  # It grew meanwhile.
         raise _too_large(path, len(content), limit)
     return content
+
+
+def open_regular(path: Path, *, limit: int) -> BinaryIO:
+    """Open a regular file of at most `limit` bytes for reading, or one that a link leads to. Raises as above."""
+    with storage_errors(path):
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        stream = os.fdopen(os.open(path, flags), "rb")
+        try:
+            _check(os.fstat(stream.fileno()), path, limit)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
 
 def sha256_plain(path: Path, *, below: Path | None = None, limit: int | None = None) -> str:

@@ -180,6 +180,14 @@ class ConvertBase(Remedy):
 
 
 @dataclass(frozen=True)
+class CompareBases(Remedy):
+    """See how well other bases read a text: its language and its source."""
+
+    language: str
+    source: str
+
+
+@dataclass(frozen=True)
 class ImportAdapter(Remedy):
     """Register a language adapter that others published, from its place."""
 
@@ -255,6 +263,9 @@ def in_python(remedy: Remedy) -> str:
             )
         case ConvertBase():
             return f"Convert it once (badx_hub.modeling.convert.convert_base({remedy.base!r})), then call this again."
+        case CompareBases():
+            text = f"{remedy.language!r}, {remedy.source!r}"
+            return f"Call badx_hub.evaluation.bases.read_text(base, {text}) to see how others read it."
         case ImportAdapter():
             return (
                 "A language adapter of others is imported: "

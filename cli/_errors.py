@@ -98,6 +98,9 @@ def words(remedy: Remedy) -> str:
             return f"Where you trust it, download it, {convert} and import that folder."
         case remedies.ConvertBase():
             return f"Convert it once (`{PROGRAM} convert {shlex.quote(remedy.base)}`), then run the same command again."
+        case remedies.CompareBases():
+            text = shlex.quote(f"{remedy.language}={remedy.source}")
+            return f"Type `{PROGRAM} bases --text {text}` to see how others read it."
         case remedies.ImportAdapter():
             return f"A language adapter of others is imported: `{PROGRAM} import {remedy.place} --language LANG`."
         case remedies.RunAgain():

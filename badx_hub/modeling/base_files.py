@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from badx_hub.modeling.base_layout import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
 )
+from badx_hub.modeling.characters_map import check_characters_map
 from badx_hub.modeling.families import checked_config, family_of
 from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice
@@ -146,7 +148,7 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
             if name in stored:
                 raise IntegrityError(f"{base}: {shown_name(name)} is in two of its files of weights.")
             stored[name], places[name] = tensor, file
-    own = _names_in_encoder(stored, config, base)
+    own = names_in_encoder(stored, config, base)
     if fault := differences(config.shapes(), {name: stored[one] for name, one in own.items()}):
         raise IntegrityError(f"{base}: its weights are not those of its config.json: {fault}.")
     size = sum(tensor.end - tensor.start for tensor in stored.values())
@@ -156,23 +158,22 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
     return {name: EncoderTensor(places[one], stored[one]) for name, one in own.items()}
 
 
-def _names_in_encoder(stored: Iterable[str], config: BaseConfig, base: str) -> Mapping[str, str]:
+def names_in_encoder(stored: Iterable[str], config: BaseConfig, base: str) -> Mapping[str, str]:
     """For each weight of the encoder the name it has in the file; heads and poolers are left out.
 
-    transformers takes names with the prefix as soon as one has it, so that weights without it would not be loaded.
+    With and without the prefix, or with old and new names, it would be transformers' choice which of two is loaded.
     """
     wanted, found, prefix = config.shapes(), dict[str, str](), family_of(config).prefix
     prefixed = bool(prefix) and any(name.startswith(prefix.rstrip(".")) for name in stored)
     for name in stored:
-        if prefixed and not name.startswith(prefix):
-            continue
         plain = name.removeprefix(prefix)
         for old, new in _OLD_NAMES.items():
             plain = plain.replace(old, new)
-        if plain in found:
-            raise IntegrityError(f"{base} has {shown_name(plain)} twice, under two names. Get the base again.")
-        if plain in wanted:
-            found[plain] = name
+        if plain not in wanted:
+            continue
+        if plain in found or (prefixed and not name.startswith(prefix)):
+            raise IntegrityError(f"{base} has weights under two kinds of names ({shown_name(name)}). Get it again.")
+        found[plain] = name
     return found
 
 
@@ -279,6 +280,15 @@ def _remembered(path: Path, settings: Mapping[str, Any], base: str) -> Vocabular
     return found
 
 
+def _characters_maps(normaliser: Any) -> Iterator[str]:
+    """Those in a normaliser, at whatever depth."""
+    if isinstance(normaliser, dict):
+        if characters := normaliser.get("precompiled_charsmap"):
+            yield characters
+        for one in normaliser.get("normalizers") or ():
+            yield from _characters_maps(one)
+
+
 def _vocabulary(path: Path, settings: Mapping[str, Any], base: str) -> Vocabulary:
     shown = f"{base}/{TOKENIZER_FILE}"
     content = read_json(
@@ -292,5 +302,10 @@ def _vocabulary(path: Path, settings: Mapping[str, Any], base: str) -> Vocabular
             raise ValueError("a token's number is none")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{shown} is not a tokenizer: it has no vocabulary.") from error
+    try:
+        for characters in _characters_maps(content.get("normalizer")):
+            check_characters_map(base64.b64decode(characters, validate=True))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{shown} is not a tokenizer: its map of characters is damaged.") from error
     parts = {part: content.get(part) for part in _PARTS}
     return Vocabulary(digest_of({**parts, "settings": dict(settings)}), largest + 1)

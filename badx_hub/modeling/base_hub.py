@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ def found_on_hub(base: HubBase, *, offline: bool, expected: BaseRef | None) -> F
         return here
     client = HubClient()
     try:
-        commit = _commit(client, base)
+        commit = commit_of(client, base)
     except HubError as error:
         if error.status in _REFUSED or (here := _at_hand(model)) is None:
             raise
@@ -96,7 +96,8 @@ def take(
     return model.download(client, commit, files)
 
 
-def _commit(client: HubClient, base: HubBase) -> str:
+def commit_of(client: HubClient, base: HubBase) -> str:
+    """The commit that a base's revision is at now."""
     commit = client.head(base)
     if commit is None:
         raise NotFoundError(f"{base} is an empty repository on the Hub.")
@@ -156,8 +157,3 @@ def _refuse_larger(repo: str, what: str, size: int, most: int) -> None:
         raise IntegrityError(
             f"{repo}: its {what} would have {size:,} bytes and may have {most:,}. It was not downloaded."
         )
-
-
-def weights_to_take(names: Iterable[str]) -> tuple[str, ...]:
-    """Its safetensors, or else its pickles."""
-    return base_layout.weights_among(names) or base_layout.pickles_among(names)

@@ -64,3 +64,15 @@ def needs_conversion(names: Iterable[str]) -> bool:
     """Whether a base with these files has something that conversion makes loadable."""
     there = set(names)
     return (not weights_among(there) and bool(pickles_among(there))) or needs_fast_tokenizer(there)
+
+
+def wanted_to_convert(names: Iterable[str]) -> tuple[str, ...]:
+    """The files that a base is converted from: those it is opened from, and in place of missing ones their sources."""
+    there = set(names)
+    wanted = list(wanted_among(there))
+    if not weights_among(there):
+        pickles = pickles_among(there)
+        wanted += [*pickles, *([] if PICKLE_FILE in pickles else [PICKLE_INDEX_FILE])]
+    if needs_fast_tokenizer(there):
+        wanted.append(SENTENCEPIECE_FILE)
+    return tuple(name for name in wanted if name in there)

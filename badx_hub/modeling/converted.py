@@ -29,6 +29,11 @@ def of_folder(folder: Path) -> Path | None:
     return _sound(place_of_folder(folder))
 
 
+def is_sound(place: Path) -> bool:
+    """Whether there is a conversion in this place whose files are as they were written."""
+    return _sound(place) is not None
+
+
 def place_of_commit(base: HubBase) -> Path:
     """Where that conversion belongs."""
     return _place([base.repo, base.at])

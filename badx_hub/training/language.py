@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from badx_hub.corpora.blocks import BlockStore
+from badx_hub.corpora.coverage import coverage_of
 from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
 from badx_hub.corpora.packing import Ids
 from badx_hub.corpora.schedule import draws_before, language_at
@@ -32,12 +34,14 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe
 from badx_hub.registry.protocol import Entry, Registry
 from badx_hub.registry.stacking import verified
-from badx_hub.remedies import Advice
+from badx_hub.remedies import Advice, CompareBases, Notice
 from badx_hub.training.devices import moved
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
+
+_LOG = logging.getLogger(__name__)
 
 _EVALUATED_BLOCKS = 32
 """Blocks in each forward pass of an evaluation. Fixed, because the held-out masks are drawn pass by pass."""
@@ -239,6 +243,15 @@ def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
     return tagged
 
 
+def _warn_of_poor_reading(run: TrainingRun, tokenizer: Any, sources: Mapping[str, Source]) -> None:
+    """Say so where the base hardly knows the script of a text: no adapter can mend that."""
+    for language, source in sources.items():
+        read = coverage_of(tokenizer, source.lines())
+        if read.is_poor:
+            fact = f"{run.base.ref.name} hardly covers the text of {language}: {read}."
+            _LOG.warning(Notice(fact, (CompareBases(language, source.name),)))
+
+
 def _objective(
     run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source], initial: Path | None = None
 ) -> tuple[LanguageObjective, Any]:
@@ -250,6 +263,7 @@ def _objective(
     for store in stores.values():  # Too little text is found here, before the base is loaded.
         store.held_out_blocks(1)
         store.train_batch(range(1), recipe.seed)
+    _warn_of_poor_reading(run, tokenizer, sources)
     model = load_masked_lm(run.base)
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     if initial is not None:

@@ -56,6 +56,7 @@ EXAMPLES: tuple[Remedy, ...] = (
     remedies.ListRecipes(),
     remedies.CopyPreset(),
     remedies.ConvertWeights(),
+    remedies.CompareBases("wo", "a b.txt"),
     remedies.ConvertBase("org/base@refs/pr/1"),
     remedies.ImportAdapter("org/la-wolof"),
     remedies.RunAgain(" once it is finished"),

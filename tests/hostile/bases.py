@@ -195,6 +195,10 @@ def _two_exchanged(value: dict[str, Any]) -> None:
     words[one], words[other] = words[other], words[one]
 
 
+def _map_of_junk(value: dict[str, Any]) -> None:
+    value["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": "//////////8="}
+
+
 def _far(value: dict[str, Any]) -> None:
     value["model"]["vocab"].update({"xale": 10**6, "ya": 2**32 - 1})
 
@@ -212,6 +216,7 @@ def _changes() -> Mapping[str, Callable[[Path], None]]:
     return {
         "tokenizer-permuted": _tokenizer(_permuted),
         "tokenizer-two-exchanged": _tokenizer(_two_exchanged),
+        "tokenizer-map-of-junk": _tokenizer(_map_of_junk),
         "tokenizer-far": _tokenizer(_far),
         "tokenizer-slow-pattern": _tokenizer(_slow_pattern),
         "tokenizer-grows": _tokenizer(_grows),

@@ -20,6 +20,7 @@ KINDS = (
     "recipes",
     "runs",
     "bases",
+    "forged",
     "pickles",
     "imports",
     "texts",

@@ -136,7 +136,7 @@ def _bomb(depth: int) -> bytes:
     )
 
 
-_BYTES: dict[str, Callable[[], bytes]] = {
+BYTES: dict[str, Callable[[], bytes]] = {
     **{f"code-{module}-{ascii(name)[1:9]}": partial(_global, module, name) for module, name in _CODE},
     **{f"zip-code-{module}-{name}": partial(_zipped, _global(module, name)) for module, name in _CODE[:8]},
     "call-in-a-dict": lambda: pickle.dumps({"a": _Calls(print, "x")}, protocol=2),
@@ -217,7 +217,7 @@ _EITHER = (
 
 def artefacts() -> Artefacts:
     """As an adapter's pickle; every fourth also as a head's."""
-    for number, (what, content) in enumerate(_BYTES.items()):
+    for number, (what, content) in enumerate(BYTES.items()):
         commands = tuple(Command(one.name, one.argv, "either" if what in _EITHER else one.expect) for one in _CONVERT)
         yield Artefact(f"pickles/{what}", _forge("pytorch_adapter.bin", content), commands[: 1 + number % 2])
         if number % 4 == 0:
