@@ -53,7 +53,7 @@ def _lines(text: str, limits: Limits) -> Iterator[tuple[int, str]]:
 
 def bounded(given: Iterable[RawSentence], limits: Limits) -> tuple[RawSentence, ...]:
     """The pieces, drawn one by one. Raises RequestRefused (413) at the first that is more than the limits allow."""
-    pieces = []
+    pieces: list[RawSentence] = []
     sentences = words = 0
     for raw in given:
         sentences += raw.sentence is not None
