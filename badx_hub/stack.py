@@ -68,6 +68,12 @@ class BilingualStack:
         """Sub-words a window, as in training; longer sentences are read in overlapping windows."""
         return _max_length(self.entries[-1].manifest)
 
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by before they become probabilities: as fitted after training, 1 if it was not."""
+        fitted = self.entries[-1].manifest.calibration
+        return fitted.temperature if fitted else 1.0
+
     def examples(self, inputs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[Any, ...]:
         """The inputs as the task reads them: a text is split into words, a split sentence is taken as it is."""
         return tuple(self.task.prepare(given) for given in inputs)
@@ -115,6 +121,7 @@ class BilingualStack:
             labels=self.labels,
             pad_id=self.tokenizer.pad_token_id,
             batch_size=batch_size,
+            temperature=self.temperature,
         )
 
 

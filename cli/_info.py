@@ -33,6 +33,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "task": manifest.task or "",
         "setup": manifest.setup or "",
         "annotations": _annotations(manifest),
+        "calibration": _calibration(manifest),
         "labels": ", ".join(manifest.labels or ()),
         "training": ""
         if manifest.origin == MERGED
@@ -82,6 +83,14 @@ def _annotations(manifest: Manifest) -> str:
     ratio = ":".join(str(weight) for _, weight in known.mixture)
     turns = f", batches {ratio}" if len(known.mixture) > 1 else ""
     return f"{counted}{turns}; selected on {known.selected_on} dev"
+
+
+def _calibration(manifest: Manifest) -> str:
+    """How its probabilities were set right, and the expected calibration error without and with that."""
+    if (known := manifest.calibration) is None:
+        return ""
+    errors = f"{100 * known.error_before:.2f} % -> {100 * known.error:.2f} %"
+    return f"temperature {known.temperature:.3f} of the {known.output}, fitted on {known.language} dev (ECE {errors})"
 
 
 def _flat(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

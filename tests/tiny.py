@@ -46,6 +46,17 @@ def demo_lines(language: str, count: int) -> list[str]:
         return [line.rstrip("\n") for line in islice(text, count)]
 
 
+def small_treebank(folder: Path) -> str:
+    """Write sixteen English sentences to learn from and four to select on; returns the folder."""
+    folder.mkdir()
+    source = demo_data() / "ud" / "UD_English-EWT" / "en_ewt-ud-dev.conllu.gz"
+    with gzip.open(source, "rt", encoding="utf-8") as file:
+        known = file.read().strip().split("\n\n")
+    for split, part in (("train", known[:16]), ("dev", known[16:20])):
+        (folder / f"en_few-ud-{split}.conllu").write_text("\n\n".join([*part, ""]), encoding="utf-8")
+    return str(folder)
+
+
 def demo_data() -> Path:
     """The folder of the embedded text and treebanks."""
     return Path(str(files("badx_hub.demo") / "data"))

@@ -177,6 +177,8 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "measured": [(e.split, e.language, e.name, e.digest[:12], f"{e.examples:,}") for e in manifest.evaluations],
         "zero_shot": not manifest.target_sentences and any(True for _ in _results(manifest)),
         **_annotated(manifest),
+        "calibration": manifest.calibration,
+        "calibrated_on": name_of(manifest.calibration.language) if manifest.calibration else "",
         "versions": sorted(manifest.versions.items()),
         "curves": CURVES_FILE if CURVES_FILE in manifest.files else None,
     }

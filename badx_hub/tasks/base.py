@@ -67,6 +67,10 @@ class Task(Protocol):
     def probability_column(self) -> str | None:
         """The column of CoNLL-U for the probability of each word's prediction."""
 
+    @property
+    def probability_of(self) -> str:
+        """What the probabilities are of: "tag", "head" or "class"."""
+
     def read(self, data: str, split: Split) -> tuple[Any, ...]:
         """The examples of a split, checked. Raises NotFoundError, UsageError, DataError, StorageError."""
 
@@ -100,8 +104,16 @@ class Task(Protocol):
     def patch_head(self, model: Any, name: str) -> None:
         """Give a head that `adapters` has just loaded the behaviour of one made by `add_head`."""
 
-    def decode(self, output: Any, windows: Sequence[Any], labels: Sequence[str]) -> tuple[Any, ...]:
-        """One part for each window, from the model's output for a batch."""
+    def gold_scores(self, output: Any, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the probabilities are made of, and what is right, for each gold label of a collated batch.
+
+        The scores before the softmax, labels x choices, and the ids of the gold choices; `output` is the model's.
+        """
+
+    def decode(
+        self, output: Any, windows: Sequence[Any], labels: Sequence[str], temperature: float = 1.0
+    ) -> tuple[Any, ...]:
+        """One part for each window, from the model's output for a batch; `temperature` is that of probabilities."""
 
     def merge(self, examples: Sequence[Any], parts: Iterable[Any]) -> tuple[Any, ...]:
         """One prediction an example, from the parts of all their windows, in any order."""
@@ -109,7 +121,8 @@ class Task(Protocol):
     def probabilities(self, examples: Sequence[Any], parts: Sequence[Any]) -> tuple[tuple[float, ...], ...]:
         """How probable the model holds what `merge` makes of the same parts: a number a word, or one an example.
 
-        They are those of the softmax, as they come: of a tag, of a head (not of its relation), of a class.
+        They are those of the softmax over scores divided by the temperature: of a tag, of a head (not of its
+        relation), of a class.
         """
 
     def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Scores:

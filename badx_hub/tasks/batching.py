@@ -118,13 +118,21 @@ def predict_windows(
 
 
 def decode_windows(
-    model: Any, task: Task, windows: Sequence[Any], *, labels: Sequence[str], pad_id: int, batch_size: int
+    model: Any,
+    task: Task,
+    windows: Sequence[Any],
+    *,
+    labels: Sequence[str],
+    pad_id: int,
+    batch_size: int,
+    temperature: float = 1.0,
 ) -> list[Any]:
     """The parts of all windows, for `task.merge`; the model stays in the mode and on the device it is in.
 
     Args:
         batch_size: windows of 64 sub-words in a forward pass; more if they are shorter, fewer if they are longer (see
             `bucketed`). Predictions do not depend on it.
+        temperature: of the probabilities in the parts.
     """
     import torch
 
@@ -134,7 +142,7 @@ def decode_windows(
             chosen = [windows[index] for index in indices]
             inputs = task.collate(chosen, None, pad_id)
             output = model(**{key: value.to(model.device) for key, value in inputs.items()})
-            parts.extend(task.decode(output, chosen, labels))
+            parts.extend(task.decode(output, chosen, labels, temperature))
     return parts
 
 

@@ -60,6 +60,7 @@ class DpTask:
     reads_conllu: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ("HEAD", "DEPREL")
     probability_column: ClassVar[str | None] = "MISC.HeadProb"
+    probability_of: ClassVar[str] = "head"
 
     def read(self, data: str, split: Split) -> tuple[Sentence, ...]:
         """The sentences of a treebank's split, as `badx_hub.data.treebanks.split_files` finds it.
@@ -120,8 +121,14 @@ class DpTask:
 
         adopt_parsing_head(model, name)
 
-    def decode(self, output: Any, windows: Sequence[TreeWindow], labels: Sequence[str]) -> tuple[Part, ...]:
-        return decode_trees(output, windows, labels, self.decoding)
+    def gold_scores(self, output: Any, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        scored = batch["labels_arcs"] != IGNORED
+        return output.arc_preds[scored], batch["labels_arcs"][scored]
+
+    def decode(
+        self, output: Any, windows: Sequence[TreeWindow], labels: Sequence[str], temperature: float = 1.0
+    ) -> tuple[Part, ...]:
+        return decode_trees(output, windows, labels, self.decoding, temperature)
 
     def merge(self, examples: Sequence[Sentence], parts: Iterable[Part]) -> tuple[Tree, ...]:
         return merge_trees([len(sentence.words) for sentence in examples], parts, self.decoding)

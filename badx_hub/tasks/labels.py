@@ -99,6 +99,9 @@ def best_ids(logits: torch.Tensor, labels: Sequence[str], barred: torch.Tensor |
     return (logits if barred is None else logits.masked_fill(barred, float("-inf"))).argmax(dim=-1)
 
 
-def best_probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """The probability that the softmax gives the best label: float32, the shape of `logits` without the labels."""
-    return logits.float().softmax(dim=-1).amax(dim=-1)
+def best_probabilities(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """The probability that the softmax gives the best label: float32, the shape of `logits` without the labels.
+
+    `temperature` divides the logits (Guo et al., ICML 2017); which label is the best does not depend on it.
+    """
+    return (logits.float() / temperature).softmax(dim=-1).amax(dim=-1)

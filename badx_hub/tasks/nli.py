@@ -67,6 +67,7 @@ class NliTask:
     reads_conllu: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ()
     probability_column: ClassVar[str | None] = None
+    probability_of: ClassVar[str] = "class"
 
     def read(self, data: str, split: Split) -> tuple[Pair, ...]:
         """See `badx_hub.data.pairs.read_pairs`; raises DataError too for data without any gold label."""
@@ -146,8 +147,15 @@ class NliTask:
 
             pool_by_mean(model, name)
 
-    def decode(self, output: Any, windows: Sequence[PairWindow], labels: Sequence[str]) -> tuple[PairLabel, ...]:
-        best, chances = best_ids(output.logits, labels).tolist(), best_probabilities(output.logits).tolist()
+    def gold_scores(self, output: Any, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        scored = batch["labels"] != IGNORED
+        return output.logits[scored], batch["labels"][scored]
+
+    def decode(
+        self, output: Any, windows: Sequence[PairWindow], labels: Sequence[str], temperature: float = 1.0
+    ) -> tuple[PairLabel, ...]:
+        best = best_ids(output.logits, labels).tolist()
+        chances = best_probabilities(output.logits, temperature).tolist()
         return tuple(
             PairLabel(window.example, labels[index], chance)
             for window, index, chance in zip(windows, best, chances, strict=True)

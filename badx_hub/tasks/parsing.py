@@ -67,12 +67,14 @@ class PartialScores(NamedTuple):
     """The scores from one of several windows, for the words it owns.
 
     `arcs` are owned words x (root and words of the window); `relations` are the best relations on these arcs.
+    `temperature` is that of the probabilities.
     """
 
     example: int
     words: WordRange
     arcs: NDArray[np.float32]
     relations: Sequence[Sequence[str]]
+    temperature: float = 1.0
 
 
 Part: TypeAlias = WholeTree | PartialScores
@@ -106,12 +108,12 @@ def collate_trees(windows: Sequence[TreeWindow], labels: Sequence[str] | None, p
 
 
 def decode_trees(
-    output: Any, windows: Sequence[TreeWindow], labels: Sequence[str], decoding: Decoding
+    output: Any, windows: Sequence[TreeWindow], labels: Sequence[str], decoding: Decoding, temperature: float = 1.0
 ) -> tuple[Part, ...]:
     """The tree of each sentence that is whole in its window; the scores of each other window.
 
     `output` is a `badx_hub.modeling.heads.ParsingOutput`. The root word, and no other, gets the
-    relation "root". Raises IntegrityError for a head with other labels.
+    relation "root". `temperature` is that of the probabilities. Raises IntegrityError for a head with other labels.
     """
     scores = output.arc_preds.float().cpu().numpy()
     heads = {
@@ -119,9 +121,11 @@ def decode_trees(
     }
     trees = _trees(output, heads, labels)
     return tuple(
-        WholeTree(window.example, trees[row], _probabilities(_square(scores[row], window), trees[row].heads))
+        WholeTree(
+            window.example, trees[row], _probabilities(_square(scores[row], window), trees[row].heads, temperature)
+        )
         if window.whole
-        else _partial(output, row, window, scores[row], labels)
+        else _partial(output, row, window, scores[row], labels, temperature)
         for row, window in enumerate(windows)
     )
 
@@ -196,7 +200,7 @@ def _square(scores: NDArray[np.float32], window: TreeWindow) -> NDArray[np.float
 
 
 def _partial(
-    output: Any, row: int, window: TreeWindow, scores: NDArray[np.float32], labels: Sequence[str]
+    output: Any, row: int, window: TreeWindow, scores: NDArray[np.float32], labels: Sequence[str], temperature: float
 ) -> PartialScores:
     import torch
 
@@ -206,7 +210,7 @@ def _partial(
     to_root = torch.zeros(on_arcs.shape[:2], dtype=torch.bool)
     to_root[:, 0] = True
     relations = _best_relations(on_arcs, to_root, labels)
-    return PartialScores(window.example, window.words, scores[owned, : words + 1], relations)
+    return PartialScores(window.example, window.words, scores[owned, : words + 1], relations, temperature)
 
 
 def _best_relations(scores: torch.Tensor, to_root: torch.Tensor, labels: Sequence[str]) -> Any:
@@ -238,14 +242,15 @@ def _merged(words: int, parts: Sequence[Part], decoding: Decoding) -> tuple[Tree
         word: _relation(part, index, heads[word]) for part in partial for index, word in enumerate(part.words.owned)
     }
     tree = Tree(heads, tuple(relations[word] for word in range(words)))
-    return tree, _probabilities(scores, heads)
+    temperature = next((part.temperature for part in partial), 1.0)  # of a sentence without words there is no part
+    return tree, _probabilities(scores, heads, temperature)
 
 
-def _probabilities(scores: NDArray[np.float32], heads: Sequence[int]) -> tuple[float, ...]:
+def _probabilities(scores: NDArray[np.float32], heads: Sequence[int], temperature: float = 1.0) -> tuple[float, ...]:
     """The share of each word's head in the softmax over its row; `scores` are words x (root and words)."""
     import numpy as np
 
-    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     chosen = shares[np.arange(len(heads)), list(heads)] / shares.sum(axis=1)
     return tuple(chosen.tolist())
 

@@ -93,12 +93,16 @@ def collate_words(windows: Sequence[WordWindow], labels: Sequence[str] | None, p
     return batch
 
 
-def decode_words(logits: torch.Tensor, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:
+def decode_words(
+    logits: torch.Tensor, windows: Sequence[WordWindow], labels: Sequence[str], temperature: float = 1.0
+) -> tuple[WordLabel, ...]:
     """The best label of each word that a window owns; `logits` are windows x positions x labels.
+
+    `temperature` is that of the probabilities.
 
     Raises IntegrityError for a head with another number of labels.
     """
-    best, chances = best_ids(logits, labels).tolist(), best_probabilities(logits).tolist()
+    best, chances = best_ids(logits, labels).tolist(), best_probabilities(logits, temperature).tolist()
     return tuple(
         WordLabel(window.example, word, labels[best[row][position]], chances[row][position])
         for row, window in enumerate(windows)
@@ -126,6 +130,7 @@ class WordTask(ABC, Generic[ExampleT]):
 
     head_type: ClassVar[HeadType] = "tagging"
     reads_conllu: ClassVar[bool] = True
+    probability_of: ClassVar[str] = "tag"
 
     @abstractmethod
     def words(self, example: ExampleT) -> Sequence[str]: ...
@@ -176,8 +181,14 @@ class WordTask(ABC, Generic[ExampleT]):
     def patch_head(self, model: Any, name: str) -> None:
         """Nothing to do: the stock head is right."""
 
-    def decode(self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str]) -> tuple[WordLabel, ...]:
-        return decode_words(output.logits, windows, labels)
+    def gold_scores(self, output: Any, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        scored = batch["labels"] != IGNORED
+        return output.logits[scored], batch["labels"][scored]
+
+    def decode(
+        self, output: Any, windows: Sequence[WordWindow], labels: Sequence[str], temperature: float = 1.0
+    ) -> tuple[WordLabel, ...]:
+        return decode_words(output.logits, windows, labels, temperature)
 
     def merge(self, examples: Sequence[ExampleT], parts: Iterable[WordLabel]) -> tuple[tuple[str, ...], ...]:
         return merge_words([len(self.words(example)) for example in examples], parts)

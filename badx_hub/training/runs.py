@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from badx_hub.errors import NotFoundError, RunInProgress, UsageError
 from badx_hub.locks import Owner, claimed, exclusive
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
-from badx_hub.manifest_fields import Annotations
+from badx_hub.manifest_fields import Annotations, Calibration
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
 from badx_hub.modeling.stacks import save_adapter
@@ -128,6 +128,7 @@ class TrainingRun:
         counts: Callable[[], SourceCounts],
         profiling: Profiling | None = None,
         stop: StopRequest | None = None,
+        calibrate: Callable[[], Calibration | None] = lambda: None,
     ) -> Trained:
         """Train from the last checkpoint, publish, and remove the checkpoints.
 
@@ -137,6 +138,7 @@ class TrainingRun:
             force: even if it is published.
             restart: what to do about a stopped run of this name that had other settings. None: leave it alone; False:
                 raise SettingsChanged; True: drop it, and this run's own checkpoints too.
+            calibrate: called with the kept weights in the model.
 
         Raises RunInProgress if another process is at it, and what `train` and publishing raise.
         """
@@ -153,9 +155,10 @@ class TrainingRun:
                 reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
             outcome = train(objective, self.recipe, self.checkpoints, reporter, profiling=profiling, stop=stop)
             if processes.is_main_process:
+                calibration = calibrate()
                 with _publishing(registry):
                     if force or not self.published_in(registry):
-                        self._publish(model, objective, outcome, registry, counts())
+                        self._publish(model, objective, outcome, registry, counts(), calibration)
                 self.checkpoints.clear()
             processes.wait_for_everyone()
         entry = self.published_in(registry)
@@ -195,7 +198,13 @@ class TrainingRun:
         return RunInProgress(f"{self.name} is being trained by {who}.", remedies=(advice,))
 
     def _publish(
-        self, model: Any, objective: Objective, outcome: TrainingResult, registry: Registry, counts: SourceCounts
+        self,
+        model: Any,
+        objective: Objective,
+        outcome: TrainingResult,
+        registry: Registry,
+        counts: SourceCounts,
+        calibration: Calibration | None,
     ) -> Entry:
         with scratch_folder() as building, storage_errors(building):
             save = save_model if self.name.kind == "model" else save_adapter
@@ -208,10 +217,16 @@ class TrainingRun:
                 best_step=outcome.best_step,
                 kept=self.recipe.kept(outcome.best_step),
             )
-            prepare(building, self._draft(objective, outcome, counts))
+            prepare(building, self._draft(objective, outcome, counts, calibration))
             return registry.publish(building)
 
-    def _draft(self, objective: Objective, outcome: TrainingResult, counts: SourceCounts) -> ManifestDraft:
+    def _draft(
+        self,
+        objective: Objective,
+        outcome: TrainingResult,
+        counts: SourceCounts,
+        calibration: Calibration | None = None,
+    ) -> ManifestDraft:
         spent = {objective.unit: outcome.units}
         return ManifestDraft.checked(
             name=str(self.name),
@@ -225,6 +240,7 @@ class TrainingRun:
             labels=self.labels,
             annotations=self.annotations,
             initial=self.initial,
+            calibration=calibration,
             training=Training(steps=self.recipe.steps, best_step=outcome.best_step, seconds=outcome.seconds, **spent),
             metrics={"dev": dict(outcome.best)},
             versions={package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},

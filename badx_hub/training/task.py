@@ -15,6 +15,7 @@ from badx_hub.data.splits import Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import LanguageAdapterRef
+from badx_hub.manifest_fields import Calibration
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.machine import with_settled_precision
@@ -28,6 +29,7 @@ from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage,
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
 from badx_hub.training.annotated import Examples, read_examples
+from badx_hub.training.calibration import calibration_of
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.job import TaskJob
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
@@ -115,17 +117,19 @@ class TaskObjective:
     def evaluate(self) -> EvaluationRow:
         """The task's metrics on the development data."""
         self._activate(0, self.dev_language)
-        predictions = predict_windows(
-            self.model,
-            self.task,
-            self.dev_windows,
-            examples=self.dev,
-            labels=self.labels,
-            pad_id=self.pad_id,
-            batch_size=4 * self.recipe.batch_size,
-        )
+        predictions = predict_windows(self.model, self.task, self.dev_windows, examples=self.dev, **self._passes)
         metrics = self.task.score(self.dev, predictions).metrics
         return {str(MetricKey(name, self.dev_language)): value for name, value in metrics.items()}
+
+    def calibrate(self) -> Calibration | None:
+        """The temperature of the weights as they are now, on the development data."""
+        self.model.eval()
+        self._activate(0, self.dev_language)
+        return calibration_of(self.model, self.task, self.dev_windows, language=self.dev_language, **self._passes)
+
+    @property
+    def _passes(self) -> dict[str, Any]:
+        return {"labels": self.labels, "pad_id": self.pad_id, "batch_size": 4 * self.recipe.batch_size}
 
     def _batch(self, windows: Sequence[Any]) -> Batch:
         inputs = self.task.collate(windows, self.labels, self.pad_id)
@@ -216,16 +220,9 @@ def train_job(
     if not force and (done := ready.run.finished_in(registry)):
         return done
     objective, model = _objective(ready, job.recipe, registry)
+    how: dict[str, Any] = {"force": force, "restart": restart, "profiling": profiling, "stop": stop}
     return ready.run.execute(
-        model,
-        objective,
-        registry,
-        reporter or Silent(),
-        force=force,
-        restart=restart,
-        counts=dict,
-        profiling=profiling,
-        stop=stop,
+        model, objective, registry, reporter or Silent(), counts=dict, calibrate=objective.calibrate, **how
     )
 
 

@@ -18,7 +18,7 @@ from badx_hub.stack import load_bilingual_stack
 from badx_hub.training.loop import Silent
 from badx_hub.training.task import TaskJob, _objective, _prepared, planned, train_job, train_task_adapter
 from tests.made import made
-from tests.tiny import demo_data
+from tests.tiny import demo_data, small_treebank
 
 RECIPE = TaskRecipe(steps=6, batch_size=4, learning_rate=1e-2, eval_every=3, save_every=0, max_length=48)
 PAIR = pair("en", "wo")
@@ -31,27 +31,17 @@ def registry(tmp_path: Path, tiny_base: Path) -> Registry:
     return registry
 
 
-def sentences(name: str) -> list[str]:
-    with gzip.open(demo_data() / "ud" / name, "rt", encoding="utf-8") as file:
-        return file.read().strip().split("\n\n")
-
-
 @pytest.fixture
 def english(tmp_path: Path) -> str:
-    """Sixteen English sentences to learn from and four to select on."""
-    folder = tmp_path / "UD_English-Few"
-    folder.mkdir()
-    known = sentences("UD_English-EWT/en_ewt-ud-dev.conllu.gz")
-    for split, part in (("train", known[:16]), ("dev", known[16:20])):
-        (folder / f"en_few-ud-{split}.conllu").write_text("\n\n".join([*part, ""]), encoding="utf-8")
-    return str(folder)
+    return small_treebank(tmp_path / "UD_English-Few")
 
 
 @pytest.fixture
 def wolof(tmp_path: Path) -> str:
     """One file of twelve Wolof sentences."""
     path = tmp_path / "my.conllu"
-    known = sentences("UD_Wolof-WTB/wo_wtb-ud-test.conllu.gz")
+    source = demo_data() / "ud" / "UD_Wolof-WTB" / "wo_wtb-ud-test.conllu.gz"
+    known = gzip.decompress(source.read_bytes()).decode("utf-8").strip().split("\n\n")
     path.write_text("\n\n".join([*known[:12], ""]), encoding="utf-8")
     return str(path)
 
