@@ -32,8 +32,7 @@ def info_tables(entry: Entry) -> list[Table]:
         "languages": ", ".join(f"{language}:{weight}" for language, weight in manifest.mixture),
         "task": manifest.task or "",
         "setup": manifest.setup or "",
-        "annotations": _annotations(manifest),
-        "calibration": _calibration(manifest),
+        **_learned(manifest),
         "labels": ", ".join(manifest.labels or ()),
         "training": ""
         if manifest.origin == MERGED
@@ -73,6 +72,10 @@ def info_tables(entry: Entry) -> list[Table]:
             folding=("metric",),
         ),
     ]
+
+
+def _learned(manifest: Manifest) -> dict[str, str]:
+    return {"annotations": _annotations(manifest), "calibration": _calibration(manifest)}
 
 
 def _annotations(manifest: Manifest) -> str:
