@@ -19,8 +19,8 @@ BINS = 15
 _LOWEST, _HIGHEST = 0.05, 20.0
 _DIGITS = 4
 
-Scores: TypeAlias = npt.NDArray[np.float64]
-"""Scores before the softmax: items x choices; -inf for what cannot be chosen."""
+LogScores: TypeAlias = npt.NDArray[np.float64]
+"""LogScores before the softmax: items x choices; -inf for what cannot be chosen."""
 Gold: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -28,7 +28,7 @@ Gold: TypeAlias = npt.NDArray[np.int64]
 class Scored:
     """The scores of some items and the index of the right choice of each."""
 
-    scores: Scores
+    scores: LogScores
     gold: Gold
 
 
@@ -89,10 +89,10 @@ def _cross_entropy(batch: Scored, temperature: float) -> float:
     return -float(shares[np.arange(len(batch.gold)), batch.gold].sum())
 
 
-def _log_shares(scores: Scores, temperature: float) -> Scores:
+def _log_shares(scores: LogScores, temperature: float) -> LogScores:
     """The logarithm of the softmax of each row."""
     scaled = (scores - scores.max(axis=1, keepdims=True)) / temperature
-    shares: Scores = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    shares: LogScores = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     return shares
 
 
