@@ -110,10 +110,7 @@ def test_a_family_does_all_that_a_base_has_to(
         family_of(resolve_base(str(base)).config).plain_model is None
     )
     card = (registry.fetch(entries["ba"]) / "README.md").read_text(encoding="utf-8")
-    if family_of(resolve_base(str(base)).config).plain_model:
-        plain_states(base, registry, entries["ba"], card)
-    else:
-        assert "prefer badx_hub" in card
+    plain_states(base, registry, entries["ba"], card)
 
 
 def plain_states(base: Path, registry: LocalRegistry, ba: Entry, card: str) -> None:

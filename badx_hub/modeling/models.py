@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-import adapters
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from badx_hub.data.rows import first_line
 from badx_hub.errors import BadxError, IntegrityError, UsageError
+from badx_hub.modeling.adapted import init_adapters
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.base_files import too_many_tokens
 from badx_hub.modeling.families import family_of, for_transformers
@@ -80,7 +80,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
             "trained on text with it.",
             remedies=(Advice("Take a base pretrained by masked-language modelling, such as {}.", (("base", "demo"),)),),
         )
-    adapters.init(model)
+    init_adapters(model)
     return freeze(_named(model, base))
 
 

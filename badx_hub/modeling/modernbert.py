@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import adapters
 from adapters.context import ForwardContext
 from adapters.heads import ModelWithFlexibleHeadsAdaptersMixin
 from adapters.model_mixin import EmbeddingAdaptersWrapperMixin
 from torch import Tensor
 from transformers import ModernBertConfig, ModernBertModel
 from transformers.models.modernbert.modeling_modernbert import ModernBertPreTrainedModel
+
+from badx_hub.modeling.adapted import init_adapters
 
 
 class ModernBertAdapterModel(
@@ -29,7 +30,7 @@ class ModernBertAdapterModel(
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__(config)
         self.model = ModernBertModel(config)
-        adapters.init(self.model)
+        init_adapters(self.model)
         self._init_head_modules()
         self.init_weights()
 

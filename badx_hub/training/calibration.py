@@ -20,7 +20,7 @@ _LOWEST, _HIGHEST = 0.05, 20.0
 _DIGITS = 4
 
 LogScores: TypeAlias = npt.NDArray[np.float64]
-"""LogScores before the softmax: items x choices; -inf for what cannot be chosen."""
+"""Scores before the softmax: items x choices; -inf for what cannot be chosen."""
 Gold: TypeAlias = npt.NDArray[np.int64]
 
 

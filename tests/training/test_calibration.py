@@ -22,7 +22,7 @@ from tests.tiny import small_treebank
 
 
 def drawn(temperature: float, items: int = 4000) -> Scored:
-    """LogScores of five choices, and right choices drawn from their softmax at a temperature."""
+    """Scores of five choices, and right choices drawn from their softmax at a temperature."""
     generator = np.random.default_rng(1)
     scores = generator.normal(scale=4.0, size=(items, 5))
     shares = np.exp(scores / temperature)
