@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from badx_hub.manifest import MERGED
 from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
 
@@ -15,7 +14,9 @@ if TYPE_CHECKING:
 
 def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
-    from badx_hub.recipes import kept_words  # with pydantic, which --help does without
+    # With pydantic, which --help does without.
+    from badx_hub.manifest import MERGED
+    from badx_hub.recipes import kept_words
 
     manifest = entry.manifest
     training = manifest.training

@@ -56,7 +56,13 @@ NameArgument = Annotated[
 TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 RequiredTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="The task, such as pos.")]
 SetupOption = Annotated[
-    SetupName, typer.Option("--setup", help="Which adapters a task adapter is used on, in training and at inference.")
+    SetupName,
+    typer.Option(
+        "--setup",
+        metavar="SETUP",  # All choices between bars would be wider than a terminal.
+        help="Which adapters a task adapter is used on, in training and at inference: "
+        f"{', '.join(one.value for one in SetupName)}.",
+    ),
 ]
 BaseOption = Annotated[
     str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")

@@ -8,10 +8,11 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import Enum
 from io import TextIOWrapper
+from itertools import zip_longest
 from typing import Any
 
 import typer
@@ -25,6 +26,7 @@ from badx_hub.table import Table
 _BETWEEN = "   "
 _RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _MAX_TOLD = 1800
+_WITHOUT_TERMINAL = 80
 _UNWRITABLE = "The output cannot be written ({}). Send it to another file or disk."
 
 
@@ -190,14 +192,22 @@ def _write_tables(tables: Iterable[Table]) -> None:
 
 
 def _write_table(table: Table) -> None:
-    # Without a terminal this is 80, and rich may know better: what fits into 80 looks the same anyway.
-    lines = _fitting(table, shutil.get_terminal_size().columns)
+    lines = _fitting(table, _columns())
     if lines is None:
         _print(_rich(table))
         return
     if sys.stdout.isatty():
         _print(lines.pop(0), style="bold", soft_wrap=True)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _columns() -> int:
+    """How wide rich draws: as COLUMNS says, or a terminal that any stream leads to (`badx-hub list | less`), or 80."""
+    if not os.environ.get("COLUMNS", "").isdigit():
+        for stream in range(3):
+            with suppress(OSError):
+                return os.get_terminal_size(stream).columns or _WITHOUT_TERMINAL
+    return shutil.get_terminal_size().columns
 
 
 def _print(what: object, **options: Any) -> None:
@@ -207,9 +217,9 @@ def _print(what: object, **options: Any) -> None:
 
 
 def _fitting(table: Table, width: int) -> list[str] | None:
-    """The lines that rich draws of a table without folds: it takes longer over 1,000 rows than reading them does.
+    """The lines that rich draws of a table: it takes longer over 1,000 rows than reading them does.
 
-    None if the table is wider than `width`, or a cell has lines of its own.
+    None if more than one column has to give way to `width`, a word has to be cut, or a cell has lines of its own.
     """
     from rich.cells import cell_len
 
@@ -217,16 +227,55 @@ def _fitting(table: Table, width: int) -> list[str] | None:
     columns = [list(map(printable, column)) for column in zip(*texts, strict=True)]
     if any("\n" in cell for column in columns for cell in column):
         return None
-    widths = [max(map(cell_len, column)) for column in columns]
-    total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
-    if total > width:
+    natural = [max(map(cell_len, column)) for column in columns]
+    widths = _narrowed(natural, [column in table.folding for column in table.header], width)
+    if widths is None:
         return None
-    aligned = [
-        [_aligned(cell, wide - cell_len(cell), to_the_right) for cell in column]
-        for column, wide, to_the_right in zip(columns, widths, table.numbers, strict=True)
-    ]
-    head, *rows = (_BETWEEN.join(cells) for cells in zip(*aligned, strict=True))
-    return [head, _RULE * total, *rows]
+    folded = [[_folded(cell, wide) for cell in column] for column, wide in zip(columns, widths, strict=True)]
+    if not all(lines for column in folded for lines in column) or any(len(column[0]) > 1 for column in folded):
+        return None
+    head, *rows = (
+        _BETWEEN.join(
+            _aligned(cell, wide - cell_len(cell), right)
+            for cell, wide, right in zip(line, widths, table.numbers, strict=True)
+        )
+        for row in zip(*folded, strict=True)
+        for line in zip_longest(*row, fillvalue="")
+    )
+    return [head, _RULE * (sum(widths) + len(_BETWEEN) * (len(widths) - 1)), *rows]
+
+
+def _narrowed(widths: Sequence[int], folding: Sequence[bool], width: int) -> list[int] | None:
+    """The widths of columns within `width`: the widest that folds gives way, as in rich. None if that is not enough."""
+    last = len(widths) - 1
+    narrowed = list(widths)
+    excess = sum(widths) + len(_BETWEEN) * last - width
+    if excess <= 0:
+        return narrowed
+    # rich compares them with the blanks around them, which the first and the last have on one side.
+    wide = sorted((widths[at] + (at > 0) + (at < last), at) for at, folds in enumerate(folding) if folds)
+    if not wide:
+        return None
+    most, widest = wide[-1]
+    if most - excess < (wide[-2][0] if wide[1:] else 0) or narrowed[widest] <= excess:
+        return None
+    narrowed[widest] -= excess
+    return narrowed
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """The lines of a cell in a column of this width; none if a word is wider, or they are not one space apart."""
+    from rich.cells import cell_len
+
+    if cell_len(cell) <= width:
+        return [cell]
+    lines: list[str] = []
+    for word in (words := cell.split(" ")):
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines if words == cell.split() and max(map(cell_len, lines)) <= width else []
 
 
 def _aligned(cell: str, missing: int, right: bool) -> str:

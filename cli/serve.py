@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _stack
+from badx_hub.cli import _entries, _hub, _options, _output, _stack
 from badx_hub.cli._errors import message
 from badx_hub.errors import NotFoundError, UsageError
 
@@ -79,6 +79,7 @@ def serve(
     find = partial(_stack.open_and_find, registry, lock=lock, fallback=fallback, offline=offline)
     choices = [_choice(one, names, find, every=tasks is not None) for one in asked]
     if not asked:
+        _hub.require_there(registry)
         choices = list(choices_in(RegistryChain([registry], offline=offline), names, setup.value))
     if not choices:
         raise nothing_to_offer(registry or "Your registry")

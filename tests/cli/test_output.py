@@ -24,7 +24,9 @@ def test_printable_escapes_what_steers_a_terminal() -> None:
     assert _output.printable("\x1b[2J w\u00f6rd \u202e\n") == "\\x1b[2J w\u00f6rd \\u202e\n"
 
 
-_CELLS = st.text(max_size=12)
+_CELLS = st.text(max_size=12) | st.lists(st.sampled_from(("a", "w\u00f6rd", "\u6f22\u5b57", "12.5")), max_size=9).map(
+    " ".join
+)
 
 
 @st.composite
@@ -47,4 +49,12 @@ def test_what_does_not_fit_is_left_to_rich() -> None:
     table = Table.of(("name",), (("mbert/en-wo",),), folding=("name",))
     assert _output._fitting(table, 11) is not None
     assert _output._fitting(table, 10) is None
+    wide = Table.of(("name", "metric"), (("mbert/en-wo", "zero-shot wo accuracy 47.5 %"),), folding=("metric",))
+    assert _output._fitting(wide, 38) == [
+        "name          metric" + 18 * " ",
+        38 * "\N{BOX DRAWINGS LIGHT HORIZONTAL}",
+        "mbert/en-wo   zero-shot wo accuracy   ",
+        14 * " " + "47.5 %" + 18 * " ",
+    ]
+    assert _output._fitting(wide, 22) is None
     assert _output._fitting(Table.of(("name",), (("two\nlines",),)), 80) is None

@@ -363,8 +363,11 @@ def test_a_word_has_the_sub_words_that_it_has_after_a_space(name: str, tmp_path:
 WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
 """Strings that are the name of a family by chance."""
 
-READS = {"badx_hub/modeling/base.py"}
-"""Modules that write it into a manifest."""
+READS = {
+    "badx_hub/modeling/base.py": "writes it into a manifest",
+    "badx_hub/modeling/sentencepiece.py": "reads sentencepiece's, which says unigram or BPE",
+}
+"""Modules that have the attribute for something else than telling families apart."""
 
 
 def test_nothing_else_asks_for_a_model_type() -> None:
