@@ -63,7 +63,10 @@ def open_plain(path: Path, *, below: Path | None = None, limit: int | None = Non
 def read_plain(path: Path, *, limit: int, below: Path | None = None) -> bytes:
     """The content of a plain file of at most `limit` bytes. Raises as `open_plain`."""
     with open_plain(path, below=below, limit=limit) as stream, storage_errors(path):
-        content = stream.read(limit + 1)
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(min(size, limit) + 1)  # Room for `limit` bytes would be made each time.
+        if len(content) > size:
+            content += stream.read(limit - size)
     if len(content) > limit:  # It grew meanwhile.
         raise _too_large(path, len(content), limit)
     return content

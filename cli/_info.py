@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
-    # With pydantic, which --help does without.
-    from badx_hub.manifest import MERGED
+    from badx_hub.manifest import MERGED  # with pydantic, which --help does without, as the next
     from badx_hub.recipes import kept_words
 
     manifest = entry.manifest
