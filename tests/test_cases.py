@@ -20,7 +20,7 @@ SAYS = {
     "base-added-tokens": r"^error: The tokenizer of b has [^\n]* tokens, and the base has embeddings for ",
     "base-cyrillic-folder": r"^error: 'Модель' has no Latin letters",
     "base-lfs-pointer": r"^error: b: model\.safetensors is a Git LFS pointer",
-    "base-other-types": r"^error: Bases of type 'gpt2' are not supported\.",
+    "base-other-types": r"^error: Bases of type 'gpt2' are not supported: GPT-2 is a decoder: ",
     "dp-gold-not-a-tree": r"DataError: c\.conllu:1: the heads of this sentence are no tree: ",
     "fork-after-predict": r"\A\[\(\('\w+',\),\), \(\('\w+',\),\)\]$",
     "ner-index-column": r"^\[\('Amina', 'dem', 'Dakar'\), \('Lan',\)\]$",

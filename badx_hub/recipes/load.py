@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,18 +152,17 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
         return model.model_validate(dict(data), context=context)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems = [_describe(problem) for problem in found if not _follows(problem, found)]
+        around = {one["loc"][:length] for one in found for length in range(len(one["loc"]))}
+        problems = [_describe(one) for one in found if not _follows(one, around)]
         more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
         raise UsageError(
             f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
         ) from error
 
 
-def _follows(problem: Any, found: Sequence[Any]) -> bool:
-    """Whether a list is too short only because what is in it is wrong."""
-    place = problem["loc"]
-    inside = any(len(one["loc"]) > len(place) and one["loc"][: len(place)] == place for one in found)
-    return problem["type"] == "too_short" and inside
+def _follows(problem: Any, around: Set[tuple[int | str, ...]]) -> bool:
+    """Whether a list is too short only because what is in it is wrong; `around` are the places with problems inside."""
+    return problem["type"] == "too_short" and problem["loc"] in around
 
 
 def _describe(problem: Any) -> str:

@@ -101,6 +101,8 @@ _CONFIG: dict[str, Mapping[str, Any]] = {
 }
 # Words that nobody reads, or that say how the same is computed.
 _HARMLESS = ("attention-flash", "name-or-path", "custom-pipelines", "architecture", "architecture-text", "labels-many")
+_UNUSED = ("weights-flipped-head", "tokenizer-template")
+"""What neither the encoder nor its tokenizer, and so neither a digest nor a tag, depends on."""
 _TEXTS = {
     "empty": "",
     "null": "null",
@@ -158,7 +160,7 @@ def _artefact(what: str, change: Callable[[Path], None], *, train: bool = False)
             (box.root / one.name).symlink_to(strange if one.name == "base" else one)
         (box.home / "registry").parent.mkdir(exist_ok=True)
 
-    harmless = what.removeprefix("config-") in _HARMLESS or what.startswith("beside-") or what == "tokenizer-template"
+    harmless = what.removeprefix("config-") in _HARMLESS or what.startswith("beside-") or what in _UNUSED
     use = ("predict", "en-wo", "Xale yi", "--task", "pos", "--registry", "./shared", "--base", "./tiny")
     commands = [Command("predict", use, "either" if harmless else "refused")]
     if train:
@@ -230,7 +232,10 @@ def _changes() -> Mapping[str, Callable[[Path], None]]:
         "config-sparse": lambda base: os.truncate(base / "config.json", 64 * 2**30),
         "weights-gone": lambda base: (base / "model.safetensors").unlink(),
         "weights-pipe": lambda base: _in_place(base / "model.safetensors", os.mkfifo),
-        "weights-flipped": lambda base: _put_bytes(base / "model.safetensors", b"\x01"),
+        "weights-flipped": lambda base: _flip(base / "model.safetensors", "bert.embeddings.word_embeddings.weight"),
+        "weights-flipped-head": lambda base: _flip(
+            base / "model.safetensors", "cls.predictions.transform.dense.weight"
+        ),
         "weights-huge": lambda base: os.truncate(base / "model.safetensors", 64 * 2**30),
     }
 
@@ -240,8 +245,12 @@ def _in_place(path: Path, make: Callable[[Path], Any]) -> None:
     make(path)
 
 
-def _put_bytes(path: Path, end: bytes) -> None:
-    path.write_bytes(path.read_bytes()[:-1] + end)
+def _flip(weights: Path, tensor: str) -> None:
+    """One bit of a tensor is another."""
+    data = bytearray(weights.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], "little")
+    data[begin + json.loads(data[8:begin])[tensor]["data_offsets"][0]] ^= 1
+    weights.write_bytes(data)
 
 
 def _pickle(base: Path) -> None:

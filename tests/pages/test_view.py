@@ -162,7 +162,7 @@ def test_differences_are_marked_and_counted(browser: Browser, files: tuple[Path,
         assert page.locator("article").first.locator(".tree-gold-upos").all_text_contents() == ["✓ PRON"]
         assert "1 wrong tag" in page.locator("article .heading").first.inner_text()
         page.click("#confusions summary")
-        assert page.locator("#common button").all_inner_texts() == ["PRON → NOUN: 40"]
+        until(lambda: page.locator("#common button").all_inner_texts() == ["PRON → NOUN: 40"])
         page.click("#table td button")
         until(lambda: page.inner_text("#status") == "40 of 400 sentences, where gold has PRON and the file NOUN")
 

@@ -334,7 +334,7 @@ def test_xnli_s_languages_and_multinli_s_short_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "xnli.test.tsv", header + rows)
     for called in ("sw", "Swahili"):
         assert NliTask(language=called).read(str(path), "test") == (Pair("C", "D", "entailment"),)
-    with refused(DataError, r"mixes the languages ar, sw\. Say which is meant: options={'language': 'ar'}"):
+    with refused(DataError, r"mixes the languages ar, sw\. Say which is meant: --option language=ar\."):
         NliTask().read(str(path), "test")
     with refused(DataError, "has no rows in fr; there are: ar, sw"):
         NliTask(language="fr").read(str(path), "test")
