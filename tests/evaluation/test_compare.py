@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,11 @@ def test_runs_are_averaged_and_compared_sentence_by_sentence() -> None:
     assert bad_x.score == bad_x.averages["accuracy"]
     assert (bad_x.score.mean, bad_x.score.spread) == pytest.approx((7 / 12, 2 / 12 / 2**0.5))
     assert bad_x.averages["macro_f1"].mean == pytest.approx(7 / 24)
-    assert bad_x.difference == compare_counts([(3, 8), (4, 8), (7, 8)], [(1, 8), (3, 8), (2, 8)])
+    assert bad_x.difference is not None
+    sentences = replace(bad_x.difference, seeds_low=None, seeds_high=None)
+    assert sentences == compare_counts([(3, 8), (4, 8), (7, 8)], [(1, 8), (3, 8), (2, 8)])
+    low, high = bad_x.difference.seeds_low, bad_x.difference.seeds_high
+    assert low is not None and high is not None and low <= bad_x.difference.delta <= high
     assert bad_x.difference.delta == pytest.approx(bad_x.score.mean - mad_x.score.mean)
     assert mad_x.difference is None
 
@@ -248,6 +253,7 @@ def _check_costs(costs: dict[str, Cost]) -> None:
     """Each made adapter took one step."""
     assert {name: cost.steps for name, cost in costs.items()} == {
         **{"bad-x": 2, "mad-x": 3, "ma": 2, "tlr": 3, "ta-only": 1, "full": 1},
+        **{"bad-x-merged": 3, "mad-x-merged": 3, "source-kept": 2, "source-dropped": 2},
     }
     assert costs["mad-x"].trained > costs["mad-x"].stored == costs["bad-x"].stored == costs["bad-x"].trained
     assert costs["tlr"] == costs["mad-x"]
@@ -265,15 +271,15 @@ def test_missing_runs_say_what_to_type(registry: LocalRegistry, tiny_base: Path,
     assert tuple(map(training, calls_of(found.missing))) == (
         "badx-hub train en --base tiny",
         "badx-hub train wo --base tiny",
-        "badx-hub train en-wo --task pos --setup mad-x --base tiny",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup mad-x --base tiny",
         "badx-hub train en --base tiny --seed 2",
         "badx-hub train wo --base tiny --seed 2",
-        "badx-hub train en-wo --task pos --setup mad-x --base tiny --seed 2",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup mad-x --base tiny --seed 2",
         "badx-hub train en-wo --ratio 5:1 --base tiny",
-        "badx-hub train en-wo --ratio 5:1 --task pos --base tiny",
+        "badx-hub train en-wo --ratio 5:1 --task pos --data ud:UD_English-EWT --base tiny",
         "badx-hub train en-wo --ratio 5:1 --base tiny --seed 2",
-        "badx-hub train en-wo --ratio 5:1 --task pos --base tiny --seed 2",
-        "badx-hub train en-wo --task pos --setup ta-only --base tiny --seed 2",
+        "badx-hub train en-wo --ratio 5:1 --task pos --data ud:UD_English-EWT --base tiny --seed 2",
+        "badx-hub train en-wo --task pos --data ud:UD_English-EWT --setup ta-only --base tiny --seed 2",
     )
     assert all("is not here" in one.error.fact for one in found.missing)
 

@@ -231,7 +231,7 @@ def test_an_unreadable_newest_version_is_no_reason_for_an_older_one() -> None:
 
 
 def test_wanted_is_checked() -> None:
-    with pytest.raises(UsageError, match="bad-x, mad-x, ma, tlr, ta-only"):
+    with pytest.raises(UsageError, match=r"bad-x, mad-x, ma, tlr, .*, ta-only, full"):
         want("en-wo", setup="nonsense")
     with refused(UsageError, "--task"):
         want("en-wo", None, setup="ta-only")

@@ -49,7 +49,7 @@ def test_what_every_run_had_before_does_not_show_in_the_key(tiny_base: Path, dat
     before = one.recipe.model_dump(mode="json", exclude=LATER)
     found = {
         "name": str(one.name),
-        "base": one.base.ref.digest,
+        "base": one.base.ref.files,
         "recipe": before,
         "data": [(source.language, source.digest) for source in one.sources],
         "parent": None,
