@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from badx_hub.adapter_files import WEIGHT_FILES
 from badx_hub.errors import UsageError
 from badx_hub.hub.client import HubClient
@@ -14,6 +12,7 @@ from badx_hub.manifest import Manifest
 from badx_hub.metric_key import MetricKey, Unit
 from badx_hub.registry.protocol import Entry
 from badx_hub.table import Cell, Table, to_csv, to_markdown
+from badx_hub.templates import templates
 
 _MISSING = "–"  # noqa: RUF001 - the dash of tables
 _TITLE = "Published adapters"
@@ -64,16 +63,8 @@ def rendered(table: Table, ending: str) -> str:
 
 
 def _to_html(table: Table) -> str:
-    environment = Environment(
-        loader=PackageLoader("badx_hub.cards", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
     section = {"name": table.name, "title": f"{len(table.rows)} adapters", "parts": (table,)}
-    page = environment.get_template("report.html.j2")
+    page = templates("badx_hub.cards").get_template("report.html.j2")
     return page.render(title=_TITLE, introduction=(), sections=(section,), address="", citation="")
 
 

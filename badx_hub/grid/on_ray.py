@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from badx_hub.errors import BadxError, UsageError
 from badx_hub.grid.parallel import Attempt, WorkerLost
-from badx_hub.grid.plan import Evaluate, Step
+from badx_hub.grid.plan import Step
 from badx_hub.grid.run import Work
 from badx_hub.remedies import Advice
 
@@ -20,7 +21,7 @@ _MOST = 10_000
 
 
 class RayWorkers:
-    """The nodes of a Ray cluster: one CPU a step, and one GPU for each training where the cluster has any.
+    """The nodes of a Ray cluster: one CPU a step, and one GPU where the cluster has any.
 
     Registry, results and, for going on from a checkpoint on another node, BADX_HUB_HOME are on storage that all reach.
     """
@@ -32,7 +33,7 @@ class RayWorkers:
         """
         self.count = count or _MOST
         self._ray = _connected(address)
-        self._has_gpus = self._ray.cluster_resources().get("GPU", 0) >= 1
+        self._gpus = int(self._ray.cluster_resources().get("GPU", 0) >= 1)
         self._running: dict[Any, Step] = {}
 
     @property
@@ -42,9 +43,8 @@ class RayWorkers:
 
     def begin(self, step: Step, work: Work) -> None:
         """See `Workers.begin`."""
-        gpus = int(self._has_gpus and not isinstance(step, Evaluate))
         # Retries are the driver's: it tells a lost node from a step that fails.
-        task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_done)
+        task = self._ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(_done)
         self._running[task.options(name=step.name).remote(work, step)] = step
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
@@ -57,6 +57,8 @@ class RayWorkers:
 
     def stop(self) -> None:
         """See `Workers.stop`."""
+        if not self._running:
+            return
         for reference in self._running:
             self._ray.cancel(reference, force=False)  # As Ctrl-C: a training saves a checkpoint.
         self._ray.wait(list(self._running), num_returns=len(self._running), timeout=60.0)
@@ -67,7 +69,7 @@ class RayWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and self._running:
+        if kind is not None:
             self.stop()
         self._ray.shutdown()
 
@@ -89,7 +91,6 @@ def _done(work: Work, step: Step) -> bool:
 
 def _connected(address: str | None) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Nothing leaves the machine unasked.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError as error:
@@ -97,8 +98,10 @@ def _connected(address: str | None) -> Any:
             "Ray is not installed.", remedies=(Advice("Type `pip install 'badx-hub[ray]'`, on every node."),)
         ) from error
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # What they say is said below.
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
         place = address or "this machine"
         raise BadxError(
             f"There is no Ray cluster at {place} ({' '.join(str(error).split())[:200]}).",

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from badx_hub.evaluation.plots import (
@@ -37,6 +36,7 @@ from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown
 from badx_hub.storage import atomic_write_bytes, canonical_json
 from badx_hub.table import Table, to_csv, to_latex, to_markdown
+from badx_hub.templates import templates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,20 +166,16 @@ def report_of(
 
 def to_html(report: StudyReport) -> str:
     """The report as one self-contained page: no scripts, fonts, other files or network."""
-    environment = Environment(
-        loader=PackageLoader("badx_hub.cards", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    return environment.get_template("report.html.j2").render(
-        title=report.title,
-        introduction=report.introduction,
-        sections=report.sections,
-        address=ADDRESS,
-        citation=CITATION,
+    return (
+        templates("badx_hub.cards")
+        .get_template("report.html.j2")
+        .render(
+            title=report.title,
+            introduction=report.introduction,
+            sections=report.sections,
+            address=ADDRESS,
+            citation=CITATION,
+        )
     )
 
 

@@ -7,6 +7,7 @@ torch.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -99,8 +100,9 @@ class BaseConfig(BaseModel):
         """The encoder's weights, by their names without the prefix."""
         return dict(self._shapes())
 
+    @abstractmethod
     def _shapes(self) -> _Shapes:
-        raise NotImplementedError
+        """The encoder's weights one by one."""
 
 
 class BertLikeConfig(BaseConfig):

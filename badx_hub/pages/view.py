@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from badx_hub.annotation import output_name, probabilities
@@ -21,6 +20,7 @@ from badx_hub.pages.differences import GoldComparison, compared, matched
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, storage_errors
 from badx_hub.tasks import TASKS
+from badx_hub.templates import templates
 
 MAX_CHARACTERS = 64_000_000
 """The most characters of a file that is shown: browsers open no page that is much longer."""
@@ -126,21 +126,17 @@ def _data(raws: Sequence[RawSentence], comparison: GoldComparison | None) -> dic
 
 def _rendered(values: dict[str, Any]) -> str:
     script, style = asset("tree.js") + asset("view.js"), asset("tree.css") + asset("view.css")
-    environment = Environment(
-        loader=PackageLoader("badx_hub.pages", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    return environment.get_template("view.html.j2").render(
-        **values,
-        mark=Markup(_MARK),
-        script=Markup(script),
-        style=Markup(style),
-        script_digest=_digest(script),
-        style_digest=_digest(style),
+    return (
+        templates("badx_hub.pages")
+        .get_template("view.html.j2")
+        .render(
+            **values,
+            mark=Markup(_MARK),
+            script=Markup(script),
+            style=Markup(style),
+            script_digest=_digest(script),
+            style_digest=_digest(style),
+        )
     )
 
 

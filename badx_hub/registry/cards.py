@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from pydantic import JsonValue
 
 from badx_hub.adapter_files import CURVES_FILE
@@ -25,6 +25,7 @@ from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName
 from badx_hub.recipes import kept_words
 from badx_hub.registry.card_base import hub_name, opened
+from badx_hub.templates import templates
 
 _LIBRARY = "adapter-transformers"  # what the Hub calls `adapters`: its snippet, filter and download counts hang on it
 _DEMO = "demo"
@@ -186,15 +187,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("badx_hub.cards", ""),
-        finalize=as_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    environment = templates("badx_hub.cards", autoescape=False, finalize=as_markdown)
     environment.filters.update(code=_code, python=_python, verbatim=_verbatim, safe_part=_Safe)
     return environment
 

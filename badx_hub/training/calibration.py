@@ -91,8 +91,9 @@ def _cross_entropy(batch: Scored, temperature: float) -> float:
 
 def _log_shares(scores: LogScores, temperature: float) -> LogScores:
     """The logarithm of the softmax of each row."""
-    scaled = (scores - scores.max(axis=1, keepdims=True)) / temperature
-    shares: LogScores = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    from scipy.special import log_softmax
+
+    shares: LogScores = log_softmax(scores / temperature, axis=1)
     return shares
 
 

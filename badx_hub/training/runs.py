@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -188,9 +188,15 @@ class TrainingRun:
                 self.checkpoints.clear()
         return Trained(entry, already=True)
 
-    def _claimed(self) -> AbstractContextManager[None]:
-        """The right to train this run: one process at a time has it."""
-        return claimed(claim_of(self.key), self._busy)
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """The right to train this run: one process at a time has it. Without a checkpoint nothing is left behind."""
+        with claimed(claim_of(self.key), self._busy):
+            try:
+                yield
+            finally:
+                if not self.checkpoints.step:
+                    self.checkpoints.clear()
 
     def _busy(self, owner: Owner) -> RunInProgress:
         who = f"process {owner.pid} on {owner.host}, since {owner.since}"

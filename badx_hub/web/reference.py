@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from badx_hub.templates import templates
 
 
 def reference_page(description: Mapping[str, Any]) -> str:
     """The page for an OpenAPI description."""
-    pages = Environment(loader=PackageLoader("badx_hub.web", "static"), autoescape=True, trim_blocks=True)
+    pages = templates("badx_hub.web", folder="static")
     operations = [
         {
             "method": method.upper(),
