@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import Manifest
 from badx_hub.metric_key import MetricKey
+from badx_hub.modeling.families import checked_config
 from badx_hub.names import AdapterName, base_slug
+from badx_hub.pickles import pickled_tensors
 from badx_hub.recipes import load_recipe
 from badx_hub.registry.cards import as_markdown
 from badx_hub.registry.hub.readme import is_ours, merged
 from badx_hub.registry.lock import Lock
 from badx_hub.tasks.words import words_of
+from badx_hub.web.inception import read_cas
+from badx_hub.web.limits import Limits
+from badx_hub.web.texts import read as read_served
 
 
 def _filed(suffix: str, read: Callable[[Path], Any]) -> Callable[[str, Path], None]:
@@ -38,6 +44,9 @@ def _filed(suffix: str, read: Callable[[Path], Any]) -> Callable[[str, Path], No
 def _of(read: Callable[[str], Any]) -> Callable[[str, Path], None]:
     return lambda text, _: read(text)
 
+
+NO_TYPES = '<typeSystemDescription xmlns="http://uima.apache.org/resourceSpecifier"/>'
+NO_DOCUMENT = '<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmi:version="2.0"/>'
 
 PARSERS: dict[str, Callable[[str, Path], None]] = {
     "adapter-name": _of(AdapterName.parse),
@@ -69,4 +78,10 @@ PARSERS: dict[str, Callable[[str, Path], None]] = {
     "pairs": _filed(".tsv", lambda path: read_pairs(str(path), "test")),
     "records": _filed(".jsonl", lambda path: read_pairs(str(path), "test")),
     "words": _of(words_of),
+    "base-config": _of(lambda text: checked_config(read_json(text, "x"), "x")),
+    "pickle": _of(lambda text: pickled_tensors(BytesIO(text.encode("latin-1", "replace")), Path("x"))),
+    "served-text": _of(lambda text: read_served(text, Limits())),
+    "served-conllu": _of(lambda text: read_served(text, Limits(), conllu=True)),
+    "cas": _of(lambda text: read_cas(text, NO_TYPES)),
+    "cas-types": _of(lambda text: read_cas(NO_DOCUMENT, text)),
 }

@@ -153,7 +153,7 @@ def test_the_library_does_not_speak_command_line(path: Path) -> None:
 
 
 def errors_of(classes: Sequence[ast.ClassDef]) -> frozenset[str]:
-    """The names of the classes that are errors of ours, from the source: what is imported depends on the other tests."""
+    """The names of the classes that are errors of ours, from the source, as what is imported depends on other tests."""
     found = {"BadxError"}
     while new := {
         one.name for one in classes if one.name not in found and {ast.unparse(base) for base in one.bases} & found

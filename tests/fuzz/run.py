@@ -46,13 +46,22 @@ _WORDS = (
 
 def seeds() -> tuple[str, ...]:
     """Beginnings of files of the repository of every kind that is parsed."""
-    patterns = ("badx_hub/recipes/*.yaml", "studies/*.yaml", "badx_hub/demo/registry/*/*/*.json", "README.md")
+    patterns = (
+        "badx_hub/recipes/*.yaml",
+        "studies/*.yaml",
+        "badx_hub/demo/registry/*/*/*.json",
+        "README.md",
+        "badx_hub/demo/base/*.json",
+    )
     more = ("badx_hub/demo/registry/*/*/README.md", "tests/cases/*/*.yaml", "tests/cases/*/*.jsonl")
     found = [path for pattern in (*patterns, *more) for path in sorted(_ROOT.glob(pattern))]
     made = ("# text = a b\n1\ta\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\tb\t_\tVERB\t_\t_\t1\tobj\t_\t_\n\n", "a B-PER\nb O\n")
     pairs = ("premise\thypothesis\tlabel\na\tb\tneutral\n", '{"premise": "a", "hypothesis": "b", "label": "neutral"}\n')
     lock = 'schema_version = 1\n\n[[stacks]]\npair = "en-wo"\ntask = "pos"\nsetup = "bad-x"\n'
-    return (*(path.read_text(encoding="utf-8")[:_MAX_SEED] for path in found), *made, *pairs, lock)
+    cas = '<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmlns:cas="http:///uima/cas.ecore" xmi:version="2.0">'
+    cas += '<cas:NULL xmi:id="0"/><cas:Sofa xmi:id="1" sofaNum="1" sofaID="_InitialView" sofaString="a b"/></xmi:XMI>'
+    pickles = "cos\nsystem\n(S'x'\ntR.", "\x80\x02ccollections\nOrderedDict\n)R."
+    return (*(path.read_text(encoding="utf-8")[:_MAX_SEED] for path in found), *made, *pairs, lock, cas, *pickles)
 
 
 @st.composite
