@@ -53,7 +53,12 @@ def seeds() -> tuple[str, ...]:
         "README.md",
         "badx_hub/demo/base/*.json",
     )
-    more = ("badx_hub/demo/registry/*/*/README.md", "tests/cases/*/*.yaml", "tests/cases/*/*.jsonl")
+    more = (
+        "badx_hub/demo/base/*.json",
+        "badx_hub/demo/registry/*/*/README.md",
+        "tests/cases/*/*.yaml",
+        "tests/cases/*/*.jsonl",
+    )
     found = [path for pattern in (*patterns, *more) for path in sorted(_ROOT.glob(pattern))]
     made = ("# text = a b\n1\ta\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\tb\t_\tVERB\t_\t_\t1\tobj\t_\t_\n\n", "a B-PER\nb O\n")
     pairs = ("premise\thypothesis\tlabel\na\tb\tneutral\n", '{"premise": "a", "hypothesis": "b", "label": "neutral"}\n')
