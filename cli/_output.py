@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import Enum
 from io import TextIOWrapper
 from itertools import zip_longest
@@ -192,13 +193,22 @@ def _write_tables(tables: Iterable[Table]) -> None:
 
 
 def _write_table(table: Table) -> None:
-    lines = _fitting(table, _columns())
+    width = _columns()
+    lines = _fitting(table, width) or _fitting(_folding_by_words(table), width)
     if lines is None:
         _print(_rich(table))
         return
     if sys.stdout.isatty():
         _print(lines.pop(0), style="bold", soft_wrap=True)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _folding_by_words(table: Table) -> Table:
+    """The table where only columns with several words in a cell give way: names stay whole if these are enough."""
+    several = {
+        column for row in table.rows for column, cell in zip(table.header, row, strict=True) if " " in cell.text.strip()
+    }
+    return replace(table, folding=tuple(column for column in table.folding if column in several))
 
 
 def _columns() -> int:

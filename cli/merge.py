@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._output import Format
-from badx_hub.errors import UsageError
+from badx_hub.errors import NotFoundError, UsageError
+from badx_hub.remedies import ListAdapters
+
+if TYPE_CHECKING:
+    from badx_hub.registry import Entry, Registry
 
 
 def merge(
@@ -49,7 +53,7 @@ def merge(
     if _hub.is_hub(found):
         raise UsageError("Adapters are merged in a folder. Pull them, merge them there, and push the mean.")
     shares = None if weights is None else _numbers(weights)
-    parents = [found.get(_entries.name_of(found, one, base=base if "/" not in one else None)) for one in names]
+    parents = [_parent(found, one, base) for one in names]
     beneath = None if on is None else found.get(_entries.name_of(found, on))
     from badx_hub.cli._stack import folder_of
     from badx_hub.registry.merging import merge as run
@@ -67,6 +71,24 @@ def merge(
         },
         quiet=[str(done.entry.name)],
     )
+
+
+def _parent(registry: Registry, text: str, base: str | None) -> Entry:
+    """The adapter to merge that `text` means. Raises NotFoundError, which tells a pair or a language from a name."""
+    if "/" in text:
+        return registry.get(_entries.name_of(registry, text))
+    from badx_hub.languages import Mixture, name_of
+
+    mixture = Mixture.parse(text)
+    try:
+        return registry.get(_entries.name_of(registry, text, base=base))
+    except NotFoundError as error:
+        read = " and ".join(map(name_of, mixture.languages))
+        raise NotFoundError(
+            f"{text!r} was read as {read} ({mixture}), and no adapter of that is here. Give a name, such as "
+            "mbert/en-wo#seed2, or a pair or language that has an adapter.",
+            remedies=(ListAdapters(registry.location),),
+        ) from error
 
 
 def _numbers(text: str) -> list[float]:

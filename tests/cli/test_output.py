@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from badx_hub.cli import _output
-from badx_hub.table import Table
+from badx_hub.table import Cell, Table
 
 
 @pytest.mark.parametrize("records", [[], [{"words": ["Nanga", "d\u00e9f"]}], [{"a": 1}, {"b": [1, 2]}]])
@@ -57,4 +57,12 @@ def test_what_does_not_fit_is_left_to_rich() -> None:
         14 * " " + "47.5 %" + 18 * " ",
     ]
     assert _output._fitting(wide, 22) is None
+
+
+def test_a_name_is_not_cut_where_other_columns_can_give_way() -> None:
+    name = "mbert/en-wo/pos#merged-seed2"
+    row = (Cell.of_text(name), Cell.of_text("accuracy 47.5 %"))
+    table = Table(("name", "metric"), (row,), folding=("name", "metric"))
+    assert _output._fitting(table, 40) is None
+    assert name in "".join(_output._fitting(_output._folding_by_words(table), 40) or ())
     assert _output._fitting(Table.of(("name",), (("two\nlines",),)), 80) is None

@@ -214,6 +214,12 @@ def test_remove_of_an_unknown_name(run: Run, stack: Stack) -> None:
     assert "mbert/en-wo" in result.err
 
 
+def test_merge_tells_how_a_text_that_is_no_name_was_read(run: Run, stack: Stack) -> None:
+    refused = run("merge", "a", "en-wo")
+    assert refused.code == 1
+    assert "'a' was read as Anus (auq), and no adapter of that is here. Give a name" in refused.err
+
+
 def test_push_takes_the_parent_along(run: Run, stack: Stack, second: Path) -> None:
     result = run("push", "en-wo", "--task", "pos", "--to", second, "--format", "json")
     assert result.code == 0
