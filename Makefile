@@ -41,7 +41,7 @@ links:
 	ln -s $(CURDIR)/pyproject.toml build/types/
 
 fast: $(STAMP)
-	$(BIN)/pytest -n 2 -m "not slow" $(PYTEST)
+	$(BIN)/pytest -n 2 -m "not slow" --hypothesis-profile few $(PYTEST)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 $(PYTEST)

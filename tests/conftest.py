@@ -23,6 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# `make check` asks for a tenth of the examples; `make test` draws all of them.
+settings.register_profile("few", deadline=None, max_examples=10)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -37,11 +39,18 @@ SLOW_FIXTURES = {
 SLOW_PLACES = (
     "tests/hostile/",
     "tests/hub/",
+    "tests/fuzz/test_failed.py::test_what_is_guided_by_coverage_runs",
+    "tests/grid/test_parallel.py::test_a_killed_process_is_replaced",
     "tests/test_docs.py::test_python_examples_run",
     "tests/test_cases.py",
+    "tests/test_contributing.py",
+    "tests/test_deprecated.py::test_badx_hub_itself_uses_no_old_name",
     "tests/test_hub_story.py",
     "tests/test_linear.py",
+    "tests/test_package.py",
     "tests/test_story.py",
+    "tests/training/test_checkpoints.py::test_a_run_killed_while_it_saves_ends_with_the_same_weights",
+    "tests/training/test_precision.py::test_the_shipped_stack_predicts_alike_in_both",
     "tests/training/test_processes.py",
 )
 
