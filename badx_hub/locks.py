@@ -103,8 +103,21 @@ def claimed(path: Path, busy: Callable[[Owner], BadxError]) -> Iterator[None]:
 
 def is_claimed(path: Path) -> bool:
     """Whether a process that is alive works on what `path` stands for."""
+    return owner_of(path) is not None
+
+
+def owner_of(path: Path) -> Owner | None:
+    """The process, alive, that works on what `path` stands for; None if there is none."""
     owner = _read(path)
-    return owner is not None and _is_alive(owner, path)
+    return owner if owner is not None and _is_alive(owner, path) else None
+
+
+def release_dead(path: Path) -> bool:
+    """Remove the claim of a process that is gone; whether there is none any more."""
+    with exclusive(path.parent / _GUARD):
+        if owner_of(path) is None:
+            path.unlink(missing_ok=True)
+    return not path.exists()
 
 
 def _beat(path: Path, ended: threading.Event) -> None:

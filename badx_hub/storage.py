@@ -25,11 +25,14 @@ from badx_hub.remedies import Advice, Remedy, RunAgain
 from badx_hub.user_paths import HOME_VARIABLE, NO_HOME, user_path
 
 STAGING = ".staging"
+"""A folder beside the finished ones, in which the next ones are made."""
+TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
+"""The names of files that are being written."""
+SCRATCH = re.compile(r"badx-[a-z0-9_]{8}")
+"""The names of `scratch_folder`s."""
 _CHUNK = 1 << 20
 _TIMESTAMP_GRAIN_NS = 2_000_000_000  # the coarsest file timestamps in use (FAT): 2 seconds
 _ANYTHING = re.compile(r".*", re.DOTALL)
-_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
-_SCRATCH = re.compile(r"badx-[a-z0-9_]{8}")
 _NO_TEMPORARY = (Advice("Set TMPDIR to a folder you may write to."), RunAgain())
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -198,7 +201,7 @@ def scratch_folder() -> Iterator[Path]:
         refusal = StorageError(f"There is no folder for temporary files: {error.strerror}.", remedies=_NO_TEMPORARY)
         refusal.errno = error.errno
         raise refusal from error
-    sweep(parent, _SCRATCH)
+    sweep(parent, SCRATCH)
     with storage_errors(parent):
         folder = tempfile.TemporaryDirectory(prefix="badx-")
     with folder as name:
@@ -282,7 +285,7 @@ def _sweep_abandoned(staging: Path) -> None:
 @lru_cache(maxsize=256)
 def _sweep_temporaries(folder: Path) -> None:
     """Once a process: a folder may hold many files."""
-    sweep(folder, _TEMPORARY)
+    sweep(folder, TEMPORARY)
 
 
 def _rename_unless_taken(temporary: Path, final: Path) -> None:

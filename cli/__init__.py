@@ -46,6 +46,7 @@ _COMMANDS = (
     ("convert", "foreign:convert", "convert ./old-adapter"),
     ("bases", "bases:bases", "bases --text wo=wolof.txt"),
     ("recipes", "recipes:recipes", "recipes paper > my.yaml"),
+    ("doctor", "doctor:doctor", "doctor --mend"),
     ("demo", "demo:demo", "demo"),
 )
 _GROUPS = (("study", "study:app", "study plan studies/small.yaml"),)

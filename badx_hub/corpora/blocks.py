@@ -225,6 +225,15 @@ class BlockStore:
         return blocks
 
 
+def is_sound_span(folder: Path) -> bool:
+    """Whether the files of a span in the cache are as they were written."""
+    try:
+        _read_span(folder)
+    except (BadxError, TypeError, KeyError, AttributeError):
+        return False
+    return True
+
+
 def _read_span(folder: Path) -> Span:
     """The facts of a span whose files are as they were written, which is checked once a process, at its first use."""
     facts = read_json(read_plain(folder / _FACTS, limit=MIB), _FACTS)

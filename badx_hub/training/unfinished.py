@@ -16,7 +16,8 @@ from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, canonical_json, home
 from badx_hub.training.checkpoints import CheckpointFolder
 
-_FILE = "run.json"
+RUN_FILE = "run.json"
+"""What a stopped run was asked to do, beside its checkpoints."""
 _ABSENT = "nothing"
 _SHOWN = 60
 _GIVE_OR_DROP = Advice("Give the earlier ones to go on with it, or {} to drop it and begin anew.", (("restart", True),))
@@ -37,6 +38,11 @@ def folder_of(key: str) -> Path:
     return home() / "runs" / key[:32]
 
 
+def step_of(folder: Path) -> int:
+    """The step of the newest checkpoint in a run's folder; 0 where there is none."""
+    return CheckpointFolder(folder).step
+
+
 def claim_of(key: str) -> Path:
     """The file that says which process works on the run with this key."""
     return home() / "runs" / f"{key[:32]}.json"
@@ -44,14 +50,14 @@ def claim_of(key: str) -> Path:
 
 def remember(key: str, name: str, settings: Mapping[str, Any]) -> None:
     """Keep beside the run's checkpoints what it was asked to do."""
-    path = folder_of(key) / _FILE
+    path = folder_of(key) / RUN_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, canonical_json({"name": name, "settings": settings}))
 
 
 def unfinished_runs() -> Iterator[UnfinishedRun]:
     """All runs of this user that have a checkpoint, and that no process works on."""
-    for path in sorted((home() / "runs").glob(f"*/{_FILE}")):
+    for path in sorted((home() / "runs").glob(f"*/{RUN_FILE}")):
         with suppress(BadxError, KeyError, TypeError, AttributeError):
             found = read_json(read_plain(path, limit=MIB), str(path), limit=MIB)
             checkpoints = CheckpointFolder(path.parent)
