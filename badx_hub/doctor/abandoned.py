@@ -34,9 +34,7 @@ def temporaries(roots: Iterable[Path]) -> Iterator[Finding]:
         for folder, inside, _ in os.walk(root):
             if STAGING in inside:
                 inside.remove(STAGING)
-                staging = Path(folder, STAGING)
-                for found in matching(staging, _ANYTHING) if not staging.is_symlink() else ():
-                    yield _of_leftover(found)
+                yield from _staged(Path(folder, STAGING))
             for found in matching(Path(folder), TEMPORARY):
                 yield _of_leftover(found)
 
@@ -56,6 +54,16 @@ def runs(entries: Iterable[Entry]) -> Iterator[Finding]:
         with suppress(OSError, BadxError):
             if owner_of(claim_of(folder.name)) is None:
                 yield _of_run(folder, published.get(folder.name))
+
+
+def _staged(staging: Path) -> Iterator[Finding]:
+    """What is being made in there, and the folder itself, which goes with the last that is made."""
+    if staging.is_symlink():
+        return
+    yield from (_of_leftover(found) for found in matching(staging, _ANYTHING))
+    with suppress(OSError):
+        if (found := look_at(staging)).is_abandoned:
+            yield _finding(found, "where new versions are made; nobody does", partial(_remove_empty, staging))
 
 
 def _of_leftover(found: Leftover) -> Finding:
@@ -86,6 +94,12 @@ def _of_run(folder: Path, published: str | None) -> Finding:
 
 def _finding(found: Leftover, what: str, mend: partial[bool] | None = None) -> Finding:
     return Finding(FindingKind.LEFTOVER, str(found.path), what, found.size, found.age, mend)
+
+
+def _remove_empty(folder: Path) -> bool:
+    with suppress(OSError):  # Somebody has begun to use it.
+        folder.rmdir()
+    return not folder.exists()
 
 
 def _discard_run(folder: Path) -> bool:
