@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,12 +37,28 @@ class Fallback(str, Enum):
     PROXY_LA = "proxy-la"
 
 
+class PrecisionName(str, Enum):
+    """What matrix products are computed in; the values are those of `badx_hub.recipes.Precision`."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
 class SplitName(str, Enum):
     """The parts of an annotated corpus; the values are those of `badx_hub.data.splits.SPLITS`."""
 
     TRAIN = "train"
     DEV = "dev"
     TEST = "test"
+
+
+def _precision(default: str = "") -> Any:
+    return typer.Option(
+        "--precision",
+        metavar="auto|fp32|bf16",
+        help=f"Of matrix products; auto: what this machine is best at.{default}",
+    )
 
 
 PairArgument = Annotated[
@@ -111,6 +127,8 @@ SplitOption = Annotated[SplitName, typer.Option("--split", help="Which part of t
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Windows of 64 sub-words a pass.")
 ]
+PrecisionOption = Annotated[PrecisionName, _precision()]
+RecipePrecisionOption = Annotated[PrecisionName | None, _precision(" [default: the recipe's; fp32 in paper]")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.cli import _hub, _output
+from badx_hub.cli._options import PrecisionName
 
 if TYPE_CHECKING:
+    import torch
+
     from badx_hub.cli._options import Fallback
     from badx_hub.registry import AdapterQuery, Resolution
     from badx_hub.registry.chain import RegistryChain
@@ -52,12 +55,19 @@ def load(
     *,
     offline: bool = False,
     options: Mapping[str, str] | None = None,
+    precision: PrecisionName = PrecisionName.AUTO,
 ) -> BilingualStack:
     """The stack of these entries."""
     from badx_hub.stack import load_entries
 
     return load_entries(
-        resolution.entries, chain, base=folder_of(base), setup=resolution.setup, offline=offline, options=options
+        resolution.entries,
+        chain,
+        base=folder_of(base),
+        setup=resolution.setup,
+        dtype=dtype_of(precision),
+        offline=offline,
+        options=options,
     )
 
 
@@ -67,6 +77,7 @@ def load_together(
     base: str | None,
     *,
     offline: bool = False,
+    precision: PrecisionName = PrecisionName.AUTO,
 ) -> tuple[BilingualStack, ...]:
     """The stacks of several tasks, each with its options, on one base."""
     from badx_hub.stack import StackParts, load_together
@@ -75,7 +86,14 @@ def load_together(
         StackParts(resolution.entries, chain, resolution.setup, given)
         for (chain, resolution), given in zip(found, options, strict=True)
     ]
-    return load_together(parts, base=folder_of(base), offline=offline)
+    return load_together(parts, base=folder_of(base), dtype=dtype_of(precision), offline=offline)
+
+
+def dtype_of(precision: PrecisionName) -> torch.dtype | None:
+    """What stacks are loaded in; None leaves it to the machine."""
+    from badx_hub.modeling.machine import DTYPES
+
+    return DTYPES.get(precision.value)
 
 
 def folder_of(base: str | None) -> str | None:

@@ -62,6 +62,7 @@ def annotate(
     offline: _options.OfflineOption = False,
     option: _options.TaskOptionsOption = None,
     batch_size: _options.BatchSizeOption = 32,
+    precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
 ) -> None:
     """Fill UPOS (pos), HEAD and DEPREL (dp) and name= in MISC (ner) of files.
 
@@ -79,7 +80,7 @@ def annotate(
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
         found.append(_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline))
     totals = [_checked(path) for path in paths]  # a bad line is answered before work is spent
-    stacks = _stack.load_together(found, list(options.values()), base, offline=offline)
+    stacks = _stack.load_together(found, list(options.values()), base, offline=offline, precision=precision)
     fill = partial(annotated, stacks, overwrite=overwrite, confidence=confidence or bool(review), batch_size=batch_size)
     columns = [column for stack in stacks if (column := stack.task.probability_column)]
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]

@@ -38,6 +38,7 @@ def compare(
     offline: _options.OfflineOption = False,
     option: _options.TaskOptionsOption = None,
     batch_size: _options.BatchSizeOption = 32,
+    precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Compare setups on annotated data of the target language.
@@ -65,6 +66,7 @@ def compare(
         offline=offline,
         options=options,
         batch_size=batch_size,
+        dtype=_stack.dtype_of(precision),
         before=lambda run: _output.note(f"evaluating {run.name}, seed {run.seed}"),
     )
     commands = [_errors.training(call) for call in library.calls_of(found.missing)]

@@ -40,6 +40,7 @@ def evaluate(
         str | None, typer.Option("--language", metavar="LANG", help="Of the data, for --record. [default: the target]")
     ] = None,
     batch_size: _options.BatchSizeOption = 32,
+    precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Score a stack on annotated data of its target language.
@@ -56,7 +57,7 @@ def evaluate(
     found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     from badx_hub.evaluation import evaluate as run
 
-    stack = _stack.load(found, resolution, base, offline=offline, options=options)
+    stack = _stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
     done = run(stack, data, split=split.value, batch_size=batch_size)
     entry = done.entry if spoken is None else _record(done, found, spoken)
     metrics = done.scores.metrics

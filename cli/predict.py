@@ -49,6 +49,7 @@ def predict(
     offline: _options.OfflineOption = False,
     option: _options.TaskOptionsOption = None,
     batch_size: _options.BatchSizeOption = 32,
+    precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
 ) -> None:
     """Predict on sentences of the target language.
 
@@ -69,7 +70,7 @@ def predict(
         if output is Output.JSON:
             _output.write_records(())
         return
-    stack = _stack.load(found, resolution, base, offline=offline, options=options)
+    stack = _stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
     if output is Output.CONLLU:
         from badx_hub.annotation import annotated
 

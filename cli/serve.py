@@ -57,6 +57,7 @@ def serve(
     lock: _options.LockOption = None,
     fallback: _options.FallbackOption = None,
     offline: _options.OfflineOption = False,
+    precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
 ) -> None:
     """Annotate and correct in a browser, on a page that this machine serves.
 
@@ -83,7 +84,13 @@ def serve(
         choices = list(choices_in(RegistryChain([registry], offline=offline), names, setup.value))
     if not choices:
         raise nothing_to_offer(registry or "Your registry")
-    offer = Offer({choice.key: choice for choice in choices}, Limits(), offline, _stack.folder_of(base))
+    offer = Offer(
+        {choice.key: choice for choice in choices},
+        Limits(),
+        offline,
+        _stack.folder_of(base),
+        _stack.dtype_of(precision),
+    )
     server = WebServer(offer, place, message)
     server.run(lambda: _tell(server.address))
     _output.note("stopped")

@@ -82,14 +82,6 @@ _EvalEveryOption = Annotated[int | None, typer.Option("--eval-every", metavar="N
 _SaveEveryOption = Annotated[
     int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
 ]
-_PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        metavar="auto|fp32|bf16",
-        help="Of matrix products; auto: what this machine is best at. [default: the recipe's; fp32 in paper]",
-    ),
-]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
 _ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
 _RestartOption = Annotated[
@@ -126,7 +118,7 @@ def train(
     max_length: _MaxLengthOption = None,
     eval_every: _EvalEveryOption = None,
     save_every: _SaveEveryOption = None,
-    precision: _PrecisionOption = None,
+    precision: _options.RecipePrecisionOption = None,
     seed: _SeedOption = None,
     label: _options.LabelOption = None,
     option: _options.TaskOptionsOption = None,
@@ -151,8 +143,8 @@ def train(
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
     _check_flags(task, texts, option, sources, init)
-    numbers = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed)
-    flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, numbers, strict=True))
+    given = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision and precision.value, seed)
+    flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, given, strict=True))
     profiling = _profiling(profile)
     how = {
         "registry": open_registry(registry),

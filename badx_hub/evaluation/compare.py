@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
+
 from badx_hub.data.splits import Split
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.evaluation import evaluate
@@ -137,6 +139,7 @@ def compare(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 32,
+    dtype: torch.dtype | None = None,
     before: Callable[[SystemRun], None] | None = None,
 ) -> Comparison:
     """Evaluate the runs that are in the registry, one after the other, and summarise them; missing runs are listed.
@@ -147,7 +150,7 @@ def compare(
         runs: as `runs_of` makes them.
         data: of the target, as for `evaluate`.
         baseline: the name of one of the runs, such as "mad-x" or "bad-x@5:1"; default: of the first run.
-        registry, base, offline, options: as for `load_bilingual_stack`.
+        registry, base, offline, options, dtype: as for `load_bilingual_stack`.
         before: called with each run before it is evaluated.
 
     Raises:
@@ -164,7 +167,13 @@ def compare(
         if before:
             before(run)
         stack = load_entries(
-            resolution.entries, chain, base=base, setup=resolution.setup, offline=offline, options=options
+            resolution.entries,
+            chain,
+            base=base,
+            setup=resolution.setup,
+            offline=offline,
+            dtype=dtype,
+            options=options,
         )
         done = evaluate(stack, data, split=split, batch_size=batch_size)
         metric, mixture = stack.task.selection_metric, str(run.query.mixture)

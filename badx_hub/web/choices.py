@@ -7,6 +7,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+import torch
+
 from badx_hub.data.conllu import RawSentence
 from badx_hub.errors import BadxError, NotFoundError
 from badx_hub.names import AdapterName
@@ -94,6 +96,7 @@ class Offer:
     limits: Limits
     offline: bool = False
     base: str | None = None
+    dtype: torch.dtype | None = None
     _workers: dict[str, Worker] = field(default_factory=dict)
     _loaders: dict[str, StackLoader] = field(default_factory=dict)
     _loaded: dict[str, Mapping[str, BilingualStack]] = field(default_factory=dict)
@@ -120,7 +123,9 @@ class Offer:
         if choice.key not in self._loaded:
             loader = self._loaders.get(choice.base_digest)
             if loader is None:
-                loader = self._loaders[choice.base_digest] = StackLoader(base=self.base, offline=self.offline)
+                loader = self._loaders[choice.base_digest] = StackLoader(
+                    base=self.base, dtype=self.dtype, offline=self.offline
+                )
             stacks = loader.load(tuple(choice.parts.values()))
             self._loaded[choice.key] = dict(zip(choice.tasks, stacks, strict=True))
         return self._loaded[choice.key]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import badx_hub.stack
 from badx_hub.registry import LocalRegistry
 from tests.cli.conftest import Run
 from tests.made import made
@@ -77,3 +78,24 @@ def test_types_that_the_head_lacks_need_an_option(run: Run, arguments: list[str]
     done = run("evaluate", *flags, "--option", "ignore=DATE")
     assert [row["label"] for row in done.json["labels"] if row["support"]] == ["LOC", "PER"]
     assert done.json["confusion"] is None
+
+
+@pytest.mark.parametrize(("flags", "held"), [((), True), (("--precision", "fp32"), False)])
+def test_precision_decides_in_place_of_the_machine(
+    run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: tuple[str, ...], held: bool
+) -> None:
+    monkeypatch.setenv("BADX_HUB_PRECISION", "bf16")
+    calls: list[object] = []
+    monkeypatch.setattr(badx_hub.stack, "hold", lambda model, **_: calls.append(model))
+    words = written(tmp_path / "wo.test.txt", WORDS.replace("DATE", "LOC"))
+    data = ["--task", "ner", "--data", str(words), *flags]
+    for command in (
+        ["predict", *arguments, "--task", "ner", "Ëmmë", *flags],
+        ["annotate", *arguments, "--tasks", "ner", written(tmp_path / "in.txt", "Ëmmë\n"), *flags],
+        ["evaluate", *arguments, *data],
+        ["compare", "en-wo", "--setups", "ta-only", *data],
+    ):
+        calls.clear()
+        done = run(*command)
+        assert done.code == 0, done.err
+        assert bool(calls) is held, command[0]

@@ -29,7 +29,6 @@ from tests.tiny import demo_lines
         (["--ratio", "0:1"], ["0:1"]),
         (["--ratio", "1:2:3"], ["1:2:3"]),
         (["--registry", "demo"], ["read-only"]),
-        (["--precision", "fp16"], ["precision", "fp32", "bf16"]),
     ],
     ids=lambda value: " ".join(value),
 )

@@ -552,6 +552,14 @@ def test_a_base_that_is_not_on_the_hub_is_not_linked(manifest: Any) -> None:
         assert f'from_pretrained("path/to/base")  # {place}' in body
 
 
+def test_the_revision_of_a_base_stands_in_the_lineage_and_in_the_snippet(manifest: Any) -> None:
+    base, commit = {**manifest("mbert/wo").base.model_dump(), "name": "org/base"}, "c" * 40
+    card = render_card(manifest("mbert/wo", base={**base, "revision": commit}))
+    assert f"| Base | `org/base` | `org/base` at `{commit}` |" in card
+    assert f"from_pretrained('org/base', revision='{commit}')" in card
+    assert "revision" not in render_card(manifest("mbert/wo", base={**base, "revision": None}))
+
+
 def test_datasets_and_other_licences(manifest: Any) -> None:
     wiki = SourceRef(language="en", name="hf:wikimedia/wikipedia:20231101.en", digest="c" * 64, counts={})
     metadata, _ = parts(render_card(manifest("mbert/en-wo", data=(wiki, wiki), licence="As the Bible Society says")))
