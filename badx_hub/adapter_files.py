@@ -20,6 +20,9 @@ ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_WEIGHTS_FILE = "adapter.safetensors"
 HEAD_CONFIG_FILE = "head_config.json"
 HEAD_WEIGHTS_FILE = "model_head.safetensors"
+MLM_HEAD_FILE = "mlm_head.safetensors"
+"""What of the masked-language-model head was trained with a language adapter, if its recipe publishes that."""
+
 ENCODER_FILE = "encoder.safetensors"
 """All weights of the base as full fine-tuning left them."""
 
@@ -28,8 +31,8 @@ INTERFACE_FILE = "adapter_interface.json"
 
 _ADAPTER_FILES = (ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE)
 _HEAD_FILES = (HEAD_CONFIG_FILE, HEAD_WEIGHTS_FILE)
-WEIGHT_FILES = (*_ADAPTER_FILES, *_HEAD_FILES, ENCODER_FILE)
-"""The files that decide what an adapter computes. Their digests make its digest."""
+WEIGHT_FILES = (*_ADAPTER_FILES, *_HEAD_FILES, ENCODER_FILE, MLM_HEAD_FILE)
+"""The files that decide what an adapter computes, or what training that begins with it does. They make its digest."""
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 

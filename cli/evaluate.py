@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _stack
+from badx_hub.cli import _entries, _options, _output, _perplexity, _stack
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from badx_hub.registry.chain import RegistryChain
 
 
+_DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="SOURCE", help="Annotated data: a folder, a file or ud:TREEBANK.")
+]
+_TextOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="LANG=SOURCE", help="Without --task: text to measure the perplexity on."),
+]
+
+
 def evaluate(
     pair: _options.PairArgument,
-    task: _options.RequiredTaskOption,
-    data: _options.DataOption,
+    task: _options.TaskOption = None,
+    data: _DataOption = None,
+    text: _TextOption = None,
     split: _options.SplitOption = _options.SplitName.TEST,
     setup: _options.SetupOption = _options.SetupName.BAD_X,
     base: _options.BaseOption = None,
@@ -43,12 +53,20 @@ def evaluate(
     precision: _options.PrecisionOption = _options.PrecisionName.AUTO,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
-    """Score a stack on annotated data of its target language.
+    """Score a stack on annotated data of its target language, or a language adapter on text.
 
     All of the data counts. --format quiet prints one metric a line, as a fraction. With --record the scores stand in
-    the manifest and on the card of a new version, which is what push publishes.
+    the manifest and on the card of a new version, which is what push publishes. Without --task it is the perplexity
+    on the held-out part of each --text, as training measures it.
     """
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    if task is None:
+        if data or record or option or fallback:
+            raise UsageError("--data, --record, --option and --fallback are about a task: add --task pos.")
+        _perplexity.measure(asked, text or [], registry, base=base, lock=lock, offline=offline, format=format)
+        return
+    if data is None or text:
+        raise UsageError(f"--task {task} is scored on annotated data: --data SOURCE. --text goes without --task.")
     from badx_hub.tasks import task_named
 
     options = _options.task_options(option)
@@ -60,6 +78,10 @@ def evaluate(
     stack = _stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
     done = run(stack, data, split=split.value, batch_size=batch_size)
     entry = done.entry if spoken is None else _record(done, found, spoken)
+    _show(done, entry, task, format)
+
+
+def _show(done: Evaluation, entry: Entry, task: str, format: Format) -> None:
     metrics = done.scores.metrics
     _output.show(
         format,

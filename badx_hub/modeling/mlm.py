@@ -6,18 +6,28 @@ import math
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 from transformers import PreTrainedModel
 
+from badx_hub.adapter_files import MLM_HEAD_FILE
+from badx_hub.errors import IntegrityError
 from badx_hub.modeling.families import GELU, family_of
 from badx_hub.modeling.fast import decoder_loss
 from badx_hub.modeling.last_layers import LAST_LAYERS, rows
 from badx_hub.modeling.precision import products_as
 from badx_hub.recipes import HeadTraining
+from badx_hub.storage import cached_sha256
+from badx_hub.tensor_files import check_finite, differences, read_header
 
+TRANSFORM: HeadTraining = "transform"
+ALL: HeadTraining = "all"
 MAX_PERPLEXITY = 1e12
 """What a larger perplexity is told as. A model that guesses at random has that of its vocabulary's size."""
 
@@ -81,6 +91,33 @@ def head_parameters(model: Any, head: HeadTraining) -> Mapping[str, nn.Parameter
     if head == "all" and bias is not None:
         chosen.append(bias)
     return {names[id(parameter)]: parameter for parameter in chosen}
+
+
+def save_mlm_head(model: Any, head: HeadTraining, folder: Path) -> None:
+    """Write the weights of `head_parameters` to `MLM_HEAD_FILE` in `folder`, as float32 under their names."""
+    trained = head_parameters(model, head).items()
+    weights = {name: weight.detach().to("cpu", torch.float32).contiguous() for name, weight in trained}
+    (folder / MLM_HEAD_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
+
+
+def load_mlm_head(model: Any, folder: Path, only: HeadTraining = "all") -> bool:
+    """Give the model's head the weights in `folder`; False if there are none. `only`: those of this part of the head.
+
+    Raises IntegrityError if the file has not exactly the weights of a part that is trained, all of them finite.
+    """
+    path = folder / MLM_HEAD_FILE
+    if not path.is_file():
+        return False
+    stored = read_header(path)
+    parts = [head_parameters(model, part) for part in (TRANSFORM, ALL)]
+    part = next((one for one in parts if one.keys() == stored.keys()), parts[0])
+    if fault := differences({name: tuple(weight.shape) for name, weight in part.items()}, stored):
+        raise IntegrityError(f"{path.name} does not fit: {fault}.")
+    check_finite(path, digest=cached_sha256(path))
+    with torch.no_grad(), safe_open(path, framework="pt") as weights:
+        for name in part.keys() & head_parameters(model, only).keys():
+            part[name].copy_(weights.get_tensor(name))
+    return True
 
 
 def _steps(model: Any) -> tuple[Callable[[Tensor], Tensor], ...]:

@@ -81,7 +81,7 @@ class TrainingRecipe(_Strict):
         How often a run is saved does not count. A field that came later is left out at the value that every run
         had before it, so that older runs keep their keys.
         """
-        earlier = {"precision": "fp32", "head": "frozen", "select": "best"}
+        earlier = {"precision": "fp32", "head": "frozen", "publish_head": False, "select": "best"}
         same = {field for field, value in earlier.items() if getattr(self, field, None) == value}
         if self.select != "average":
             same.add("average_over")
@@ -113,14 +113,22 @@ class LanguageRecipe(TrainingRecipe):
     `head` is what of the masked-language-model head is trained together with the adapter and dropped afterwards:
     nothing ("frozen"), its dense layer and LayerNorm ("transform", as plain `adapters` does), or the decoder's bias
     too ("all"). With a frozen head the adapter has to do the head's work, and what it learns transfers less.
-    Perplexities of different heads are not comparable.
+    Perplexities of different heads are not comparable. With `publish_head` what was trained of it is published beside
+    the adapter, so that the perplexity can be measured again and training can go on.
     """
 
     mask_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
     held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     eval_blocks: Annotated[int, Field(ge=0)] = 512
     head: HeadTraining = "transform"
+    publish_head: bool = False
     adapter: AdapterRecipe = AdapterRecipe()
+
+    @model_validator(mode="after")
+    def _has_a_head_to_publish(self) -> LanguageRecipe:
+        if self.publish_head and self.head == "frozen":
+            raise ValueError("publish_head is for a head that is trained, and head is frozen")
+        return self
 
 
 class TaskRecipe(TrainingRecipe):

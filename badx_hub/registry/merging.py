@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _NAME_IT = Advice("Say what to call it with {}.", (("name", "NAME"),))
+_NO_PART = ("publish_head",)
+"""Settings of the parents that say nothing about their mean: it has no head of masked-language modelling."""
+
 _NO_SHAPE = ("dropout", "init_weights", "init_weights_seed")
 """Settings that say nothing about weights as they are used."""
 
@@ -308,7 +311,11 @@ def _draft(plan: MergePlan, parents: Sequence[Entry], base: Base, licence: str |
         base=base.ref,
         parent=plan.parent,
         cycle=plan.cycle,
-        recipe={key: value for key, value in first.recipe.items() if all(o.recipe.get(key) == value for o in others)},
+        recipe={
+            key: value
+            for key, value in first.recipe.items()
+            if key not in _NO_PART and all(one.recipe.get(key) == value for one in others)
+        },
         seed=seeds.pop() if len(seeds) == 1 else 0,
         data=tuple(SourceRef(language=tag, name=source, digest=digest, counts={}) for tag, source, digest in data),
         labels=first.labels,

@@ -29,5 +29,6 @@ def size_limit(manifest: Manifest, name: str) -> int:
         return min(MAX_ENCODER, max(16 * MIB, 4 * numbers))
     # float32; in each layer two bottlenecks no wider than twice the hidden size; invertible parts; or a biaffine
     # head, one square a label.
-    numbers = square * (8 * base.num_layers + 8 + len(manifest.labels or ()))
+    # Of the head of masked-language modelling, at most a dense layer, a LayerNorm and a bias for each word.
+    numbers = square * (8 * base.num_layers + 8 + len(manifest.labels or ())) + base.vocab_size
     return min(MAX_WEIGHTS, max(16 * MIB, 4 * numbers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -26,7 +26,7 @@ from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
 from badx_hub.modeling.machine import with_settled_precision
-from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, perplexity
+from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, load_mlm_head, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
 from badx_hub.modeling.precision import hold
 from badx_hub.modeling.stacks import activate, add_adapter, begin_as, own_parameters
@@ -54,6 +54,11 @@ class SpecialTokens:
     special_ids: tuple[int, ...]
     mask_id: int
     vocab_size: int
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> SpecialTokens:
+        """Those of a tokenizer of transformers."""
+        return cls(tuple(tokenizer.all_special_ids), tokenizer.mask_token_id, len(tokenizer))
 
 
 class LanguageObjective:
@@ -98,9 +103,13 @@ class LanguageObjective:
 
         The masks are the same at every step of every run, so that perplexities compare.
         """
-        values = {language: self._perplexity(language) for language in self.mixture.languages}
+        values = self.perplexities(self.mixture.languages)
         metrics = {str(MetricKey.perplexity(language)): value for language, value in values.items()}
         return {**metrics, str(self.selection): fmean(values[target] for target in self.mixture.targets)}
+
+    def perplexities(self, languages: Iterable[str]) -> Mapping[str, float]:
+        """The perplexity on the held-out masked tokens of each of these languages, which have a store."""
+        return {language: self._perplexity(language) for language in languages}
 
     def _perplexity(self, language: str) -> float:
         generator, device = generator_for("held out", language), next(iter(self.parameters.values())).device
@@ -148,7 +157,7 @@ def train_language_adapter(
         text: language -> source; default that language's Wikipedia.
         label: the name's last field; default none for seed 1, else `seedN`.
         init: a BA, LA or MA of `registry`, on the same base and of the same shape, whose weights training begins with;
-            default new ones, drawn from the seed.
+            default new ones, drawn from the seed. What was published of its head is taken over too, if that is trained.
         force: train although the registry holds this very run.
         restart: what to do about a stopped run of this name that had other settings or data. None: leave it alone;
             False: raise SettingsChanged; True: drop it, and what this run did so far, and begin anew.
@@ -268,9 +277,9 @@ def _objective(
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     if initial is not None:
         begin_as(model, run.name, initial)
+        load_mlm_head(model, initial, recipe.head)
     activate(model, [run.name])
-    tokens = SpecialTokens(tuple(tokenizer.all_special_ids), tokenizer.mask_token_id, len(tokenizer))
-    return LanguageObjective(model, run.name, stores, tokens, recipe), model
+    return LanguageObjective(model, run.name, stores, SpecialTokens.of(tokenizer), recipe), model
 
 
 def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:

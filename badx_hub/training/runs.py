@@ -18,6 +18,7 @@ from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Trai
 from badx_hub.manifest_fields import Annotations, Calibration
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
+from badx_hub.modeling.mlm import save_mlm_head
 from badx_hub.modeling.stacks import save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
@@ -215,6 +216,8 @@ class TrainingRun:
         with scratch_folder() as building, storage_errors(building):
             save = save_model if self.name.kind == "model" else save_adapter
             save(model, self.name, building)
+            if isinstance(self.recipe, LanguageRecipe) and self.recipe.publish_head:
+                save_mlm_head(model, self.recipe.head, building)
             write_curves(
                 building,
                 outcome.history,
