@@ -9,7 +9,8 @@ from itertools import product
 from typing import ClassVar, TypeAlias
 
 from badx_hub.base_spec import spec_slug
-from badx_hub.grid.study import Study, Variant
+from badx_hub.grid.study import Study
+from badx_hub.grid.variant import Variant
 from badx_hub.languages import Mixture, pair
 from badx_hub.names import AdapterName
 from badx_hub.setups import LanguageAdapterRole, Setup, label_for
@@ -56,7 +57,8 @@ class MergeAdapters:
 class TrainTask:
     """Train a task adapter, or the whole base if the setup says so, on the adapters named in `needs`.
 
-    `mixture` is the one of the first target; other targets may share the adapter, whose name is `name`.
+    `mixture` is the one of the first target; other targets may share the adapter, whose name is `name`. `label` is
+    that of the variant: it may tell annotated sentences of the target too.
     """
 
     name: str
@@ -115,7 +117,7 @@ def _steps(study: Study, variant: Variant, task: str, target: str, seed: int) ->
     """The steps of one cell of the study: language adapters, the task adapter on them, the evaluation."""
     setup, mixture = variant.setup, study.mixture(variant, target)
     base, label = spec_slug(study.base), run_label(seed, variant.label)
-    below = _LanguageAdapters(base, seed, variant.label)
+    below = _LanguageAdapters(base, seed, variant.recipe)
     in_training = tuple(dict.fromkeys(setup.language_adapters(mixture)))
     at_inference = _at_inference(setup, mixture, target)
     for role, mixtures in ((setup.training, in_training), (setup.inference, at_inference)):

@@ -26,6 +26,7 @@ from badx_hub.grid.study import Study
 from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.machine import DTYPES, with_settled_precision
+from badx_hub.names import plain_label, sentences_in
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, Registry, merging
 from badx_hub.registry.protocol import newest
@@ -33,6 +34,7 @@ from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, digest_of, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
+from badx_hub.training.annotated import AnnotatedData
 from badx_hub.training.curves import CSV, CurveRows, read_curves
 from badx_hub.training.runs import run_label
 
@@ -158,8 +160,10 @@ class StudyRunner:
         if isinstance(step, Evaluate):
             return self._evaluation_status(step)
         if isinstance(step, TrainTask):
-            for split in task.TRAINING_SPLITS:
-                self._references(step, self.study.train_data(step.task), split)
+            known = self._annotated(step)
+            for data in known.sources.values():
+                self._references(step, data, "train")
+            self._references(step, known.sources[known.select_on or self.study.source], "dev")
         if waits := self._waits(step):
             return waits
         if (base := self.base()) is None:
@@ -251,15 +255,22 @@ class StudyRunner:
         atomic_write_text(self._result_path(key), result.model_dump_json(indent=1) + "\n")
 
     def _job(self, step: TrainTask) -> task.TaskJob:
+        known = self._annotated(step)
         return task.TaskJob(
             step.mixture,
             step.task,
             self._task_recipe(step),
-            self.study.train_data(step.task),
+            known.sources,
             base=self.study.base,
             setup=step.setup.name,
-            label=run_label(step.seed, step.label),
+            label=run_label(step.seed, plain_label(step.label)),
+            data_ratio=known.mixture.ratio if len(known.sources) > 1 else None,
+            limit=known.limit,
+            select_on=known.select_on,
         )
+
+    def _annotated(self, step: TrainTask) -> AnnotatedData:
+        return self.study.annotated(step.task, sentences_in(step.label, step.mixture))
 
     def _task_recipe(self, step: TrainTask | Evaluate) -> TaskRecipe:
         label = step.variant.label if isinstance(step, Evaluate) else step.label

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,47 +26,19 @@ from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
 from badx_hub.errors import IntegrityError, UsageError
+from badx_hub.grid.variant import Variant
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
+from badx_hub.names import plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import MAX_RECIPE_BYTES, combined, expanded, parsed, validated
-from badx_hub.setups import Setup, TargetCoverage, setup_named
+from badx_hub.setups import TargetCoverage
 from badx_hub.tasks import task_named
+from badx_hub.training.annotated import AnnotatedData
 from badx_hub.user_paths import user_path
 
-_LABEL = re.compile(r"(?!merged|seed)[a-z0-9]+(-[a-z0-9]+)*")
 _NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A setup, with the ratio of source to target batches if it is not 1:1, and the label of another recipe.
-
-    As text: "bad-x@5:1", "mad-x+average".
-    """
-
-    setup: Setup
-    ratio: str | None = None
-    label: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Variant:
-        """Read "mad-x", "bad-x@5:1" or "bad-x+average". Raises UsageError, also for a ratio where there is none."""
-        system, plus, label = text.partition("+")
-        name, at, ratio = system.partition("@")
-        setup = setup_named(name)
-        if plus and not _LABEL.fullmatch(label):
-            raise UsageError(f"{text}: after the + comes the label of a recipe, such as average.")
-        if not at:
-            return cls(setup, None, label or None)
-        if not setup.has_ratio:
-            raise UsageError(f"The setup {name} mixes no pair, so it has no ratio: write {name} alone.")
-        mixture = pair("en", "wo", ratio)  # any pair: it is the numbers that are checked
-        return cls(setup, None if mixture.is_balanced else mixture.ratio, label or None)
-
-    def __str__(self) -> str:
-        return self.setup.name + (f"@{self.ratio}" if self.ratio else "") + (f"+{self.label}" if self.label else "")
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -127,6 +97,11 @@ def _mixture(given: Any) -> Any:
     return Mixture.parse(given) if isinstance(given, str) else given
 
 
+def _by_source(given: Any, info: ValidationInfo) -> Any:
+    """Annotated data without a language is that of the source."""
+    return {info.data.get("source", "en"): given} if isinstance(given, str) else given
+
+
 def _variant(given: Any) -> Any:
     return Variant.parse(given) if isinstance(given, str) else given
 
@@ -143,6 +118,7 @@ def _known_task(name: str) -> str:
 Language = Annotated[str, AfterValidator(normalise)]
 SourceText = Annotated[str, StringConstraints(min_length=1), AfterValidator(_beside)]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=30)]
+BySource = Annotated[dict[Language, SourceText], WrapValidator(_once), BeforeValidator(_by_source)]
 TaskName = Annotated[str, AfterValidator(_known_task)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
@@ -174,7 +150,9 @@ class Study(_Strict):
         baseline: the system that the others are compared with.
         multilingual: the mixture of setups that use an adapter of all languages.
         text: language -> source; default: its Wikipedia.
-        train: task -> annotated data of the source language.
+        train: task -> annotated data of the source language; or language -> annotated data, for setups such as
+            "bad-x+few-wo-20", which learn from the first 20 Wolof sentences as well.
+        data_ratio, select_on: of such setups, as in `badx_hub.training.job.TaskJob`.
         test: task -> target -> annotated data.
         split: the split of the test data that is scored.
         note: the introduction of the report.
@@ -190,7 +168,9 @@ class Study(_Strict):
     baseline: Setups
     multilingual: Annotated[InstanceOf[Mixture], BeforeValidator(_mixture)] | None = None
     text: Annotated[dict[Language, SourceText], WrapValidator(_once)] = {}
-    train: dict[TaskName, SourceText] = {}
+    train: dict[TaskName, BySource] = {}
+    data_ratio: str | None = None
+    select_on: Language | None = None
     test: dict[TaskName, Annotated[dict[Language, SourceText], WrapValidator(_once)]]
     split: Split = "test"
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
@@ -211,8 +191,9 @@ class Study(_Strict):
         return pair(self.source, target, variant.ratio)
 
     def recipe_called(self, label: str | None) -> Recipe:
-        """The recipe of that label; None: the study's own."""
-        return self.recipe if label is None else self.recipes[label]
+        """The recipe in the label of a variant; without one the study's own."""
+        called = plain_label(label)
+        return self.recipe if called is None else self.recipes[called]
 
     def language_recipe(self, mixture: Mixture, seed: int, label: str | None = None) -> LanguageRecipe:
         """The recipe of the language adapter of a mixture."""
@@ -222,9 +203,21 @@ class Study(_Strict):
         """The recipe of the task adapters of a task."""
         return self.recipe_called(label).tasks[task].model_copy(update={"seed": seed})
 
-    def train_data(self, task: str) -> str:
-        """The annotated data of the source language."""
-        return self.train.get(task) or self.recipe.data[task]
+    def train_data(self, task: str, language: str) -> str:
+        """The annotated data of a language to learn from. Raises KeyError for none."""
+        known = self.train.get(task, {})
+        return known[language] if language in known or language != self.source else self.recipe.data[task]
+
+    def annotated(self, task: str, sentences: Mapping[str, int]) -> AnnotatedData:
+        """What a task adapter learns from: the source's data, and so many sentences of other languages."""
+        languages = Mixture.of(self.source, *sentences)
+        return AnnotatedData.of(
+            {language: self.train_data(task, language) for language in languages.languages},
+            languages,
+            ratio=self.data_ratio if sentences else None,
+            limit=sentences,
+            select_on=self.select_on if sentences else None,
+        )
 
     @property
     def texts(self) -> Mapping[str, str]:
@@ -243,6 +236,7 @@ class Study(_Strict):
                 yield f"{self.source} is the source and cannot be a target too"
         setups = {variant for block in self.blocks for variant in block.setups}
         yield from self._label_problems(setups)
+        yield from self._sentence_problems()
         if self.baseline not in setups:
             yield f"the baseline {self.baseline} is in no block; choose one of {', '.join(sorted(map(str, setups)))}"
         if any(variant.setup.coverage is TargetCoverage.WIDER for variant in setups):
@@ -268,9 +262,11 @@ class Study(_Strict):
                 )
 
     def _label_problems(self, setups: Iterable[Variant]) -> Iterator[str]:
-        for label in sorted({variant.label for variant in setups if variant.label} - self.recipes.keys()):
+        for label in sorted({variant.recipe for variant in setups if variant.recipe} - self.recipes.keys()):
             yield f"recipes has no {label}; it has {', '.join(self.recipes) or 'none'}"
         for label, recipe in self.recipes.items():
+            if plain_label(label) != label:
+                yield f"the recipe {label} has a name that tells of sentences of the target; choose another"
             if missing := [task for block in self.blocks for task in block.tasks if task not in recipe.tasks]:
                 yield f"the recipe {label} has no section for the task {missing[0]}"
 
@@ -287,6 +283,36 @@ class Study(_Strict):
         for target in targets:
             if target not in self.test.get(task, {}):
                 yield f"test has no data for the task {task} in {target}"
+
+    def _sentence_problems(self) -> Iterator[str]:
+        """What is wrong with setups that learn from sentences of the target, and with what is said about such."""
+        learned: dict[str, set[str]] = {task: {self.source} for task in self.train}
+        few = False
+        for block in self.blocks:
+            for task, target, variant in product(block.tasks, block.targets, block.setups):
+                mixture = self.mixture(variant, target)
+                sentences = variant.sentences(mixture)
+                few = few or bool(sentences)
+                learned.setdefault(task, set()).update(sentences)
+                yield from self._annotation_problems(variant, task, mixture, sentences)
+        for task, sources in self.train.items():
+            for one in sources.keys() - learned[task]:
+                yield f"train has data of {one} for {task}, which no setup learns from; one that does is bad-x+few-{one}-20"
+        if not few and (said := [key for key in ("data_ratio", "select_on") if getattr(self, key) is not None]):
+            yield f"{said[0]} is for setups such as bad-x+few-wo-20, and there is none"
+
+    def _annotation_problems(
+        self, variant: Variant, task: str, mixture: Mixture, sentences: Mapping[str, int]
+    ) -> Iterator[str]:
+        if strange := [one for one in sentences if one not in mixture.targets]:
+            yield f"{variant} has sentences of {strange[0]}, which is no target of {mixture}; give it another block"
+        elif missing := [one for one in sentences if one not in self.train.get(task, {})]:
+            yield f"train has no data of {missing[0]} for the task {task}, which {variant} learns from"
+        elif sentences and (task in self.train or task in self.recipe.data):
+            try:
+                self.annotated(task, sentences)
+            except (UsageError, KeyError) as error:
+                yield f"{variant}: {error}"
 
     def _mixture_problems(self) -> Iterator[str]:
         wider = [

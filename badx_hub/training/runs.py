@@ -20,7 +20,7 @@ from badx_hub.modeling.base import Base
 from badx_hub.modeling.full import save_model
 from badx_hub.modeling.mlm import save_mlm_head
 from badx_hub.modeling.stacks import save_adapter
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, few_label, plain_label, sentences_in
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry.folders import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
@@ -277,8 +277,12 @@ def seed_label(seed: int) -> str | None:
 
 
 def run_label(seed: int, label: str | None = None) -> str | None:
-    """The label of a run with one of several recipes, which `label` names: "average-seed2"."""
-    return "-".join(filter(None, (label, seed_label(seed)))) or None
+    """The label of a run that `label` tells from others with the same seed: "average-seed2".
+
+    The part that tells the sentences of the target stays at the end: "seed2-few-wo-100" for "few-wo-100".
+    """
+    plain = "-".join(filter(None, (plain_label(label), seed_label(seed)))) or None
+    return few_label(sentences_in(label), plain)
 
 
 def _counted(source: SourceRef, counts: SourceCounts) -> SourceRef:
