@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
 from badx_hub.data.lines import BOM, numbered_whole_lines, stripped
+from badx_hub.data.treebanks import WordCount
 from badx_hub.tasks.trees import is_tree
 from badx_hub.tasks.words import sentence_of
 
@@ -30,8 +31,11 @@ _LOG = logging.getLogger(__name__)
 def read_sentences(path: Path) -> Iterator[RawSentence]:
     """The sentences of a file that is CoNLL-U, by its name or its first row, or else text, a sentence a line.
 
-    Memory holds one sentence. Pieces of CoNLL-U that have no word are there as well, so that all of them together are
-    the file; lines of text without a word are left out. Raises what `badx_hub.data.conllu.read_conllu` does.
+    Memory holds `CHUNK` sentences. Pieces of CoNLL-U that have no word are there as well, so that all of them together
+    are the file; lines of text without a word are left out.
+
+    Raises what `badx_hub.data.conllu.read_conllu` does, and DataError if most words are withheld (FORM is "_"): before
+    the first sentence if the first `CHUNK` have none, else after the last one.
     """
     return sentences_in(numbered_whole_lines(path), str(path), conllu=is_conllu_name(path))
 
@@ -49,7 +53,7 @@ def sentences_in(lines: Iterable[tuple[int, str]], name: str, *, conllu: bool = 
                 conllu = looks_like_conllu(content)
                 break
     every = chain(head, rest)
-    return raw_sentences(every, name) if conllu else _of_text(every)
+    return _with_words(raw_sentences(every, name), name) if conllu else _of_text(every)
 
 
 def output_name(path: Path) -> str:
@@ -128,6 +132,18 @@ class LeastCertain:
         ordered = sorted(self._worst, reverse=True)
         rows = ([line.removesuffix("\n") for line in raw.lines if line.strip(" \r\n")] for _, _, raw in ordered)
         return "".join("\n".join([*lines, "", ""]).removeprefix(BOM) for lines in rows)
+
+
+def _with_words(pieces: Iterator[RawSentence], name: str) -> Iterator[RawSentence]:
+    count = WordCount(name)
+    while chunk := list(islice(pieces, CHUNK)):
+        for raw in chunk:
+            if raw.sentence is not None:
+                count.add(raw.sentence)
+        if not count.has_words:
+            count.refuse()
+        yield from chunk
+    count.refuse()
 
 
 def _of_text(lines: Iterable[tuple[int, str]]) -> Iterator[RawSentence]:

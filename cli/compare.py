@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from badx_hub.cli import _errors, _options, _output, _stack
 from badx_hub.cli._output import Format
+from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import TrainAdapters
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemSummary
+    from badx_hub.evaluation.sentence_curves import SentenceCurve
 
 _NONE = "-"
+_PICTURES = (".png", ".svg")
 
 
 def compare(
@@ -33,6 +37,10 @@ def compare(
         typer.Option("--baseline", metavar="SETUP", help="What to compare to. [default: the first of --setups]"),
     ] = None,
     ratio: _options.RatioOption = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option("--curve", metavar="FILE", help="Draw scores by annotated sentences: a .png or .svg."),
+    ] = None,
     base: _options.BaseOption = None,
     registry: _options.RegistryOption = None,
     offline: _options.OfflineOption = False,
@@ -54,7 +62,10 @@ def compare(
     mixture, options = Mixture.parse(pair).with_ratio(ratio), _options.task_options(option)
     task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     from badx_hub.evaluation import compare as library
+    from badx_hub.evaluation.sentence_curves import sentence_curves
+    from badx_hub.evaluation.tables import sentences_table
 
+    _check_picture(curve)
     runs = library.runs_of(mixture, task, setups.split(","), seeds=seeds, base=base)
     found = library.compare(
         runs,
@@ -71,7 +82,33 @@ def compare(
     )
     commands = [_errors.training(call) for call in library.calls_of(found.missing)]
     _tell_missing(found, library.baseline_named(runs, baseline), commands)
-    _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
+    curves = sentence_curves(found.compared)
+    tables = [*_tables(found), *([table] if (table := sentences_table(curves)) else [])]
+    _output.show(format, tables=tables, document=_document(found), quiet=_lines(found.compared))
+    if curve is not None:
+        _draw(curves, curve)
+
+
+def _check_picture(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() not in _PICTURES:
+        raise UsageError(f"{path} is no name of a picture. Expected a file that ends in .png or .svg.")
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"{path} cannot be written: expected a file in a folder that is there. Choose another name.")
+
+
+def _draw(curves: Sequence[SentenceCurve], path: Path) -> None:
+    from badx_hub.evaluation.plots import sentences_figure, to_png, to_svg
+    from badx_hub.storage import atomic_write_bytes
+
+    if (figure := sentences_figure(curves)) is None:
+        raise NotFoundError(
+            "No picture was drawn: a curve takes a setup with two numbers of sentences, both of them here. "
+            "Name them in --setups, such as bad-x,bad-x+few-wo-20."
+        )
+    atomic_write_bytes(path, to_png(figure) if path.suffix.lower() == ".png" else to_svg(figure))
+    _output.note(f"wrote {path}")
 
 
 def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> None:

@@ -69,13 +69,22 @@ class WordCount:
             self._withheld += len(sentence.words)
         return sentence
 
-    def checked(self, result: _ResultT) -> _ResultT:
-        """`result`, once all is counted. Raises DataError if most words are withheld; logs a warning for some."""
+    @property
+    def has_words(self) -> bool:
+        """Whether a word was there so far."""
+        return self._withheld < self._words
+
+    def refuse(self) -> None:
+        """Raises DataError if most words so far are withheld."""
         if 2 * self._withheld > self._words:
             raise DataError(
                 f"{self._name}: the words are withheld (FORM is _ in {self._withheld:,} of {self._words:,} words), as "
                 "in the treebanks that UD releases without their text. Its README says how to put the words in."
             )
+
+    def checked(self, result: _ResultT) -> _ResultT:
+        """`result`, once all is counted. Raises what `refuse` does; logs a warning if some words are withheld."""
+        self.refuse()
         if self._withheld:
             _LOG.warning(
                 "%s: %d of %d words are withheld (FORM is _ in their whole sentences)",

@@ -16,10 +16,11 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.evaluation.result_table import ResultTable, parts_of, share_of_source, task_title, titles
+from badx_hub.evaluation.sentence_curves import SentenceCurve
 from badx_hub.evaluation.tables import POINTS
 from badx_hub.languages import Mixture, name_of
 from badx_hub.metric_key import MetricKey
-from badx_hub.names import AdapterName
+from badx_hub.names import AdapterName, few_label, plain_label, sentences_in
 from badx_hub.setups import SETUPS, setup_named
 
 if TYPE_CHECKING:
@@ -85,6 +86,50 @@ def ratio_figure(tables: Iterable[ResultTable]) -> Figure | None:
     axes.grid(visible=True, alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return _laid_out(figure)
+
+
+def sentences_figure(curves: Sequence[SentenceCurve]) -> Figure | None:
+    """The main metric by annotated sentences of the target: a panel for each task and target, a line for each system.
+
+    Lines join the means over seeds; a pale mark is one seed. The axis is linear up to the smallest number but 0, then
+    logarithmic. None without curves.
+    """
+    if not curves:
+        return None
+    called = titles(curve.system for curve in curves)
+    styles = dict(zip(dict.fromkeys(called.values()), _styles(), strict=False))
+    panels: dict[str, list[SentenceCurve]] = {}
+    for curve in curves:
+        panels.setdefault(f"{task_title(curve.task)}, {name_of(curve.target)}", []).append(curve)
+    figure, grid = _figure(len(panels), height=0.9 + 2.4 * ceil(len(panels) / _PANELS_A_ROW))
+    for axes, (title, group) in zip(grid, panels.items(), strict=True):
+        for curve in group:
+            _sentence_curve(axes, curve, called[curve.system], styles[called[curve.system]])
+        _sentences_axis(axes, sorted({count for curve in group for count in curve.points}))
+        axes.set_title(title)
+        axes.set(ylabel=f"{MetricKey.parse(group[0].metric).title}, points")
+        axes.grid(visible=True, alpha=0.3)
+    figure.supxlabel("annotated sentences of the target", fontsize="medium")
+    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
+    return _laid_out(figure)
+
+
+def _sentence_curve(axes: Axes, curve: SentenceCurve, label: str, style: Mapping[str, Any]) -> None:
+    for count, one in curve.points.items():
+        scores = [POINTS * result.metrics[result.metric] for result in one.results]
+        axes.plot([count] * len(scores), scores, **{**style, "linestyle": "none"}, alpha=0.35, clip_on=False)
+    means = [POINTS * one.score.mean for one in curve.points.values()]
+    axes.plot(list(curve.points), means, label=label, clip_on=False, **style)
+
+
+def _sentences_axis(axes: Axes, counts: Sequence[int]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xscale("symlog", linthresh=min(count for count in counts if count), linscale=0.5)
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(left=0)
 
 
 def gains_figure(results: ResultTable) -> Figure | None:
@@ -234,7 +279,8 @@ def _mixture_rank(mixture: Mixture) -> tuple[int, Fraction]:
 def _kind_and_ratio(name: AdapterName) -> str:
     """The kind of language adapter that an adapter is or is named after: "LA", "BA 5:1", with its label: "LA, news"."""
     kind = _KINDS[name.mixture.kind]
-    label = _SEED.sub("", name.label or "")
+    few = sentences_in(name.label)
+    label = few_label(few, _SEED.sub("", plain_label(name.label) or "") or None)
     ratio = f" {name.mixture.ratio}" if name.mixture.kind == "bilingual" else ""
     return f"{kind}{ratio}{f', {label}' if label else ''}"
 

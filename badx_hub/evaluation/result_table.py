@@ -11,8 +11,10 @@ from statistics import fmean
 from badx_hub.errors import UsageError
 from badx_hub.evaluation.compare import Average, SystemSummary, refuse_other_options, summarise, system_name
 from badx_hub.evaluation.results import Cost, Result
+from badx_hub.evaluation.sentence_curves import SentenceCurve, sentence_curves
 from badx_hub.evaluation.significance import RESAMPLES
 from badx_hub.languages import Mixture, name_of
+from badx_hub.names import plain_label, sentences_in
 from badx_hub.setups import SETUPS, setup_named
 
 BALANCED = "1:1"
@@ -38,7 +40,7 @@ class ResultTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The systems, by setup in the order of `SETUPS`, then from target-heavy to source-heavy."""
+        """The systems, by setup in the order of `SETUPS`, from target-heavy to source-heavy, then by sentences."""
         return tuple(sorted({name for group in self.compared.values() for name in group}, key=_rank))
 
     @property
@@ -50,6 +52,12 @@ class ResultTable:
     def targets(self) -> tuple[str, ...]:
         """The target languages, sorted by their English names."""
         return tuple(sorted(self.compared, key=lambda tag: (name_of(tag), tag)))
+
+    @property
+    def sentence_curves(self) -> tuple[SentenceCurve, ...]:
+        """The learning curves by annotated sentences, of all targets."""
+        groups = (self.compared[target] for target in self.targets)
+        return sentence_curves(group[name] for group in groups for name in self.names if name in group)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -149,9 +157,11 @@ def _title(name: str, *, with_ratio: bool) -> str:
     return f"{setup_named(setup).title}{f' {ratio}' if with_ratio else ''}{f' ({label})' if label else ''}"
 
 
-def _rank(name: str) -> tuple[int, Fraction, str]:
+def _rank(name: str) -> tuple[int, Fraction, str, int, str]:
     setup, ratio = parts_of(name)
-    return list(SETUPS).index(setup), share_of_source(ratio), name
+    label = name.partition("+")[2]
+    few = sum(sentences_in(label).values())
+    return list(SETUPS).index(setup), share_of_source(ratio), plain_label(label) or "", few, name
 
 
 def _result_table(results: Sequence[Result], baseline: str, resamples: int) -> ResultTable:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from badx_hub.evaluation.compare import Average
+from badx_hub.evaluation.compare import Average, SystemSummary
 from badx_hub.evaluation.hierarchy import sign_test
 from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
 from badx_hub.evaluation.result_table import ResultTable, parts_of, task_title, titles
+from badx_hub.evaluation.sentence_curves import SentenceCurve, is_zero_shot
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.setups import setup_named
@@ -42,6 +43,43 @@ def score_table(results: ResultTable, metric: str) -> Table:
         rows=_rows([Cell.of_text(called[name]) for name in results.names], *columns),
         notes=_score_notes(results, shared, found),
     )
+
+
+def sentences_table(curves: Sequence[SentenceCurve]) -> Table | None:
+    """The learning curves of one task by annotated sentences of the target: a row for each number; None without any."""
+    if not curves:
+        return None
+    task, metrics = curves[0].task, curves[0].metrics
+    called = titles(curve.system for curve in curves)
+    points = [(curve, count, one) for curve in curves for count, one in curve.points.items()]
+    seeds = sorted({result.seed for _, _, one in points for result in one.results})
+    rows = [
+        (
+            Cell.of_text(called[curve.system]),
+            Cell.of_text(_language(curve.target)),
+            Cell(f"{count:,}", count),
+            *(_score(one.averages.get(metric)) for metric in metrics),
+            *(_of_seed(one, seed) for seed in seeds),
+        )
+        for curve, count, one in points
+    ]
+    main = MetricKey.parse(metrics[0]).title
+    return Table(
+        name=f"{task}-sentences",
+        title=f"{task_title(task)}: by annotated sentences of the target, in points",
+        header=(
+            *("Setup", "Language", "Sentences"),
+            *(MetricKey.parse(metric).title for metric in metrics),
+            *(f"{main}, seed {seed}" for seed in seeds),
+        ),
+        rows=tuple(rows),
+        notes=(f"0 is zero-shot. Mean {'and standard deviation ' if len(seeds) > 1 else ''}over the seeds there are.",),
+    )
+
+
+def _of_seed(one: SystemSummary, seed: int) -> Cell:
+    scores = [result.metrics[result.metric] for result in one.results if result.seed == seed]
+    return Cell(f"{POINTS * scores[0]:.2f}", _points(scores[0])) if scores else MISSING
 
 
 def cost_table(results: ResultTable) -> Table:
@@ -177,7 +215,8 @@ def _rows(*columns: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
 
 
 def _score_notes(results: ResultTable, shared: Sequence[str], found: Sequence[Published | None]) -> tuple[str, ...]:
-    notes = [f"Zero-shot from {name_of(results.source)} on the {results.split} split, base {results.base}."]
+    how = "Zero-shot" if all(map(is_zero_shot, results.names)) else "Transfer"
+    notes = [f"{how} from {name_of(results.source)} on the {results.split} split, base {results.base}."]
     if not shared:
         notes.append("No language has all setups, so there is no average.")
     elif len(shared) < len(results.targets):

@@ -16,6 +16,7 @@ from badx_hub.evaluation.plots import (
     gains_figure,
     language_curves,
     ratio_figure,
+    sentences_figure,
     task_curves,
     to_png,
     to_svg,
@@ -23,11 +24,13 @@ from badx_hub.evaluation.plots import (
 from badx_hub.evaluation.published import ADDRESS, CITATION
 from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
 from badx_hub.evaluation.results import Result
+from badx_hub.evaluation.sentence_curves import is_zero_shot
 from badx_hub.evaluation.tables import (
     cost_table,
     data_table,
     published_table,
     score_table,
+    sentences_table,
     significance_table,
     signs_table,
 )
@@ -153,6 +156,7 @@ def report_of(
         *([ReportSection("registered", "Registered before", tuple(registered))] if registered else []),
         *([ReportSection("published", "Beside the paper", (published,))] if published else []),
         *(_task_section(results) for results in tables),
+        *_sentences_section(tables),
         _ratio_section(tables),
         _curves_section(tables, curves or {}),
         ReportSection("data", "Data", (data_table(tables),)),
@@ -213,13 +217,15 @@ def _results_json(results: Sequence[Result]) -> str:
 
 
 def _summary(tables: Sequence[ResultTable]) -> str:
-    called = titles({name for results in tables for name in results.names})
-    ordered = dict.fromkeys(called[name] for results in tables for name in results.names)
+    names = tuple(dict.fromkeys(name for results in tables for name in results.names))
+    called = titles(names)
+    ordered = dict.fromkeys(called[name] for name in names)
     tasks = ", ".join(task_title(results.task) for results in tables)
     sources = " and ".join(dict.fromkeys(name_of(results.source) for results in tables))
     targets = dict.fromkeys(name_of(target) for results in tables for target in results.targets)
+    how = "Zero-shot transfer" if all(map(is_zero_shot, names)) else "Transfer"
     return (
-        f"Zero-shot transfer from {sources} to {', '.join(sorted(targets))} with the base {tables[0].base}. "
+        f"{how} from {sources} to {', '.join(sorted(targets))} with the base {tables[0].base}. "
         f"Tasks: {tasks}. Setups: {', '.join(ordered)}. All scores are in points (per cent)."
     )
 
@@ -244,6 +250,15 @@ def _task_section(results: ResultTable) -> ReportSection:
         cost_table(results),
     )
     return ReportSection(results.task, task_title(results.task), parts)
+
+
+def _sentences_section(tables: Sequence[ResultTable]) -> Iterator[ReportSection]:
+    """Where task adapters learned from annotated sentences of the target: the scores by their number."""
+    title = "Scores by the annotated sentences of the target. Lines join the means over seeds, a pale mark is one seed."
+    curves = [curve for results in tables for curve in results.sentence_curves]
+    if picture := _picture("sentences", title, sentences_figure(curves)):
+        made = (sentences_table(results.sentence_curves) for results in tables)
+        yield ReportSection("sentences", "Sentences of the target", (picture, *filter(None, made)))
 
 
 def _ratio_section(tables: Sequence[ResultTable]) -> ReportSection:

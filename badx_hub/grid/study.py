@@ -290,14 +290,16 @@ class Study(_Strict):
         few = False
         for block in self.blocks:
             for task, target, variant in product(block.tasks, block.targets, block.setups):
+                if target == self.source or variant.label == variant.recipe:
+                    continue
                 mixture = self.mixture(variant, target)
                 sentences = variant.sentences(mixture)
-                few = few or bool(sentences)
+                few = True
                 learned.setdefault(task, set()).update(sentences)
                 yield from self._annotation_problems(variant, task, mixture, sentences)
         for task, sources in self.train.items():
             for one in sources.keys() - learned[task]:
-                yield f"train has data of {one} for {task}, which no setup learns from; one that does is bad-x+few-{one}-20"
+                yield f"train for {task} has data of {one}, which no setup uses; one that does is bad-x+few-{one}-20"
         if not few and (said := [key for key in ("data_ratio", "select_on") if getattr(self, key) is not None]):
             yield f"{said[0]} is for setups such as bad-x+few-wo-20, and there is none"
 

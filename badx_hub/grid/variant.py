@@ -1,4 +1,4 @@
-"""The systems of a study by name: a setup, its ratio, and the label of its recipe and of the target's sentences. Pure."""
+"""The systems of a study by name: a setup, its ratio, the label of its recipe and of sentences of the target. Pure."""
 
 from __future__ import annotations
 

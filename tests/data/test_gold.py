@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from badx_hub.annotation import CHUNK, read_sentences, sentences_in
 from badx_hub.corpora.sources import open_source
 from badx_hub.errors import DataError
 from badx_hub.tasks.dp import DpTask
@@ -63,6 +64,17 @@ def test_a_treebank_without_its_words_is_refused_by_all_that_read_words(tmp_path
             task.read(data, "test")
     with pytest.raises(DataError, match="withheld"):
         open_source("wo", data)
+    with pytest.raises(DataError, match=r"withheld \(FORM is _ in 9 of 11 words\)"):
+        list(read_sentences(Path(data)))
+
+
+def test_a_stream_without_any_word_is_refused_before_the_first_sentence() -> None:
+    def lines() -> Iterator[tuple[int, str]]:
+        yield from enumerate((sentence([0, 1], "_") * CHUNK).splitlines(keepends=True), start=1)
+        pytest.fail("read on")
+
+    with pytest.raises(DataError, match="stdin: the words are withheld"):
+        next(sentences_in(lines(), "stdin"))
 
 
 def test_some_withheld_sentences_are_told_and_an_underscore_is_a_word(

@@ -25,11 +25,12 @@ def made(
     base: str = "mini-mmt",
     split: str = "test",
 ) -> Result:
-    """The result of "bad-x@5:1" or another name on `target`: `score` is that of the task's main metric.
+    """The result of "bad-x@5:1", "bad-x+few-wo-20" or another on `target`: `score` is that of the main metric.
 
     `more` holds other metrics, fractions too.
     """
-    setup, at, ratio = name.partition("@")
+    system, _, label = name.partition("+")
+    setup, at, ratio = system.partition("@")
     mixture = f"en-{target}{at}{ratio}"
     hits = round(score * DENOMINATOR)
     return Result(
@@ -47,4 +48,5 @@ def made(
         metrics={MAIN[task]: score, **(more or {})},
         tallies=tuple((hits // 100 + (example < hits % 100), DENOMINATOR // 100) for example in range(100)),
         cost=cost,
+        label=label or None,
     )

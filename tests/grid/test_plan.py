@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badx_hub.grid.plan import Evaluate, Step, StepKind, TrainLanguage, TrainTask, plan_of, with_needs
-from badx_hub.grid.study import Block, Study, Variant
+from badx_hub.grid.study import Block, Study
+from badx_hub.grid.variant import Variant
 from badx_hub.languages import Mixture
 from tests.grid.conftest import minimal
 
@@ -26,6 +27,9 @@ def study(setups: list[str], targets: list[str] | None = None, seeds: list[int] 
             "baseline": setups[0],
             "multilingual": "en+wo+fo",
             "seeds": seeds or [1],
+            "train": {
+                "pos": {"en": "en", **{one: one for one in languages if any(f"few-{one}-" in s for s in setups)}}
+            },
             "test": {"pos": {language: language for language in languages}},
             "blocks": [{"targets": languages, "tasks": ["pos"], "setups": setups}],
         }
@@ -46,6 +50,14 @@ def named(steps: tuple[Step, ...]) -> dict[str, tuple[str, ...]]:
                 "tiny/en-wo@5:1": (),
                 "tiny/en-wo@5:1/pos": ("tiny/en-wo@5:1",),
                 "": ("tiny/en-wo@5:1/pos", "tiny/en-wo@5:1"),
+            },
+        ),
+        (
+            "bad-x+few-wo-20",
+            {
+                "tiny/en-wo": (),
+                "tiny/en-wo/pos#few-wo-20": ("tiny/en-wo",),
+                "": ("tiny/en-wo/pos#few-wo-20", "tiny/en-wo"),
             },
         ),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Mapping
@@ -146,6 +147,27 @@ def test_labels_of_recipes_are_checked(
     blocks = [{"targets": ["wo"], "tasks": ["pos"], "setups": ["mad-x", *({setup} - {"mad-x"})]}]
     with pytest.raises(UsageError, match=reason):
         load_study(write_study(recipes=recipes, blocks=blocks))
+
+
+def test_sentences_of_the_target_are_learned_from_and_counted(write_study: WriteStudy, registry: Registry) -> None:
+    file = write_study()
+    test = file.parent / "wo" / "x_y-ud-test.conllu"
+    shutil.copy(test, test.with_name("x_y-ud-train.conllu"))
+    changed = {
+        "baseline": "bad-x+few-wo-4",
+        "train": {"pos": {"en": "en", "wo": "wo"}},
+        "select_on": "en",
+        "seeds": [2],
+        "blocks": [{"targets": ["wo"], "tasks": ["pos"], "setups": ["bad-x+few-wo-4"]}],
+    }
+    names = ran(write_study(**changed), registry)
+    assert names == ["tiny/en-wo#seed2", "tiny/en-wo/pos#seed2-few-wo-4", "pos/wo/bad-x+few-wo-4#seed2"]
+    assert ran(write_study(**changed), registry) == []
+    found = {seen.step.name: seen for seen in StudyRunner(load_study(write_study(**changed)), registry).statuses()}
+    entry, result = found[names[1]].entry, found[names[2]].result
+    assert entry is not None and entry.manifest.annotations is not None and result is not None
+    assert dict(entry.manifest.annotations.sentences) == {"en": 24, "wo": 4}
+    assert (entry.manifest.annotations.selected_on, result.label) == ("en", "few-wo-4")
 
 
 def test_a_stopped_training_goes_on(write_study: WriteStudy, registry: Registry) -> None:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from badx_hub.errors import UsageError
-from badx_hub.grid.study import Variant, load_study
+from badx_hub.grid.study import load_study
+from badx_hub.grid.variant import Variant
 from badx_hub.languages import Mixture
 from tests.grid.conftest import WriteStudy, recipe
 
@@ -18,7 +19,7 @@ def test_paths_count_from_the_file_and_other_sources_stay(write_study: WriteStud
     file = write_study(text={"en": "demo:text/en.txt.gz", "Wolof": "wo.txt"}, train={"pos": "ud:UD_English-EWT"})
     study = load_study(file)
     assert dict(study.texts) == {"en": "demo:text/en.txt.gz", "wo": str(file.parent / "wo.txt")}
-    assert study.train_data("pos") == "ud:UD_English-EWT"
+    assert study.train_data("pos", "en") == "ud:UD_English-EWT"
     assert study.test["pos"]["wo"] == str(file.parent / "wo")
 
 
@@ -146,3 +147,42 @@ def test_keys_that_match_nothing_are_errors(write_study: WriteStudy) -> None:
     said = str(error.value)
     parts = ("text is of yo", "test is for pos in yo", "test is for ner, which is in no block")
     assert all(part in said for part in parts), said
+
+
+def test_setups_with_sentences_of_the_target_need_its_data(write_study: WriteStudy) -> None:
+    blocks = [{"targets": ["wo"], "tasks": ["pos"], "setups": ["bad-x", "bad-x@5:1+few-wo-20", "tlr+few-fo-20"]}]
+    rest: dict[str, Any] = {"blocks": blocks, "baseline": "bad-x"}
+    with pytest.raises(UsageError) as error:
+        load_study(write_study(**rest, train={"pos": {"en": "en", "Faroese": "fo"}}))
+    said = str(error.value)
+    assert "train has no data of wo for the task pos, which bad-x@5:1+few-wo-20 learns from" in said
+    assert "tlr+few-fo-20 has sentences of fo, which is no target of en-wo" in said
+    blocks[0]["setups"] = ["bad-x", "bad-x@5:1+few-wo-20"]
+    known = {"pos": {"en": "en", "Wolof": "my.conllu"}}
+    for wrong in ({"data_ratio": "x"}, {"select_on": "fo"}):
+        with pytest.raises(UsageError, match="bad-x@5:1\\+few-wo-20: "):
+            load_study(write_study(**rest, train=known, **wrong))
+    file = write_study(**rest, train=known, data_ratio="2:1", select_on="English")
+    study = load_study(file)
+    few = study.annotated("pos", {"wo": 20})
+    assert few.sources == {"en": study.train_data("pos", "en"), "wo": str(file.parent / "my.conllu")}
+    assert (few.mixture.ratio, few.limit, few.select_on) == ("2:1", {"wo": 20}, "en")
+    alone = study.annotated("pos", {})
+    assert (dict(alone.sources), alone.limit, alone.select_on) == ({"en": study.train_data("pos", "en")}, {}, None)
+
+
+def test_what_is_said_about_sentences_without_a_setup_that_has_any_is_an_error(write_study: WriteStudy) -> None:
+    with pytest.raises(UsageError, match="train for pos has data of wo, which no setup uses"):
+        load_study(write_study(train={"pos": {"en": "en", "wo": "wo"}}))
+    with pytest.raises(UsageError, match="select_on is for setups such as bad-x\\+few-wo-20, and there is none"):
+        load_study(write_study(select_on="en"))
+    with pytest.raises(UsageError, match=r"few-wo-20 has a name that tells of sentences"):
+        load_study(write_study(recipes={"few-wo-20": {"language": {"select": "average"}}}))
+
+
+def test_sentences_of_the_target_are_part_of_a_setup_s_name() -> None:
+    variant = Variant.parse("bad-x@5:1+average-few-wo-100")
+    assert str(variant) == "bad-x@5:1+average-few-wo-100" and variant.recipe == "average"
+    assert variant.sentences(Mixture.of("en", "wo")) == {"wo": 100}
+    with pytest.raises(UsageError, match=r"Write tlr\+few-wo-20"):
+        Variant.parse("mad-x+few-wo-20")
