@@ -107,9 +107,8 @@ def sentences_figure(curves: Sequence[SentenceCurve]) -> Figure | None:
             _sentence_curve(axes, curve, called[curve.system], styles[called[curve.system]])
         _sentences_axis(axes, sorted({count for curve in group for count in curve.points}))
         axes.set_title(title)
-        axes.set(ylabel=f"{MetricKey.parse(group[0].metric).title}, points")
+        axes.set(xlabel="annotated sentences of the target", ylabel=f"{MetricKey.parse(group[0].metric).title}, points")
         axes.grid(visible=True, alpha=0.3)
-    figure.supxlabel("annotated sentences of the target", fontsize="medium")
     handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
     return _laid_out(figure)
