@@ -263,7 +263,8 @@ class Study(_Strict):
 
     def _label_problems(self, setups: Iterable[Variant]) -> Iterator[str]:
         for label in sorted({variant.recipe for variant in setups if variant.recipe} - self.recipes.keys()):
-            yield f"recipes has no {label}; it has {', '.join(self.recipes) or 'none'}"
+            few = "; sentences of the target are written few-wo-20" if label.startswith("few") else ""
+            yield f"recipes has no {label}; it has {', '.join(self.recipes) or 'none'}{few}"
         for label, recipe in self.recipes.items():
             if plain_label(label) != label:
                 yield f"the recipe {label} has a name that tells of sentences of the target; choose another"

@@ -95,6 +95,8 @@ def test_what_is_missing_is_named_on_stderr(run: Run, filled: Path, data: Path) 
         (["--setups", "mad-x@5:1"], ["mad-x has no ratio"]),
         (["--setups", "bad-x", "--baseline", "ma"], ["'ma'", "bad-x"]),
         (["--setups", "bad-x", "--ratio", "0:1"], ["0:1"]),
+        (["--setups", "bad-x", "--curve", "x.pdf"], [".png or .svg"]),
+        (["--setups", "bad-x", "--curve", "nowhere/x.png"], ["in a folder that is there"]),
         (["--setups", "bad-x", "--seeds", "0"], ["--seeds"]),
         (["--setups", "bad-x", "--option", "decoding"], ["KEY=VALUE"]),
     ],
