@@ -16,7 +16,6 @@ from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.evaluation.compare import Average, Comparison, MissingRun, SystemSummary
-    from badx_hub.evaluation.sentence_curves import SentenceCurve
 
 _NONE = "-"
 _PICTURES = (".png", ".svg")
@@ -62,8 +61,6 @@ def compare(
     mixture, options = Mixture.parse(pair).with_ratio(ratio), _options.task_options(option)
     task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     from badx_hub.evaluation import compare as library
-    from badx_hub.evaluation.sentence_curves import sentence_curves
-    from badx_hub.evaluation.tables import sentences_table
 
     _check_picture(curve)
     runs = library.runs_of(mixture, task, setups.split(","), seeds=seeds, base=base)
@@ -82,11 +79,9 @@ def compare(
     )
     commands = [_errors.training(call) for call in library.calls_of(found.missing)]
     _tell_missing(found, library.baseline_named(runs, baseline), commands)
-    curves = sentence_curves(found.compared)
-    tables = [*_tables(found), *([table] if (table := sentences_table(curves)) else [])]
-    _output.show(format, tables=tables, document=_document(found), quiet=_lines(found.compared))
+    _output.show(format, tables=_tables(found), document=_document(found), quiet=_lines(found.compared))
     if curve is not None:
-        _draw(curves, curve)
+        _draw(found, curve)
 
 
 def _check_picture(path: Path | None) -> None:
@@ -98,11 +93,12 @@ def _check_picture(path: Path | None) -> None:
         raise UsageError(f"{path} cannot be written: expected a file in a folder that is there. Choose another name.")
 
 
-def _draw(curves: Sequence[SentenceCurve], path: Path) -> None:
+def _draw(found: Comparison, path: Path) -> None:
     from badx_hub.evaluation.plots import sentences_figure, to_png, to_svg
+    from badx_hub.evaluation.sentence_curves import sentence_curves
     from badx_hub.storage import atomic_write_bytes
 
-    if (figure := sentences_figure(curves)) is None:
+    if (figure := sentences_figure(sentence_curves(found.compared))) is None:
         raise NotFoundError(
             "No picture was drawn: a curve takes a setup with two numbers of sentences, both of them here. "
             "Name them in --setups, such as bad-x,bad-x+few-wo-20."
@@ -125,6 +121,9 @@ def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> 
 
 
 def _tables(found: Comparison) -> list[Table]:
+    from badx_hub.evaluation.sentence_curves import sentence_curves
+    from badx_hub.evaluation.tables import sentences_table
+
     first = found.compared[0].results[0]
     files = ", ".join(name for name, _ in first.data)
     title = f"{first.task} on {files} ({first.split}: {len(first.tallies):,} examples), {first.base}"
@@ -139,6 +138,7 @@ def _tables(found: Comparison) -> list[Table]:
             numbers=tuple(others),
         ),
         _costs(found.compared),
+        *([by_sentences] if (by_sentences := sentences_table(sentence_curves(found.compared))) else []),
     ]
 
 
