@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _NONE = "-"
 _PICTURES = (".png", ".svg")
+_CurveOption = Annotated[
+    Path | None,
+    typer.Option("--curve", metavar="FILE", help="Draw scores by annotated sentences: a .png or .svg."),
+]
 
 
 def compare(
@@ -36,10 +40,7 @@ def compare(
         typer.Option("--baseline", metavar="SETUP", help="What to compare to. [default: the first of --setups]"),
     ] = None,
     ratio: _options.RatioOption = None,
-    curve: Annotated[
-        Path | None,
-        typer.Option("--curve", metavar="FILE", help="Draw scores by annotated sentences: a .png or .svg."),
-    ] = None,
+    curve: _CurveOption = None,
     base: _options.BaseOption = None,
     registry: _options.RegistryOption = None,
     offline: _options.OfflineOption = False,
