@@ -10,7 +10,7 @@ import typer
 
 from badx_hub.cli import _options, _output, _study_tables
 from badx_hub.cli._output import Format
-from badx_hub.cli._study import FileArgument, runner_of
+from badx_hub.cli._study import FileArgument, ResultsOption, runner_of
 from badx_hub.errors import UsageError
 from badx_hub.table import Table
 
@@ -31,7 +31,6 @@ RateOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Of the failures.")]
-_EVALUATION_SECONDS = 60.0
 _RATE = re.compile(r"([a-z]+)=([0-9]{1,12}(?:\.[0-9]{1,6})?)")
 
 
@@ -43,26 +42,30 @@ def simulate(
     rate: RateOption = None,
     seed: SeedOption = 1,
     registry: _options.RegistryOption = None,
+    results: ResultsOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Tell how long the whole study would take on so many machines.
 
-    Steps begin as in `study run --on ray`. Times are those measured on the same base in the registry, or --rate. A
-    node that fails is back after ten minutes; its steps go on from their last checkpoint, one every half hour.
+    Steps begin as in `study run --on ray`. Speeds are those measured on the same base in the registry, or --rate; what
+    steps take beside their training is known from those that ran. A node that fails is back after ten minutes; its
+    steps go on from their last checkpoint, one every half hour.
     """
     from badx_hub.grid.estimates import rates_of, simulated_steps
     from badx_hub.grid.simulate import Cluster, simulate
+    from badx_hub.grid.timings import loading, read_timings
 
     given, counts = _rates(rate or []), _counts(nodes)
-    runner = runner_of(file, registry, None)
+    runner = runner_of(file, registry, results)
     base = runner.base()
     measured = rates_of(runner.entries(), base.ref) if base else {}
     rates = {**measured, **{(task, whole): value for task, value in given.items() for whole in (False, True)}}
-    steps = simulated_steps(runner.steps, runner.study, rates, short=_EVALUATION_SECONDS)
+    timings = read_timings(runner.results, runner.study.name)
+    steps = simulated_steps(runner.steps, runner.study, rates, timings)
     failing = math.inf if mtbf is None else _options.duration(mtbf)
     rows, documents = [], []
     for count in counts:
-        found = simulate(steps, Cluster(count, gpus, failing), seed=seed)
+        found = simulate(steps, Cluster(count, gpus, failing, loading=loading(timings.values())), seed=seed)
         time, lost = _study_tables.duration(found.makespan), _study_tables.duration(found.lost)
         rows.append((str(count), time, f"{100 * found.utilisation:.0f} %", str(found.failures), lost))
         documents.append({"nodes": count, "gpus": gpus, **found.__dict__})

@@ -40,6 +40,17 @@ WorkersOption = Annotated[
     typer.Option("--workers", metavar="N", min=1, help="Steps at the same time. [default: 1; as many as fit on Ray]"),
 ]
 
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="Of each step. The same number gives the same results to the last digit. [default: all; its share of "
+        "several workers; 1 on Ray]",
+    ),
+]
+
 _NAMED = 3
 
 
@@ -86,6 +97,7 @@ def run(
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do so many steps at most.")] = None,
     on: OnOption = LOCAL,
     workers: WorkersOption = None,
+    threads: ThreadsOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Do the steps that are not done, each after those it needs.
@@ -99,7 +111,7 @@ def run(
     runner = runner_of(file, registry, results)
     runner.registry.require_writable()
     steps = runner.pending(only or (), limit)
-    outcomes = _run_on(place, workers, runner, steps, format) if steps else ()
+    outcomes = _run_on(place, workers, threads, runner, steps, format) if steps else ()
     rows = [(outcome.step.name, outcome.end.value, _study_tables.duration(outcome.seconds)) for outcome in outcomes]
     _output.show(
         format,
@@ -169,21 +181,28 @@ def _place(on: str) -> str | None:
 
 
 def _run_on(
-    place: str | None, workers: int | None, runner: StudyRunner, steps: Sequence[Step], format: Format
+    place: str | None,
+    workers: int | None,
+    threads: int | None,
+    runner: StudyRunner,
+    steps: Sequence[Step],
+    format: Format,
 ) -> tuple[StepOutcome, ...]:
     from badx_hub.cli._progress import reporter_for
+    from badx_hub.grid.parallel import LocalWorkers, Parallel, use_threads
     from badx_hub.grid.run import Sequential
+    from badx_hub.grid.timings import Recording
 
-    lines = _Lines(len(steps))
+    lines = Recording(_Lines(len(steps)), runner.results, runner.study.name)
     if place is None and (workers or 1) == 1:
+        if threads is not None:
+            use_threads(threads)
         return Sequential().run(steps, lambda step: runner.do(step, reporter=reporter_for(format)), lines)
-    from badx_hub.grid.parallel import LocalWorkers, Parallel
-
     if place is None:
-        return Parallel(LocalWorkers(workers or 1)).run(steps, runner.do, lines)
+        return Parallel(LocalWorkers(workers or 1, threads)).run(steps, runner.do, lines)
     from badx_hub.grid.on_ray import RayWorkers
 
-    return Parallel(RayWorkers(place or None, count=workers)).run(steps, runner.do, lines)
+    return Parallel(RayWorkers(place or None, count=workers, threads=threads or 1)).run(steps, runner.do, lines)
 
 
 def _register(file: Path, runner: StudyRunner, statuses: Sequence[StepStatus]) -> None:
@@ -201,6 +220,9 @@ class _Lines:
 
     def started(self, step: Step) -> None:
         _output.note(f"[{self.number + 1}/{self.steps}] {step.kind.value} {step.name}")
+
+    def again(self, step: Step, reason: str) -> None:
+        _output.note(f"[{self.number + 1}/{self.steps}] {step.name} is begun again: {reason}")
 
     def ended(self, outcome: StepOutcome) -> None:
         self.number += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from badx_hub import cli
+from badx_hub.cli import study
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for top in ("badx_hub", "cli") for path in (ROOT / top).rglob("*.py"))
@@ -21,7 +22,11 @@ FILE, FUNCTION, SIGNATURE = 350, 60, 8
 REASON = "Many arguments: "
 """How a docstring begins the sentence that says why a signature is longer."""
 
-COMMANDS = {place.replace(":", ".") for _, place, _ in cli._COMMANDS}
+COMMANDS = {place.replace(":", ".") for _, place, _ in cli._COMMANDS} | {
+    f"{run.__module__.rpartition('.')[2]}.{run.__name__}"
+    for run in (command.callback for command in study.app.registered_commands)
+    if run is not None
+}
 """Functions of `cli` whose parameters are the options of a command: as many as the command has."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
+from types import MappingProxyType
 
 from badx_hub.errors import UsageError
-from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask
+from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, StepKind, TrainLanguage, TrainTask
 from badx_hub.grid.runner import StepState, StepStatus
 from badx_hub.grid.simulate import SimulatedStep
 from badx_hub.grid.study import Study
+from badx_hub.grid.timings import Timing
 from badx_hub.manifest import TRAINED, BaseRef
 from badx_hub.registry import Entry
 from badx_hub.remedies import Advice
 
 LANGUAGE_RATE = "language"
 """What language adapters are called where tasks are called by their names."""
+
+_OVERHEAD: Mapping[StepKind, float] = {
+    StepKind.LANGUAGE: 15.0,
+    StepKind.MERGE: 15.0,
+    StepKind.TASK: 15.0,
+    StepKind.EVALUATE: 60.0,
+}
+"""Seconds of a step beside what it is trained, where no step of its kind was timed."""
 
 SpeedClass = tuple[str | None, bool]
 """Trainings of similar speed: (task, or None for language adapters; whether the whole base is trained)."""
@@ -66,24 +77,40 @@ def _training(step: TrainLanguage | TrainTask, study: Study) -> tuple[int, int, 
 
 
 def simulated_steps(
-    steps: Sequence[Step], study: Study, rates: Mapping[SpeedClass, float], *, short: float
+    steps: Sequence[Step],
+    study: Study,
+    rates: Mapping[SpeedClass, float],
+    timings: Mapping[str, Timing] = MappingProxyType({}),
 ) -> tuple[SimulatedStep, ...]:
-    """All steps of a study, done or not, for `simulate`; `short`: seconds of a step that is no training.
+    """All steps of a study, done or not, for `simulate`.
+
+    A training takes its units at the rate of its speed class. What those of its kind took beyond that (`timings`, by
+    their names), at the median, is the overhead of its start. A step that is no training takes the median of its kind.
 
     Raises UsageError if a training's speed was not measured.
     """
     places = {step.name: place for place, step in enumerate(steps)}
+    training = {
+        step.name: _seconds(step, study, rates) for step in steps if isinstance(step, TrainLanguage | TrainTask)
+    }
+    beyond = defaultdict[StepKind, list[float]](list)
+    for name, one in timings.items():
+        if name in places:
+            beyond[one.kind].append(max(0.0, one.seconds - training.get(name, 0.0)))
     found = []
     for step in steps:
-        seconds = short
-        if not isinstance(step, (Evaluate, MergeAdapters)):
-            count, units, speed_class = _training(step, study)
-            if (rate := rates.get(speed_class)) is None:
-                what = speed_class[0] or LANGUAGE_RATE
-                raise UsageError(
-                    f"How fast {step.name} is trained was not measured on this base.",
-                    remedies=(Advice("Give {}, in tokens or sentences a second.", (("rate", (what, "N")),)),),
-                )
-            seconds = count * units / rate
-        found.append(SimulatedStep(seconds, tuple(places[need] for need in step.needs)))
+        overhead = median(beyond[step.kind]) if beyond[step.kind] else _OVERHEAD[step.kind]
+        needs = tuple(places[need] for need in step.needs)
+        found.append(SimulatedStep(training.get(step.name, 0.0), needs, overhead))
     return tuple(found)
+
+
+def _seconds(step: TrainLanguage | TrainTask, study: Study, rates: Mapping[SpeedClass, float]) -> float:
+    count, units, speed_class = _training(step, study)
+    if (rate := rates.get(speed_class)) is None:
+        what = speed_class[0] or LANGUAGE_RATE
+        raise UsageError(
+            f"How fast {step.name} is trained was not measured on this base.",
+            remedies=(Advice("Give {}, in tokens or sentences a second.", (("rate", (what, "N")),)),),
+        )
+    return count * units / rate

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from badx_hub.errors import BadxError, UsageError
-from badx_hub.grid.parallel import Attempt, WorkerLost
+from badx_hub.grid.parallel import Attempt, WorkerLost, timed
 from badx_hub.grid.plan import Step
 from badx_hub.grid.run import Work
 from badx_hub.remedies import Advice
@@ -21,17 +21,22 @@ _MOST = 10_000
 
 
 class RayWorkers:
-    """The nodes of a Ray cluster: one CPU a step, and one GPU where the cluster has any.
+    """The nodes of a Ray cluster: one CPU a step, or as many as it has threads, and one GPU where the cluster has any.
 
     Registry, results and, for going on from a checkpoint on another node, BADX_HUB_HOME are on storage that all reach.
     """
 
-    def __init__(self, address: str | None = None, *, count: int | None = None) -> None:
-        """Connect. Args: address, such as ray://HOST:10001; default a new cluster of this machine; count: at most.
+    def __init__(self, address: str | None = None, *, count: int | None = None, threads: int = 1) -> None:
+        """Connect.
+
+        Args:
+            address: such as ray://HOST:10001; default a new cluster of this machine.
+            count: of steps at the same time; default as many as there is room for.
+            threads: of each step, which asks for as many CPUs.
 
         Raises UsageError without Ray, and BadxError if the cluster cannot be reached.
         """
-        self.count = count or _MOST
+        self.count, self._threads = count or _MOST, threads
         self._ray = _connected(address)
         self._gpus = int(self._ray.cluster_resources().get("GPU", 0) >= 1)
         self._running: dict[Any, Step] = {}
@@ -44,8 +49,9 @@ class RayWorkers:
     def begin(self, step: Step, work: Work) -> None:
         """See `Workers.begin`."""
         # Retries are the driver's: it tells a lost node from a step that fails.
-        task = self._ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(_done)
-        self._running[task.options(name=step.name).remote(work, step)] = step
+        task = self._ray.remote(num_cpus=self._threads, num_gpus=self._gpus, max_retries=0)(timed)
+        packed = self._ray.cloudpickle.dumps((step, work))  # also what a script defines in itself
+        self._running[task.options(name=step.name).remote(packed, self._threads)] = step
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
         """See `Workers.ended`."""
@@ -77,16 +83,12 @@ class RayWorkers:
         step = self._running.pop(reference)
         errors = self._ray.exceptions
         try:
-            return Attempt(step, already=self._ray.get(reference))
+            return Attempt(step, self._ray.get(reference))
         except errors.RayTaskError as error:
             cause = error.cause
-            return Attempt(step, error=cause if isinstance(cause, Exception) else error)
+            return Attempt(step, cause if isinstance(cause, Exception) else error)
         except errors.RayError as error:
-            return Attempt(step, error=WorkerLost(f"its worker is gone ({type(error).__name__})"))
-
-
-def _done(work: Work, step: Step) -> bool:
-    return work(step)
+            return Attempt(step, WorkerLost(f"its worker is gone ({type(error).__name__})"))
 
 
 def _connected(address: str | None) -> Any:

@@ -8,6 +8,7 @@ it has failed. A step that another driver of the study works on is waited for.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -38,11 +39,19 @@ class WorkerLost(Exception):  # noqa: N818 - not an error of the step
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a step: whether it was done before, or the error it ended with."""
+    """One try at a step: how it was done, or the error it ended with."""
 
     step: Step
-    already: bool = False
-    error: Exception | None = None
+    end: Done | Exception
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that its worker has done, now or before: seconds for loading the code, and for the step."""
+
+    already: bool
+    start: float = 0.0
+    seconds: float = 0.0
 
 
 class Workers(Protocol):
@@ -53,7 +62,7 @@ class Workers(Protocol):
         """How many more steps can begin now."""
 
     def begin(self, step: Step, work: Work) -> None:
-        """Begin `work(step)` on a free worker."""
+        """Begin `work(step)` on a free worker, as `timed` does it."""
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
         """The attempts that ended, after waiting at most so long for the first one."""
@@ -98,18 +107,19 @@ class _Course:
 
     def outcome(self, attempt: Attempt) -> StepOutcome | None:
         """How the step ended; None if it is to be begun again."""
-        name, error = attempt.step.name, attempt.error
+        name, found = attempt.step.name, attempt.end
         seconds = time.perf_counter() - self.began.pop(name)
-        if error is None:
-            return StepOutcome(attempt.step, StepEnd.ALREADY if attempt.already else StepEnd.RAN, seconds)
-        if isinstance(error, RunInProgress):
+        if isinstance(found, Done):
+            end = StepEnd.ALREADY if found.already else StepEnd.RAN
+            return StepOutcome(attempt.step, end, found.seconds, start=found.start)
+        if isinstance(found, RunInProgress):
             self.not_before[name] = time.monotonic() + _BUSY_SECONDS
             return None
         self.attempts[name] = self.attempts.get(name, 0) + 1
-        if isinstance(error, (WorkerLost, *_PASSING)) and self.attempts[name] < ATTEMPTS:
+        if isinstance(found, (WorkerLost, *_PASSING)) and self.attempts[name] < ATTEMPTS:
             return None
         tries = f" (after {self.attempts[name]} attempts)" if self.attempts[name] > 1 else ""
-        return StepOutcome(attempt.step, StepEnd.FAILED, seconds, one_line(error) + tries, error)
+        return StepOutcome(attempt.step, StepEnd.FAILED, seconds, one_line(found) + tries, found)
 
 
 class Parallel:
@@ -132,7 +142,7 @@ class Parallel:
                     raise TrainingInterrupted(fact, stop.exit_code, remedies=(ResumeTraining(),))
                 self._begin(course, work, watcher)
                 for attempt in workers.ended(_LOOK_SECONDS):
-                    self._note(course, course.outcome(attempt), watcher)
+                    self._end(course, attempt, watcher)
         return tuple(course.outcomes[step.name] for step in steps)
 
     def _begin(self, course: _Course, work: Work, watcher: Watcher) -> None:
@@ -145,20 +155,26 @@ class Parallel:
             course.began[found.name] = time.perf_counter()
             self.workers.begin(found, work)
 
-    def _note(self, course: _Course, outcome: StepOutcome | None, watcher: Watcher) -> None:
-        if outcome is not None:
-            course.outcomes[outcome.step.name] = outcome
-            watcher.ended(outcome)
+    def _end(self, course: _Course, attempt: Attempt, watcher: Watcher) -> None:
+        if (outcome := course.outcome(attempt)) is not None:
+            self._note(course, outcome, watcher)
+        elif isinstance(attempt.end, Exception) and not isinstance(attempt.end, RunInProgress):
+            watcher.again(attempt.step, one_line(attempt.end))
+
+    def _note(self, course: _Course, outcome: StepOutcome, watcher: Watcher) -> None:
+        course.outcomes[outcome.step.name] = outcome
+        watcher.ended(outcome)
 
 
 class LocalWorkers:
-    """Processes of this machine, each with its share of the cores. A process that dies is replaced."""
+    """Processes of this machine. A process that dies is replaced."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, threads: int | None = None) -> None:
+        """Args: count: of processes; threads: of each; default its share of the cores."""
         self.count = count
-        self._threads = max(1, (os.cpu_count() or 1) // count)
+        self._threads = threads or max(1, (os.cpu_count() or 1) // count)
         self._idle: list[ProcessPoolExecutor] = []
-        self._running: dict[Future[bool], tuple[Step, ProcessPoolExecutor]] = {}
+        self._running: dict[Future[Done], tuple[Step, ProcessPoolExecutor]] = {}
 
     @property
     def free(self) -> int:
@@ -168,7 +184,7 @@ class LocalWorkers:
     def begin(self, step: Step, work: Work) -> None:
         """See `Workers.begin`."""
         process = self._idle.pop() if self._idle else self._new()
-        self._running[process.submit(work, step)] = step, process
+        self._running[process.submit(timed, pickle.dumps((step, work)), self._threads)] = step, process
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
         """See `Workers.ended`."""
@@ -198,27 +214,44 @@ class LocalWorkers:
 
     def _new(self) -> ProcessPoolExecutor:
         # Not forked: a fork of a process that has loaded torch may hang.
-        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin_process, initargs=(self._threads,))
+        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin_process)
 
-    def _attempt(self, future: Future[bool]) -> Attempt:
+    def _attempt(self, future: Future[Done]) -> Attempt:
         step, process = self._running.pop(future)
         error = future.exception()
         if isinstance(error, BrokenProcessPool):
             process.shutdown(wait=False)
-            return Attempt(step, error=WorkerLost("its process ended without a word: killed, or out of memory"))
+            return Attempt(step, WorkerLost("its process ended without a word: killed, or out of memory"))
         self._idle.append(process)
         if error is not None:
-            return Attempt(step, error=error if isinstance(error, Exception) else WorkerLost(type(error).__name__))
-        return Attempt(step, already=future.result())
+            return Attempt(step, error if isinstance(error, Exception) else WorkerLost(type(error).__name__))
+        return Attempt(step, future.result())
 
 
-def _begin_process(threads: int) -> None:
-    """Ctrl-C at the terminal is for the driver alone, which then stops its workers; each has its share of the cores."""
-    import torch
-
+def _begin_process() -> None:
+    """Ctrl-C at the terminal is for the driver alone, which then stops its workers."""
     if hasattr(os, "setsid"):
         os.setsid()
-    torch.set_num_threads(threads)
+
+
+def timed(packed: bytes, threads: int) -> Done:
+    """Do a step in this process on so many threads. Loading the code is timed too: torch, and what is unpacked.
+
+    `packed` is the pickle of (step, work).
+    """
+    began = time.perf_counter()
+    use_threads(threads)
+    step, work = pickle.loads(packed)
+    loaded = time.perf_counter()
+    already = work(step)
+    return Done(already, loaded - began, time.perf_counter() - loaded)
+
+
+def use_threads(count: int) -> None:
+    """Have this process compute on so many threads. Another number changes the last digits of sums."""
+    import torch
+
+    torch.set_num_threads(count)
 
 
 def _pids(process: ProcessPoolExecutor) -> tuple[int, ...]:

@@ -36,19 +36,30 @@ BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """How a step ended. `reason` says why it failed or was skipped; `error` is None unless it failed."""
+    """How a step ended.
+
+    Attributes:
+        seconds: of the attempt that ended it; where it ran, waiting for room not counted.
+        reason: why it failed or was skipped.
+        error: None unless it failed.
+        start: seconds before it in which its process loaded the code; 0 in a process that has it.
+    """
 
     step: Step
     end: StepEnd
     seconds: float = 0.0
     reason: str = ""
     error: Exception | None = None
+    start: float = 0.0
 
 
 class Watcher(Protocol):
     """Is told about the progress of a run."""
 
     def started(self, step: Step) -> None: ...
+
+    def again(self, step: Step, reason: str) -> None:
+        """The step will be begun again; `reason` says what became of its last attempt."""
 
     def ended(self, outcome: StepOutcome) -> None: ...
 

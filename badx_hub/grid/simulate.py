@@ -1,8 +1,9 @@
 """How long a study would take on a cluster that is not here: its graph on so many devices, some of which fail. Pure.
 
-A step runs on one device and begins, in the order of the plan, when what it needs is done and a device is free. Nodes
-fail independently after times drawn from an exponential distribution; a failure ends the steps on that node, which go
-on elsewhere from their last checkpoint, and the node is back after its repair.
+A step runs on one device and begins, in the order of the plan, when what it needs is done and a device is free. Each
+device has a process, which loads the code before its first step. Nodes fail independently after times drawn from an
+exponential distribution; a failure ends the steps on that node, which go on elsewhere from their last checkpoint, and
+the node is back after its repair, with new processes.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class SimulatedStep:
-    """A step by its place in the plan: the seconds it takes and the places of the steps it needs."""
+    """A step by its place in the plan.
+
+    Attributes:
+        seconds: of work, of which a checkpoint keeps what is done.
+        needs: the places of the steps it needs.
+        overhead: seconds at each of its starts, such as loading the base.
+    """
 
     seconds: float
     needs: tuple[int, ...] = ()
+    overhead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Cluster:
     mtbf: mean seconds between two failures of one node; infinite: none fails.
     repair: seconds until a failed node is back.
     checkpoint: seconds of work between two checkpoints, which is what a failure loses at most.
-    overhead: seconds that each start of a step takes, such as loading the base.
+    loading: seconds in which the process of a device loads the code, before its first step.
     """
 
     nodes: int
@@ -37,14 +45,14 @@ class Cluster:
     mtbf: float = math.inf
     repair: float = 600.0
     checkpoint: float = 1800.0
-    overhead: float = 15.0
+    loading: float = 0.0
 
 
 @dataclass(frozen=True)
 class Simulation:
     """Attributes:
     makespan: seconds from the first step's start to the last one's end.
-    work: seconds of work that a study without failures needs on one device.
+    work: seconds of steps that a study without failures needs on one device, the overhead of their starts included.
     lost: seconds of work done twice, because a node failed after the last checkpoint.
     failures: of nodes with steps on them.
     utilisation: the share of all devices' time, from start to end, that was useful work.
@@ -59,7 +67,7 @@ class Simulation:
 
 @dataclass
 class _State:
-    """What is left of each step, and which step each device works on since when."""
+    """What is left of each step, and which step each device works on, from when and as which start of all."""
 
     left: list[float]
     missing: list[int]
@@ -90,7 +98,7 @@ class _Events:
         self.free = [(node, gpu) for gpu in range(cluster.gpus) for node in range(cluster.nodes)][::-1]
         self.queue: list[tuple[float, int, str, tuple[int, int]]] = []
         self.done, self.lost, self.failures, self.now = 0, 0.0, 0, 0.0
-        self.down: set[int] = set()
+        self.loaded: set[tuple[int, int]] = set()
 
     def run(self) -> Simulation:
         for node in range(self.cluster.nodes):
@@ -105,7 +113,7 @@ class _Events:
             elif what == "repair":
                 self._repair(device[0])
             self._begin()
-        work = sum(step.seconds for step in self.steps)
+        work = sum(step.overhead + step.seconds for step in self.steps)
         devices = self.cluster.nodes * self.cluster.gpus
         utilisation = work / (self.now * devices) if self.now else 1.0
         return Simulation(self.now, work, self.lost, self.failures, utilisation)
@@ -114,8 +122,10 @@ class _Events:
         while self.state.ready and self.free:
             place, device = heapq.heappop(self.state.ready), self.free.pop()
             self.state.starts += 1
-            self.state.busy[device] = place, self.now, self.state.starts
-            end = self.now + self.cluster.overhead + self.state.left[place]
+            begun = self.now + self.steps[place].overhead + (0.0 if device in self.loaded else self.cluster.loading)
+            self.loaded.add(device)
+            self.state.busy[device] = place, begun, self.state.starts
+            end = begun + self.state.left[place]
             heapq.heappush(self.queue, (end, self.state.starts, "end", device))
 
     def _end(self, device: tuple[int, int]) -> None:
@@ -131,18 +141,17 @@ class _Events:
         stopped = [device for device in self.state.busy if device[0] == node]
         self.failures += bool(stopped)
         for device in stopped:
-            place, began, _ = self.state.busy.pop(device)
-            worked = max(0.0, self.now - began - self.cluster.overhead)
+            place, begun, _ = self.state.busy.pop(device)
+            worked = max(0.0, self.now - begun)
             kept = worked // self.cluster.checkpoint * self.cluster.checkpoint
             self.lost += worked - kept
             self.state.left[place] -= kept
             heapq.heappush(self.state.ready, place)
         self.free = [device for device in self.free if device[0] != node]
-        self.down.add(node)
+        self.loaded = {device for device in self.loaded if device[0] != node}
         heapq.heappush(self.queue, (self.now + self.cluster.repair, 0, "repair", (node, 0)))
 
     def _repair(self, node: int) -> None:
-        self.down.discard(node)
         self.free += [(node, gpu) for gpu in range(self.cluster.gpus)]
         self._expect_failure(node)
 

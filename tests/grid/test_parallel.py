@@ -14,7 +14,7 @@ import pytest
 
 from badx_hub.errors import NotFoundError, RunInProgress, StorageError, TrainingInterrupted
 from badx_hub.grid import parallel
-from badx_hub.grid.parallel import ATTEMPTS, Attempt, LocalWorkers, Parallel, WorkerLost
+from badx_hub.grid.parallel import ATTEMPTS, Attempt, Done, LocalWorkers, Parallel, WorkerLost
 from badx_hub.grid.plan import Step
 from badx_hub.grid.run import StepEnd, Work
 from tests.grid.test_run import Notes, language, task
@@ -44,9 +44,9 @@ class Inline:
             return ()
         step, work = self.running.pop(0)
         try:
-            return [Attempt(step, already=work(step))]
+            return [Attempt(step, Done(work(step)))]
         except Exception as error:
-            return [Attempt(step, error=error)]
+            return [Attempt(step, error)]
 
     def stop(self) -> None:
         self.stopped = True
@@ -92,6 +92,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     outcomes = Parallel(Inline()).run(STEPS, failing({"a": ATTEMPTS - 1}, error), notes)
     assert {outcome.end for outcome in outcomes} == {StepEnd.RAN}
     assert notes.lines.count("a started") == 1
+    assert notes.lines.count(f"a again: {error}") == ATTEMPTS - 1
 
 
 @pytest.mark.parametrize(

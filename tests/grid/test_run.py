@@ -23,6 +23,9 @@ class Notes:
     def started(self, step: Step) -> None:
         self.lines.append(f"{step.name} started")
 
+    def again(self, step: Step, reason: str) -> None:
+        self.lines.append(f"{step.name} again: {reason}")
+
     def ended(self, outcome: StepOutcome) -> None:
         self.lines.append(f"{outcome.step.name} {outcome.end.value}")
 

@@ -1,26 +1,20 @@
-"""The same study on one process, on several and on a Ray cluster that loses a node: the same scores."""
+"""The same study in one process and in several: the same scores. `test_small_study` has more of it."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from badx_hub.grid.parallel import LocalWorkers, Parallel
-from badx_hub.grid.plan import Step
 from badx_hub.grid.run import Executor, Sequential, StepEnd
 from badx_hub.grid.runner import StudyRunner
 from badx_hub.grid.study import load_study
 from badx_hub.registry import open_registry
 from tests.grid.conftest import WriteStudy
 from tests.grid.test_run import Notes
-
-ROOT = Path(__file__).parents[2]
 
 
 def scores(file: Path, folder: Path, executor: Executor) -> Mapping[str, Any]:
@@ -43,45 +37,4 @@ def test_two_processes_find_the_same(
     alone: tuple[Path, Mapping[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "other home"))
-    assert scores(alone[0], tmp_path / "two", Parallel(LocalWorkers(2))) == alone[1]
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head that runs nothing and two nodes of one CPU."""
-    pytest.importorskip("ray", reason="Ray is not installed")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    yield made
-    made.shutdown()
-
-
-@pytest.mark.soak
-def test_a_ray_cluster_that_loses_a_node_finds_the_same(
-    alone: tuple[Path, Mapping[str, Any]], cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from badx_hub.grid.on_ray import RayWorkers
-
-    monkeypatch.setenv("BADX_HUB_HOME", str(tmp_path / "other home"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")  # other tests need memory as well
-    nodes = [cluster.add_node(num_cpus=1, env_vars=dict(os.environ)) for _ in range(2)]
-    begun = threading.Event()
-
-    class Watching(Notes):
-        def started(self, step: Step) -> None:
-            super().started(step)
-            begun.set()
-
-    def lose_a_node() -> None:
-        begun.wait()
-        time.sleep(1.0)
-        cluster.remove_node(nodes[0], allow_graceful=False)
-
-    thread = threading.Thread(target=lose_a_node)
-    thread.start()
-    monkeypatch.setattr("tests.grid.test_wide.Notes", Watching)
-    found = scores(alone[0], tmp_path / "ray", Parallel(RayWorkers(cluster.address)))
-    thread.join()
-    assert found == alone[1]
+    assert scores(alone[0], tmp_path / "two", Parallel(LocalWorkers(2, threads=1))) == alone[1]

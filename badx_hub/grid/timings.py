@@ -1,0 +1,83 @@
+"""How long steps took where they ran: kept beside the results, for `simulate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from badx_hub.grid.plan import Step, StepKind
+from badx_hub.grid.run import StepEnd, StepOutcome, Watcher
+from badx_hub.plain_files import read_plain
+from badx_hub.storage import storage_errors
+
+FILE = "timings.jsonl"
+_MAX_BYTES = 64 * 2**20
+_LOADING = 0.5
+"""Seconds for loading the code below which the process had it already."""
+
+
+class Timing(BaseModel):
+    """A step that ran: seconds for loading the code before it, and for the step without them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    study: str
+    step: str
+    kind: StepKind
+    seconds: float = Field(ge=0)
+    start: float = Field(0.0, ge=0)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Tells `watcher` all, and notes in the folder of results how long the steps of a study took."""
+
+    watcher: Watcher
+    results: Path
+    study: str
+
+    def started(self, step: Step) -> None:
+        """See `Watcher.started`."""
+        self.watcher.started(step)
+
+    def again(self, step: Step, reason: str) -> None:
+        """See `Watcher.again`."""
+        self.watcher.again(step, reason)
+
+    def ended(self, outcome: StepOutcome) -> None:
+        """See `Watcher.ended`."""
+        if outcome.end is StepEnd.RAN:
+            step = outcome.step
+            one = Timing(study=self.study, step=step.name, kind=step.kind, seconds=outcome.seconds, start=outcome.start)
+            path = self.results / FILE
+            with storage_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("a", encoding="utf-8") as file:  # One short line in one piece, as two drivers may write.
+                    file.write(one.model_dump_json() + "\n")
+        self.watcher.ended(outcome)
+
+
+def read_timings(results: Path, study: str) -> Mapping[str, Timing]:
+    """The last timing of each step of a study, by its name. What is no timing is left out."""
+    found = {}
+    for line in _lines(results / FILE):
+        try:
+            one = Timing.model_validate_json(line)
+        except ValidationError:
+            continue  # The end of a file whose writer was killed.
+        if one.study == study:
+            found[one.step] = one
+    return found
+
+
+def _lines(path: Path) -> Iterable[bytes]:
+    return read_plain(path, limit=_MAX_BYTES).splitlines() if path.exists() else ()
+
+
+def loading(timings: Iterable[Timing]) -> float:
+    """The mean seconds for loading the code in a new process; 0 if none was timed."""
+    found = [one.start for one in timings if one.start > _LOADING]
+    return fmean(found) if found else 0.0

@@ -1,0 +1,238 @@
+"""Is `study simulate` right? Its makespan beside that of a run on local Ray, on the same steps.
+
+    python benchmarks/simulated.py --shared ../shared [--only waiting|trained]
+
+Two comparisons, which go to simulated.json beside this file:
+
+- waiting: the graph of studies/small.yaml, whose steps wait in place of computing, each a fixed time that was drawn
+  once, so that other work on the machine does not change it. This is about the graph, Ray and failures: with failing
+  nodes, nodes of the cluster are killed, and begun again, at the moments that the simulation drew.
+- trained: the study itself, its budgets cut (tests/grid/small.py), trained on two nodes of one processor each. The
+  simulation has the speeds and timings that the run left, as a later call of `study simulate` would: what it can get
+  wrong is how they add up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sized  # noqa: F401 - the root of the checkout, for `tests`
+from measuring import machine, say
+
+from badx_hub.grid.estimates import rates_of, simulated_steps
+from badx_hub.grid.on_ray import RayWorkers
+from badx_hub.grid.parallel import Parallel
+from badx_hub.grid.plan import Step, plan_of
+from badx_hub.grid.run import StepEnd, StepOutcome
+from badx_hub.grid.runner import StudyRunner
+from badx_hub.grid.simulate import Cluster, SimulatedStep, _Events
+from badx_hub.grid.study import load_study
+from badx_hub.grid.timings import Recording, loading, read_timings
+from badx_hub.registry import open_registry
+
+# Other work on the machine may leave little time and memory; Ray's workers are to have their share of both.
+os.environ |= {"RAY_worker_niceness": "0", "RAY_memory_monitor_refresh_ms": "0"}
+
+RESULT = Path(__file__).with_suffix(".json")
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINT, REPAIR, OVERHEAD = 2.0, 10.0, 0.5
+"""Of waiting steps: seconds between two checkpoints, until a failed node is back, and at each start."""
+CASES = ((1, None), (2, None), (4, None), (4, 90.0))
+"""Nodes, and the mean seconds between two failures of one."""
+SEED = 3
+
+
+class Told:
+    """A watcher that says what ends, and counts what is begun again."""
+
+    def __init__(self) -> None:
+        self.again_count, self.ended_count = 0, 0
+
+    def started(self, step: Step) -> None:
+        """Nothing to say."""
+
+    def again(self, step: Step, reason: str) -> None:
+        """Count it."""
+        self.again_count += 1
+        say(f"  {step.name} again: {reason}")
+
+    def ended(self, outcome: StepOutcome) -> None:
+        """Count it."""
+        self.ended_count += 1
+        if outcome.end is not StepEnd.RAN:
+            say(f"  {outcome.step.name} {outcome.end.value}: {outcome.reason}")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Waits as long as a simulated step takes, with a checkpoint of the time waited in `folder`."""
+
+    steps: Mapping[str, SimulatedStep]
+    folder: Path
+
+    def __call__(self, step: Step) -> bool:
+        """Wait, from the last checkpoint on."""
+        one, mark = self.steps[step.name], self.folder / step.name.replace("/", "%")
+        left = one.seconds - (float(mark.read_text()) if mark.exists() else 0.0)
+        time.sleep(one.overhead)
+        while left > 0:
+            time.sleep(min(left, CHECKPOINT))
+            left -= CHECKPOINT
+            beside = mark.with_name(f"{mark.name}.tmp")
+            beside.write_text(str(one.seconds - max(left, 0.0)))
+            beside.replace(mark)
+        return False
+
+
+class Traced(_Events):
+    """A simulation that keeps when which node failed and came back."""
+
+    def __init__(self, steps: Sequence[SimulatedStep], cluster: Cluster, draws: random.Random) -> None:
+        super().__init__(steps, cluster, draws)
+        self.trace: list[tuple[float, str, int]] = []
+
+    def _fail(self, node: int) -> None:
+        self.trace.append((self.now, "failure", node))
+        super()._fail(node)
+
+    def _repair(self, node: int) -> None:
+        self.trace.append((self.now, "repair", node))
+        super()._repair(node)
+
+
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
+    """A head that runs nothing, and so many nodes of one processor, whose workers are there."""
+    from ray.cluster_utils import Cluster as RayCluster
+
+    made = RayCluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        yield made, [made.add_node(num_cpus=1) for _ in range(nodes)]
+    finally:
+        made.shutdown()
+
+
+def replayed(cluster: Any, nodes: list[Any], trace: Sequence[tuple[float, str, int]], ended: threading.Event) -> None:
+    """Kill nodes of the cluster and begin them again at these moments, from now on."""
+    began = time.perf_counter()
+    for moment, what, node in trace:
+        if ended.wait(max(0.0, moment - (time.perf_counter() - began))):
+            return
+        say(f"  {moment:.0f} s: {what} of node {node}")
+        if what == "failure":
+            cluster.remove_node(nodes[node], allow_graceful=False)
+        else:
+            nodes[node] = cluster.add_node(num_cpus=1)
+
+
+def waiting(study: Path) -> list[dict[str, Any]]:
+    """A row for each case."""
+    steps = plan_of(load_study(study))
+    draws, places = random.Random(SEED), {step.name: place for place, step in enumerate(steps)}
+    simulated = [
+        SimulatedStep(round(draws.uniform(1.0, 9.0), 1), tuple(places[need] for need in step.needs), OVERHEAD)
+        for step in steps
+    ]
+    return [_waited(steps, simulated, nodes, mtbf) for nodes, mtbf in CASES]
+
+
+def _waited(
+    steps: Sequence[Step], simulated: Sequence[SimulatedStep], nodes: int, mtbf: float | None
+) -> dict[str, Any]:
+    cluster = Cluster(nodes, 1, mtbf or float("inf"), REPAIR, CHECKPOINT)
+    events = Traced(simulated, cluster, random.Random(SEED))
+    told = events.run()
+    by_name = {step.name: one for step, one in zip(steps, simulated, strict=True)}
+    watcher, ended = Told(), threading.Event()
+    with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as (ray_cluster, ray_nodes):
+        workers = RayWorkers(ray_cluster.address)
+        _warm(workers, nodes)
+        failing = threading.Thread(target=replayed, args=(ray_cluster, ray_nodes, events.trace, ended))
+        failing.start()
+        began = time.perf_counter()
+        Parallel(workers).run(steps, Waiting(by_name, Path(folder)), watcher)
+        real = time.perf_counter() - began
+        ended.set()
+        failing.join()
+    row = {
+        "nodes": nodes,
+        "mtbf": mtbf,
+        "failures": told.failures,
+        "begun again": watcher.again_count,
+        **_beside(told.makespan, real),
+    }
+    say(json.dumps(row))
+    return row
+
+
+def _warm(workers: RayWorkers, nodes: int) -> None:
+    """Have every node load the code, as simulations of waiting steps have no time for it."""
+    ray = workers._ray
+    ray.get([ray.remote(num_cpus=1)(partial(_loaded, 2.0)).remote() for _ in range(nodes)])
+
+
+def _loaded(seconds: float) -> None:
+    import torch  # noqa: F401
+
+    time.sleep(seconds)
+
+
+def trained(shared: Path, nodes: int = 2) -> dict[str, Any]:
+    """The cut study on so many nodes."""
+    from tests.grid.small import cut
+
+    with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as (ray_cluster, _):
+        study = load_study(cut(shared, Path(folder)))
+        runner = StudyRunner(study, open_registry(str(Path(folder) / "registry")), Path(folder) / "results")
+        watcher, steps = Recording(Told(), runner.results, study.name), runner.pending()
+        workers = RayWorkers(ray_cluster.address)
+        began = time.perf_counter()
+        Parallel(workers).run(steps, runner.do, watcher)
+        real = time.perf_counter() - began
+        base = runner.base()
+        assert base is not None
+        timings = read_timings(runner.results, study.name)
+        simulated = simulated_steps(steps, study, rates_of(runner.entries(), base.ref), timings)
+        cluster = Cluster(nodes, loading=loading(timings.values()))
+        told = Traced(simulated, cluster, random.Random(SEED)).run()
+    row = {"nodes": nodes, "steps": len(steps), "loading": round(cluster.loading, 1), **_beside(told.makespan, real)}
+    say(json.dumps(row))
+    return row
+
+
+def _beside(simulated: float, real: float) -> dict[str, float]:
+    return {
+        "simulated": round(simulated, 1),
+        "real": round(real, 1),
+        "simulated / real": round(simulated / real, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, required=True, help="the folder with the corpora and the small base")
+    parser.add_argument("--only", choices=("waiting", "trained"))
+    options = parser.parse_args()
+    document = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    document["machine"] = machine()
+    if options.only != "trained":
+        document["waiting"] = waiting(ROOT / "studies" / "small.yaml")
+    if options.only != "waiting":
+        document["trained"] = trained(options.shared.resolve())
+    RESULT.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
