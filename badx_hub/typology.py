@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import takewhile
 
 from badx_hub.languages import UNRELATED, distance
 
@@ -48,12 +49,25 @@ def source_of_knowledge() -> str:
     return "lineages of URIEL+" if find_spec(_PACKAGE) else "langcodes"
 
 
+@lru_cache(maxsize=4096)
 def _lineage(language: str) -> tuple[str, ...]:
-    """From the family down to the language; empty if it is not known."""
-    from langcodes import Language
+    """From the family down to the language; empty if it is not known.
 
-    alpha3 = Language.get(language).to_alpha3()
-    return _lineages().get(alpha3, ())
+    The tables leave out macrolanguages, such as Swahili or Malay: these have the lineage of their standard language or,
+    where there is none, what the lineages of their languages have in common.
+    """
+    from langcodes import Language
+    from langcodes.data_dicts import MACROLANGUAGES, NORMALIZED_MACROLANGUAGES
+
+    found = Language.get(language)
+    if known := _lineages().get(found.to_alpha3()):
+        return known
+    for table in (NORMALIZED_MACROLANGUAGES, MACROLANGUAGES):
+        members = (Language.get(one).to_alpha3() for one, macro in table.items() if macro == found.language)
+        if lineages := [lineage for one in members if (lineage := _lineages().get(one))]:
+            steps = takewhile(lambda step: len(set(step)) == 1, zip(*lineages, strict=False))
+            return tuple(step[0] for step in steps)
+    return ()
 
 
 @lru_cache(maxsize=1)

@@ -56,11 +56,14 @@ def test_lineages_say_how_near_languages_are() -> None:
     assert relatedness("fo", "is") == relatedness("is", "fo")
     assert relatedness("ug", "uz") > relatedness("ug", "tr") > relatedness("ug", "en") == 0
     assert relatedness("wo", "wo") == 1
+    assert relatedness("wo", "sw") > 0, "a macrolanguage, which is in no table"
 
 
 def test_without_lineages_langcodes_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     typology._lineages.cache_clear()
+    typology._lineage.cache_clear()
     monkeypatch.setattr(typology, "find_spec", lambda _name: None)
     assert typology.source_of_knowledge() == "langcodes"
     assert list(nearest_first("fo", ["en", "da", "wo"])) == ["da"]
     typology._lineages.cache_clear()
+    typology._lineage.cache_clear()
