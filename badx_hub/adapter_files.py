@@ -26,12 +26,20 @@ MLM_HEAD_FILE = "mlm_head.safetensors"
 ENCODER_FILE = "encoder.safetensors"
 """All weights of the base as full fine-tuning left them."""
 
+VOCABULARY_FILE = "vocabulary.json"
+VOCABULARY_WEIGHTS_FILE = "vocabulary.safetensors"
+"""Sub-words that a language adapter reads its text with, beside those of the base, and their embeddings."""
+
+MAX_SUBWORDS = 2**15
+"""The most that an adapter brings along: bases for a hundred languages have four to eight times as many."""
+
 INTERFACE_FILE = "adapter_interface.json"
 """What `adapters` writes beside adapters of models that it reaches by hooks. Nothing here reads it."""
 
 _ADAPTER_FILES = (ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE)
 _HEAD_FILES = (HEAD_CONFIG_FILE, HEAD_WEIGHTS_FILE)
-WEIGHT_FILES = (*_ADAPTER_FILES, *_HEAD_FILES, ENCODER_FILE, MLM_HEAD_FILE)
+VOCABULARY_FILES = (VOCABULARY_FILE, VOCABULARY_WEIGHTS_FILE)
+WEIGHT_FILES = (*_ADAPTER_FILES, *_HEAD_FILES, ENCODER_FILE, MLM_HEAD_FILE, *VOCABULARY_FILES)
 """The files that decide what an adapter computes, or what training that begins with it does. They make its digest."""
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from badx_hub.adapter_files import MANIFEST_FILE, needed_files, weights_digest
+from badx_hub.adapter_files import MANIFEST_FILE, VOCABULARY_FILES, needed_files, weights_digest
 from badx_hub.deprecated import keeps_old_attributes, module_getattr
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, StorageError
 from badx_hub.languages import Mixture
@@ -52,6 +52,7 @@ from badx_hub.names import AdapterKind, AdapterName, few_label, plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
+from badx_hub.storage import digest_of
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -73,10 +74,19 @@ class _Frozen(BaseModel):
 
 
 class LanguageAdapterRef(_Frozen):
-    """A language adapter that a task adapter was trained on. `digest` identifies it; `name` is for people."""
+    """A language adapter that a task adapter was trained on. `digest` identifies it; `name` is for people.
+
+    `vocabulary` is there if it reads text with sub-words of its own (`Manifest.vocabulary`).
+    """
 
     name: Text
     digest: Digest
+    vocabulary: Digest | None = None
+
+    @model_serializer(mode="wrap")
+    def _known_alone(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = serialise(self)
+        return value if self.vocabulary else {"name": self.name, "digest": self.digest}
 
 
 class SourceRef(_Frozen):
@@ -260,9 +270,18 @@ class Manifest(ManifestDraft):
     def _weights_are_complete(self) -> Self:
         if missing := [name for name in needed_files(self.kind) if name not in self.files]:
             raise ValueError(f"files lack {', '.join(missing)}")
+        beside = [name for name in VOCABULARY_FILES if name in self.files]
+        if beside and (len(beside) < len(VOCABULARY_FILES) or self.kind in ("task", "model")):
+            raise ValueError(f"a language adapter has both of {' and '.join(VOCABULARY_FILES)}, and others have none")
         if self.digest != weights_digest(self.files):
             raise ValueError("digest is not the digest of the weight files")
         return self
+
+    @property
+    def vocabulary(self) -> str | None:
+        """The digest of the sub-words that it brings along and of their embeddings; None if it has none."""
+        found = {name: self.files[name] for name in VOCABULARY_FILES if name in self.files}
+        return digest_of(found) if found else None
 
     def to_json(self) -> str:
         """The text of badx.json: indented, keys sorted, one line feed at the end."""

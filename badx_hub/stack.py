@@ -19,14 +19,14 @@ from badx_hub.modeling.full import load_model
 from badx_hub.modeling.machine import settled
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.precision import hold
-from badx_hub.modeling.stacks import activate, load_adapter
+from badx_hub.modeling.stacks import activate, load_adapter, use_vocabulary
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
 from badx_hub.registry import AdapterQuery, Entry, Registry
 from badx_hub.registry.chain import Where
 from badx_hub.registry.folders import signed_by
 from badx_hub.registry.lock import resolved
-from badx_hub.registry.stacking import stacked, verified
+from badx_hub.registry.stacking import stacked, verified, with_vocabulary
 from badx_hub.setups import DEFAULT
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import decode_windows
@@ -257,12 +257,14 @@ class StackLoader:
         found = base_of(part.entries[-1].manifest.base, self._base, offline=self._offline)
         shared = next((model for model in self._models if model.takes(found, part.entries)), None)
         if shared is None:
-            shared = _SharedModel(found, load_encoder(found), {})
+            source = with_vocabulary(part.entries)
+            shared = _SharedModel(found, load_encoder(found), {}, source and source.manifest.vocabulary)
             self._models.append(shared)
+        tokenizer = shared.tokenizer(part.entries, folders)
         task = _task(part)
         shared.add(part.entries, folders, task)
         _place(shared.model, self._device, self._dtype)
-        return BilingualStack(shared.model, load_tokenizer(found), task, part.entries, chosen.name)
+        return BilingualStack(shared.model, tokenizer, task, part.entries, chosen.name)
 
 
 def _place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:
@@ -283,17 +285,27 @@ def default_device() -> torch.device:
 
 @dataclass(frozen=True)
 class _SharedModel:
-    """A base in memory, and the digest of what is loaded into it, by name."""
+    """A base in memory, the digest of what is loaded into it, by name, and that of the sub-words it was extended by."""
 
     base: Base
     model: Any
     loaded: dict[AdapterName, str]
+    vocabulary: str | None
 
     def takes(self, base: Base, entries: Sequence[Entry]) -> bool:
         """Whether a stack can be added without a change to those that are there."""
         alone = any(name.kind == "model" for name in (*self.loaded, *(entry.name for entry in entries)))
         fits = all(self.loaded.get(entry.name, entry.manifest.digest) == entry.manifest.digest for entry in entries)
-        return base.ref.digest == self.base.ref.digest and fits and not alone
+        source = with_vocabulary(entries)
+        reads_alike = (source and source.manifest.vocabulary) == self.vocabulary
+        return base.ref.digest == self.base.ref.digest and fits and reads_alike and not alone
+
+    def tokenizer(self, entries: Sequence[Entry], folders: Sequence[Path]) -> Any:
+        """A tokenizer for these entries; the model gets the sub-words that they bring along."""
+        made = load_tokenizer(self.base)
+        if (source := with_vocabulary(entries)) is not None:
+            use_vocabulary(self.model, made, source.name, folders[entries.index(source)])
+        return made
 
     def add(self, entries: Sequence[Entry], folders: Sequence[Path], task: Task) -> None:
         for entry, folder in zip(entries, folders, strict=True):

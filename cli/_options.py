@@ -129,6 +129,18 @@ BatchSizeOption = Annotated[
 ]
 PrecisionOption = Annotated[PrecisionName, _precision()]
 RecipePrecisionOption = Annotated[PrecisionName | None, _precision(" [default: the recipe's; fp32 in paper]")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
+RestartOption = Annotated[
+    bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
+]
+TimeLimitOption = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),
+]
+ExtendVocabularyOption = Annotated[
+    int | None,
+    typer.Option("--extend-vocabulary", metavar="N", help="Sub-words to learn that the base lacks. [default: none]"),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result on stdout.")]
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)

@@ -26,7 +26,8 @@ SectionT = TypeVar("SectionT", bound="TrainingRecipe")
 
 DEMO = "demo"
 _OF_JOB = ("registry", "label")
-_RECIPE_FLAGS = "steps", "batch_size", "learning_rate", "max_length", "eval_every", "save_every", "precision", "seed"
+_TRAINING_FLAGS = "steps", "batch_size", "learning_rate", "max_length", "eval_every", "save_every", "precision", "seed"
+_RECIPE_FLAGS = (*_TRAINING_FLAGS, "extend_vocabulary")
 
 
 class Tracker(str, Enum):
@@ -83,20 +84,12 @@ _SaveEveryOption = Annotated[
     int | None, typer.Option("--save-every", metavar="N", help="Steps between checkpoints; 0: none.")
 ]
 _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")]
-_ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this very run is registered.")]
-_RestartOption = Annotated[
-    bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
-]
 _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
 
 _TrackOption = Annotated[
     Tracker | None, typer.Option("--track", help="Log to this tracker too; everything stays on this machine.")
-]
-_TimeLimitOption = Annotated[
-    str | None,
-    typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),
 ]
 
 
@@ -120,13 +113,14 @@ def train(
     save_every: _SaveEveryOption = None,
     precision: _options.RecipePrecisionOption = None,
     seed: _SeedOption = None,
+    extend_vocabulary: _options.ExtendVocabularyOption = None,
     label: _options.LabelOption = None,
     option: _options.TaskOptionsOption = None,
     registry: _options.RegistryOption = None,
     init: _options.InitOption = None,
-    force: _ForceOption = False,
-    restart: _RestartOption = False,
-    time_limit: _TimeLimitOption = None,
+    force: _options.ForceOption = False,
+    restart: _options.RestartOption = False,
+    time_limit: _options.TimeLimitOption = None,
     profile: _ProfileOption = None,
     track: _TrackOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -137,29 +131,33 @@ def train(
     adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
     label tells of how many sentences. A stopped run goes on with the same command, and not with other settings.
     """
-    from badx_hub.registry import open_registry
-
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
-    _check_flags(task, texts, option, sources, init)
-    given = (steps, batch_size, learning_rate, max_length, eval_every, save_every, precision and precision.value, seed)
-    flags: dict[str, Any] = dict(zip(_RECIPE_FLAGS, given, strict=True))
-    profiling = _profiling(profile)
-    how = {
-        "registry": open_registry(registry),
+    _check_flags(task, texts, option, sources, {"init": init, "extend-vocabulary": extend_vocabulary})
+    flags = _flags(
+        steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed, extend_vocabulary
+    )
+    how: dict[str, Any] = {
+        "registry": _opened(registry),
         "label": label,
         "force": force,
         "restart": restart,
         "reporter": _reporter(track, format),
-        "profiling": profiling,
+        "profiling": _profiling(profile),
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
     if task is None:
         trained = _train_language(asked, recipe, flags, texts, {**how, "init": init})
     else:
         trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, sources, how)
-    _show(trained, format, profiling)
+    _show(trained, format, how["profiling"])
+
+
+def _opened(registry: str | None) -> Registry:
+    from badx_hub.registry import open_registry
+
+    return open_registry(registry)
 
 
 def _train_language(
@@ -251,6 +249,11 @@ def _settled(section: SectionT) -> SectionT:
     return with_settled_precision(section)
 
 
+def _flags(*given: Any) -> dict[str, Any]:
+    """What was given of the recipe, by its names there; choices become their words."""
+    return {key: getattr(value, "value", value) for key, value in zip(_RECIPE_FLAGS, given, strict=True)}
+
+
 def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
     found: dict[str, str] = {}
     for option in options:
@@ -267,7 +270,11 @@ def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
 
 
 def _check_flags(
-    task: str | None, texts: Mapping[str, str], option: list[str] | None, sources: Mapping[str, Any], init: str | None
+    task: str | None,
+    texts: Mapping[str, str],
+    option: list[str] | None,
+    sources: Mapping[str, Any],
+    beginning: Mapping[str, Any],
 ) -> None:
     if task is None and option:
         raise UsageError("--option is about a task: add --task dp.")
@@ -277,8 +284,10 @@ def _check_flags(
         )
     if task is not None and texts:
         raise UsageError("--text is for adapters without --task. Annotated data is --data FOLDER.")
-    if task is not None and init:
-        raise UsageError("--init is for adapters without --task: a task adapter begins with new weights. Leave it out.")
+    if task is not None and (given := [name for name, value in beginning.items() if value is not None]):
+        raise UsageError(
+            f"--{given[0]} is for adapters without --task: a task adapter is trained on one. Leave it out."
+        )
 
 
 def _task_section(recipe: Recipe, task: str) -> TaskRecipe:

@@ -1,7 +1,8 @@
 """Every row of the table of families does all that a base has to do, in the layout of its real files.
 
-An LA with an invertible part, a BA that is stopped and goes on, and a task adapter for every task are trained for a few
-steps, saved, pushed to a Hub, pulled into another home, loaded, and predict what they predicted.
+An LA with an invertible part, a BA with sub-words of its own that is stopped and goes on, and a task adapter for every
+task are trained for a few steps, saved, pushed to a Hub, pulled into another home, loaded, and predict what they
+predicted.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from badx_hub.errors import TrainingInterrupted
 from badx_hub.languages import Mixture
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.families import FAMILIES, family_of
-from badx_hub.modeling.models import load_masked_lm
-from badx_hub.modeling.stacks import activate, load_adapter
+from badx_hub.modeling.models import load_masked_lm, load_tokenizer
+from badx_hub.modeling.stacks import activate, load_adapter, use_vocabulary
 from badx_hub.recipes import AdapterRecipe, LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry
@@ -38,7 +39,15 @@ from tests.tiny import demo_data, demo_lines
 
 PAIR = Mixture.parse("en-wo")
 LANGUAGE = LanguageRecipe(
-    steps=3, batch_size=2, learning_rate=1e-2, eval_every=3, save_every=3, max_length=32, eval_blocks=2, seed=1
+    steps=3,
+    batch_size=2,
+    learning_rate=1e-2,
+    eval_every=3,
+    save_every=3,
+    max_length=32,
+    eval_blocks=2,
+    extend_vocabulary=30,
+    seed=1,
 )
 TASK = TaskRecipe(steps=2, batch_size=2, learning_rate=1e-2, eval_every=2, save_every=2, max_length=64)
 SENTENCES = (("Xanaa", "leeral", "ne"), ("lëlu", "waxtaanu", "Sutsas", "bi", "."))
@@ -72,7 +81,8 @@ def trained(base: Path, registry: LocalRegistry, data: Mapping[str, str]) -> dic
     """The adapters of the walk; the BA stops after its first step and goes on."""
     text = {language: data[language] for language in PAIR.languages}
     languages: dict[str, Any] = {"registry": registry, "base": str(base)}
-    recipe = LANGUAGE.model_copy(update={"adapter": AdapterRecipe(invertible=True), "head": "all"})
+    plain = {"adapter": AdapterRecipe(invertible=True), "head": "all", "extend_vocabulary": 0}
+    recipe = LANGUAGE.model_copy(update=plain)
     la = train_language_adapter(Mixture.parse("wo"), recipe, text={"wo": text["wo"]}, **languages)
     with pytest.raises(TrainingInterrupted, match="after step 1 of 3"):
         train_language_adapter(PAIR, LANGUAGE, text=text, time_limit=0, **languages)
@@ -120,8 +130,13 @@ def plain_states(base: Path, registry: LocalRegistry, ba: Entry, card: str) -> N
     opened = resolve_base(str(base))
     found: dict[str, Any] = {}
     exec(code, found)
-    ids = torch.arange(5, 25)[None]
-    ours = load_masked_lm(opened)
+    ours, tokenizer = load_masked_lm(opened), load_tokenizer(opened)
+    size = len(tokenizer)
+    use_vocabulary(ours, tokenizer, ba.name, registry.fetch(ba))
+    for line in demo_lines("wo", 20):
+        assert found["tokenizer"](line)["input_ids"] == tokenizer(line)["input_ids"]
+    ids = torch.arange(5, size + 20, 30)[None]
+    assert ids[0, -1] >= size
     load_adapter(ours, ba.name, registry.fetch(ba))
     activate(ours, [ba.name])
     with torch.inference_mode():

@@ -155,6 +155,13 @@ class Packer:
         return np.array(streams[0], np.int32), np.array(streams[1], np.int32)
 
 
+def training_lines(source: Source, fraction: float = HELD_OUT_FRACTION) -> Iterator[str]:
+    """The lines of a text that are learned from, clean, each once. Raises DataError if it cannot be read on."""
+    lines, counts, seen = source.lines(), Counter(dict.fromkeys(COUNTS, 0)), SeenLines()
+    while raw := _read_batch(lines):
+        yield from (line for line in clean(raw, counts, seen) if not held_out(line, fraction))
+
+
 class _Stream:
     """Tokens not yet cut into blocks."""
 

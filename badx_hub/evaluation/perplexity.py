@@ -19,7 +19,7 @@ from badx_hub.manifest import SourceRef
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.mlm import load_mlm_head
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
-from badx_hub.modeling.stacks import activate, load_adapter, told_of
+from badx_hub.modeling.stacks import activate, load_adapter, told_of, use_vocabulary
 from badx_hub.recipes import LanguageRecipe, load_recipe, override
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.stacking import verified
@@ -80,14 +80,16 @@ def measure_perplexity(
             f"{entry.name} says that it was trained on {recipe.max_length} sub-words at a time, and its base reads at "
             f"most {found.max_length}. Ask its publisher."
         )
-    tokenizer = load_tokenizer(found)
+    tokenizer, folder = load_tokenizer(found), verified(entry, registry)
+    if entry.manifest.vocabulary:
+        use_vocabulary(None, tokenizer, entry.name, folder)
     stores = {
         language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
         for language, source in sources.items()
     }
     for language, store in stores.items():
         _require_held_out(language, store)
-    model, head = _loaded(entry, verified(entry, registry), found)
+    model, head = _loaded(entry, folder, found)
     objective = LanguageObjective(model, entry.name, stores, SpecialTokens.of(tokenizer), recipe)
     objective.module.eval()
     with torch.inference_mode():
@@ -126,6 +128,8 @@ def _require_held_out(language: str, store: BlockStore) -> None:
 def _loaded(entry: Entry, folder: Path, base: Base) -> tuple[Any, HeadUsed]:
     """The model with the adapter in it, and which head it has."""
     model = load_masked_lm(base)
+    if entry.manifest.vocabulary:
+        use_vocabulary(model, load_tokenizer(base), entry.name, folder)
     load_adapter(model, entry.name, folder)
     activate(model, [entry.name])
     if MLM_HEAD_FILE in entry.manifest.files:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from badx_hub.adapter_files import MLM_HEAD_FILE
 from badx_hub.errors import IntegrityError
+from badx_hub.modeling.extended import extension_of
 from badx_hub.modeling.families import GELU, family_of
 from badx_hub.modeling.fast import decoder_loss
 from badx_hub.modeling.last_layers import LAST_LAYERS, rows
@@ -57,8 +58,13 @@ class MaskedLanguageModel(nn.Module):
             # Coupling blocks take [batch, length, hidden].
             inverted = self.model.base_model.invertible_adapters_forward(hidden.unsqueeze(0), rev=True).squeeze(0)
             decoder = self.model.get_output_embeddings()
-            bias = decoder.weight.new_zeros(len(decoder.weight)) if decoder.bias is None else decoder.bias
-            return decoder_loss(inverted, decoder.weight, bias, labels)
+            weight, bias = decoder.weight, decoder.bias
+            bias = weight.new_zeros(len(weight)) if bias is None else bias
+            if (more := extension_of(self.model)) is None:
+                return decoder_loss(inverted, weight, bias, labels)
+            # A base may have rows to spare, which are no words.
+            first = more.subwords.first
+            return decoder_loss(inverted, weight[:first], bias[:first], labels, (more.added, more.added_bias))
 
 
 def states_at(encoder: nn.Module, input_ids: Tensor, positions: Tensor) -> Tensor:

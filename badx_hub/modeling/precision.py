@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from badx_hub.modeling.heads import ParsingHead
+from badx_hub.modeling.mapped import MappedWeights
 
 _MARK = "_badx_computes_in_bfloat16"
 
@@ -34,13 +35,14 @@ def hold(model: Any, *, embeddings: bool = False) -> None:
     """
     heads, encoder = getattr(model, "heads", {}), model.base_model
     kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
+    files = MappedWeights()
     for module in (encoder if heads else model).modules():
         if isinstance(module, kinds):
-            _narrow(module)
+            _narrow(module, files)
     for head in heads.values():
         if isinstance(head, ParsingHead):
             head.products = torch.bfloat16
-            _narrow(head.biaffine_rels)
+            _narrow(head.biaffine_rels, files)
     if computed_in(model) == torch.float32:
         _compute_in_bfloat16(encoder)
         setattr(encoder, _MARK, True)
@@ -57,10 +59,12 @@ def products_as(model: Any) -> AbstractContextManager[object]:
     return nullcontext() if dtype == torch.float32 else torch.autocast(model.device.type, dtype=dtype)
 
 
-def _narrow(module: nn.Module) -> None:
+def _narrow(module: nn.Module, files: MappedWeights) -> None:
     for parameter in module.parameters(recurse=False):
-        if not parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.bfloat16)
+        if not parameter.requires_grad and parameter.dtype != torch.bfloat16:
+            wide = parameter.data
+            parameter.data = wide.to(torch.bfloat16)
+            files.forget(wide)
 
 
 def _compute_in_bfloat16(encoder: Any) -> None:

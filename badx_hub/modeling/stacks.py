@@ -17,11 +17,13 @@ from adapters.configuration import ADAPTER_CONFIG_MAP
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from badx_hub.adapter_files import ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE
+from badx_hub.adapter_files import ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE, VOCABULARY_FILE
+from badx_hub.corpora.vocabulary import SubWords, extend_tokenizer
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError, UsageError
 from badx_hub.modeling import configs
 from badx_hub.modeling.base_files import RIGHT_BASE
 from badx_hub.modeling.configs import ExpectedHead
+from badx_hub.modeling.extended import extend_model, extension_of, load_rows, save_vocabulary
 from badx_hub.modeling.models import without_warnings
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
@@ -112,12 +114,31 @@ def trained_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.P
 
 
 def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
-    """Write configuration and safetensors of the adapter (with its head, if it has one) to `folder`."""
+    """Write configuration and safetensors of the adapter (with its head, if it has one) to `folder`.
+
+    A language adapter takes along the sub-words that the model was extended by.
+    """
     with_head = name.module_name in getattr(model, "heads", {})
     try:
         model.save_adapter(str(folder), name.module_name, with_head=with_head, use_safetensors=True)
     except SafetensorError as error:  # safetensors raises this on a full disk.
         raise StorageError(f"{name} could not be written: {error}. Free some space and try again.") from error
+    if name.task is None and (extension := extension_of(model)) is not None:
+        save_vocabulary(extension, folder)
+
+
+def use_vocabulary(model: Any | None, tokenizer: Any, name: AdapterName, folder: Path) -> None:
+    """Extend a tokenizer by the sub-words of the language adapter in `folder`, and the model, if given, unless it is already.
+
+    Raises DataError and IntegrityError as `load_adapter`.
+    """
+    try:
+        subwords = SubWords.read(folder / VOCABULARY_FILE)
+        extend_tokenizer(tokenizer, subwords)
+        if model is not None and extension_of(model) is None:
+            extend_model(model, subwords, *load_rows(folder, subwords, model.get_input_embeddings().embedding_dim))
+    except BadxError as error:
+        raise told_of(error, name) from error
 
 
 def load_adapter(model: Any, name: AdapterName, folder: Path, head: ExpectedHead | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from badx_hub.adapter_files import MAX_SUBWORDS
+
 MIN_LENGTH = 8
 MAX_LENGTH = 8192
 """Bounds of `max_length`, the sub-words of an input."""
@@ -81,7 +83,8 @@ class TrainingRecipe(_Strict):
         How often a run is saved does not count. A field that came later is left out at the value that every run
         had before it, so that older runs keep their keys.
         """
-        earlier = {"precision": "fp32", "head": "frozen", "publish_head": False, "select": "best"}
+        of_text = {"head": "frozen", "publish_head": False, "extend_vocabulary": 0}
+        earlier = {"precision": "fp32", "select": "best", **of_text}
         same = {field for field, value in earlier.items() if getattr(self, field, None) == value}
         if self.select != "average":
             same.add("average_over")
@@ -115,6 +118,8 @@ class LanguageRecipe(TrainingRecipe):
     too ("all"). With a frozen head the adapter has to do the head's work, and what it learns transfers less.
     Perplexities of different heads are not comparable. With `publish_head` what was trained of it is published beside
     the adapter, so that the perplexity can be measured again and training can go on.
+    `extend_vocabulary` is how many sub-words that the base lacks are learned from the text of the targets, and trained
+    with the adapter. Perplexities of different sub-words are not comparable either.
     """
 
     mask_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
@@ -122,6 +127,7 @@ class LanguageRecipe(TrainingRecipe):
     eval_blocks: Annotated[int, Field(ge=0)] = 512
     head: HeadTraining = "transform"
     publish_head: bool = False
+    extend_vocabulary: Annotated[int, Field(ge=0, le=MAX_SUBWORDS)] = 0
     adapter: AdapterRecipe = AdapterRecipe()
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from badx_hub.adapter_files import (
     MANIFEST_FILE,
     PICKLE_SUFFIXES,
     SIGNATURE_FILE,
+    VOCABULARY_FILE,
     is_allowed_file,
     needed_files,
 )
@@ -88,7 +89,11 @@ def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
 
 
 def _check_weights(folder: Path, manifest: Manifest) -> None:
-    """Raises IntegrityError if weights are not safetensors, no floats, or not finite."""
+    """Raises IntegrityError (weights that are not safetensors, no floats, or not finite), DataError (no sub-words)."""
+    if VOCABULARY_FILE in manifest.files:
+        from badx_hub.corpora.vocabulary import SubWords  # only few adapters have any
+
+        SubWords.read(folder / VOCABULARY_FILE)
     for name, digest in manifest.files.items():
         if name.endswith(".safetensors"):
             check_floats(folder / name)

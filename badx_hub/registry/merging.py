@@ -80,6 +80,7 @@ def merge(
         return Merged(newest(same), already=True)
     folders = [verified(one, registry) for one in parents]
     found = base_of(parents[0].manifest.base, base)
+    _require_no_vocabulary(parents)
     _require_one_shape(parents, folders, found)
     with scratch_folder() as building:
         _write_mean(building, plan, parents, folders, found)
@@ -238,13 +239,22 @@ def _language_adapters(
                 f"{first.name} is not used on one language adapter, or {on.name} is none.",
                 remedies=(Advice("Leave out {}.", (("on", None),)),),
             )
-        return LanguageAdapterRef(name=str(on.name), digest=on.manifest.digest), ()
+        return on.ref, ()
     if len({one.manifest.language_adapters for one in parents}) > 1:
         raise UsageError(
             f"{' and '.join(str(one.name) for one in parents)} were trained on different language adapters.",
             remedies=(Advice("Say which one their mean is used on with {}.", (("on", "NAME"),)),),
         )
     return first.parent, first.cycle
+
+
+def _require_no_vocabulary(parents: Sequence[Entry]) -> None:
+    """Raises UsageError if one has sub-words of its own: a mean of rows of different words is none."""
+    if extended := [one.name for one in parents if one.manifest.vocabulary]:
+        raise UsageError(
+            f"{extended[0]} has sub-words of its own (extend_vocabulary), and such adapters have no mean. "
+            "Merge adapters without."
+        )
 
 
 def _require_one_shape(parents: Sequence[Entry], folders: Sequence[Path], base: Base) -> None:

@@ -35,6 +35,12 @@ class Entry:
         """The adapter's name."""
         return self.manifest.adapter_name
 
+    @property
+    def ref(self) -> LanguageAdapterRef:
+        """How the manifest of a task adapter on it names it."""
+        found = self.manifest
+        return LanguageAdapterRef(name=found.name, digest=found.digest, vocabulary=found.vocabulary)
+
     def is_on_base(self, query: AdapterQuery) -> bool:
         """Whether its base is the one asked for."""
         base = self.manifest.base

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from badx_hub.adapter_files import CARD_FILE, ENCODER_FILE, WEIGHT_FILES
+from badx_hub.adapter_files import CARD_FILE, ENCODER_FILE, MAX_SUBWORDS, VOCABULARY_WEIGHTS_FILE, WEIGHT_FILES
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 
 MIB = 2**20
@@ -27,6 +27,8 @@ def size_limit(manifest: Manifest, name: str) -> int:
         # float32; the embeddings with positions; in each layer 4 squares of attention and a wide feed-forward block.
         numbers = (base.vocab_size + 2**17) * base.hidden_size + square * (64 * base.num_layers + 8)
         return min(MAX_ENCODER, max(16 * MIB, 4 * numbers))
+    if name == VOCABULARY_WEIGHTS_FILE:
+        return 4 * MAX_SUBWORDS * base.hidden_size + MIB
     # float32; in each layer two bottlenecks no wider than twice the hidden size; invertible parts; or a biaffine
     # head, one square a label.
     # Of the head of masked-language modelling, at most a dense layer, a LayerNorm and a bias for each word.

@@ -29,6 +29,20 @@ def stacked(entries: Sequence[Entry], setup: str | None) -> Setup:
     return chosen
 
 
+def with_vocabulary(entries: Sequence[Entry]) -> Entry | None:
+    """The language adapter among the entries whose sub-words the base gets; None where there are none.
+
+    Raises IntegrityError if there are two with different ones, or one with and one without.
+    """
+    language_adapters = [entry for entry in entries if entry.name.task is None]
+    if len({entry.manifest.vocabulary for entry in language_adapters}) > 1:
+        raise IntegrityError(
+            f"{_listed([entry.name for entry in language_adapters])} read text with different sub-words "
+            "(extend_vocabulary), and a model has one vocabulary. Train them with the same one, or without."
+        )
+    return next((entry for entry in language_adapters if entry.manifest.vocabulary), None)
+
+
 def verified(entry: Entry, registry: Registry) -> Path:
     """The folder of an entry; raises IntegrityError if a file in it is missing or has changed."""
     folder = registry.fetch(entry)

@@ -20,11 +20,13 @@ from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
 from badx_hub.corpora.packing import Ids
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.corpora.sources import Source, default_source, open_source
+from badx_hub.corpora.vocabulary import extend_tokenizer
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
+from badx_hub.modeling.extended import extension_parameters
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, load_mlm_head, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
@@ -40,9 +42,11 @@ from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
+from badx_hub.training.vocabulary import extend_for_training, subwords_for
 
 _LOG = logging.getLogger(__name__)
 
+_SUGGESTED_SUBWORDS = 2000
 _EVALUATED_BLOCKS = 32
 """Blocks in each forward pass of an evaluation. Fixed, because the held-out masks are drawn pass by pass."""
 
@@ -75,7 +79,8 @@ class LanguageObjective:
         recipe: LanguageRecipe,
     ) -> None:
         self.module: nn.Module = MaskedLanguageModel(model)
-        self.parameters = {**own_parameters(model, name), **head_parameters(model, recipe.head)}
+        head = {**head_parameters(model, recipe.head), **extension_parameters(model)}
+        self.parameters = {**own_parameters(model, name), **head}
         self.mixture, self.stores, self.tokens, self.recipe = name.mixture, stores, tokens, recipe
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
@@ -252,19 +257,25 @@ def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
     return tagged
 
 
-def _warn_of_poor_reading(run: TrainingRun, tokenizer: Any, sources: Mapping[str, Source]) -> None:
+def _warn_of_poor_reading(run: TrainingRun, tokenizer: Any, sources: Mapping[str, Source], *, extended: bool) -> None:
     """Say so where the base hardly knows the script of a text: no adapter can mend that."""
     for language, source in sources.items():
         read = coverage_of(tokenizer, source.lines())
         if read.is_poor:
             fact = f"{run.base.ref.name} hardly covers the text of {language}: {read}."
-            _LOG.warning(Notice(fact, (CompareBases(language, source.name),)))
+            more = Advice("Or give it sub-words for that with {}.", (("extend_vocabulary", _SUGGESTED_SUBWORDS),))
+            _LOG.warning(Notice(fact, (CompareBases(language, source.name), *(() if extended else (more,)))))
 
 
 def _objective(
     run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source], initial: Path | None = None
 ) -> tuple[LanguageObjective, Any]:
-    tokenizer = load_tokenizer(run.base)
+    tokenizer = plain = load_tokenizer(run.base)
+    targets = {language: sources[language] for language in run.name.mixture.targets}
+    subwords = subwords_for(recipe, targets, plain, initial)
+    if subwords is not None:
+        tokenizer = load_tokenizer(run.base)
+        extend_tokenizer(tokenizer, subwords)
     stores = {
         language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
         for language, source in sources.items()
@@ -272,8 +283,10 @@ def _objective(
     for store in stores.values():  # Too little text is found here, before the base is loaded.
         store.held_out_blocks(1)
         store.train_batch(range(1), recipe.seed)
-    _warn_of_poor_reading(run, tokenizer, sources)
+    _warn_of_poor_reading(run, tokenizer, sources, extended=subwords is not None)
     model = load_masked_lm(run.base)
+    if subwords is not None:
+        extend_for_training(model, plain, subwords, initial, seed=recipe.seed)
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     if initial is not None:
         begin_as(model, run.name, initial)

@@ -14,17 +14,17 @@ from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.data.splits import Split
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
-from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.manifest_fields import Calibration
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.precision import hold
-from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters
+from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters, use_vocabulary
 from badx_hub.names import AdapterName, few_label
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import AdapterQuery, Entry, Registry, resolve
+from badx_hub.registry.stacking import with_vocabulary
 from badx_hub.setups import DEFAULT, LanguageAdapterRole, Setup, TargetCoverage, label_for, setup_named
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import EpochBatches, labelled_only, predict_windows
@@ -257,7 +257,7 @@ def _prepared(job: TaskJob, registry: Registry) -> _Prepared:
     labels = task.labels(read.labels_from)
     annotations = read.annotations(data)
     few = {language: len(known) for language, known in read.train.items() if language != job.mixture.source}
-    refs = tuple(LanguageAdapterRef(name=str(one.name), digest=one.manifest.digest) for one in language_adapters)
+    refs = tuple(one.ref for one in language_adapters)
     takes_turns = setup.training is LanguageAdapterRole.EACH
     label = few_label(few, job.plain_label)
     run = TrainingRun(
@@ -292,7 +292,9 @@ def _language_adapters(setup: Setup, job: TaskJob, registry: Registry) -> tuple[
 
 def _objective(ready: _Prepared, recipe: TaskRecipe, registry: Registry) -> tuple[TaskObjective, Any]:
     run, labels = ready.run, ready.run.labels or ()
-    model = load_encoder(run.base)
+    model, tokenizer = load_encoder(run.base), load_tokenizer(run.base)
+    if (source := with_vocabulary(ready.language_adapters)) is not None:
+        use_vocabulary(model, tokenizer, source.name, registry.fetch(source))
     for language_adapter in {entry.name: entry for entry in ready.language_adapters}.values():
         load_adapter(model, language_adapter.name, registry.fetch(language_adapter))
     if run.name.kind != "model":
@@ -301,5 +303,4 @@ def _objective(ready: _Prepared, recipe: TaskRecipe, registry: Registry) -> tupl
         torch.manual_seed(recipe.seed)
         ready.task.add_head(model, run.name.module_name, labels)
     names = [entry.name for entry in ready.language_adapters]
-    tokenizer = load_tokenizer(run.base)
     return TaskObjective(model, run.name, names, ready.task, tokenizer, ready.examples, labels, recipe), model

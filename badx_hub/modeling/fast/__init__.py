@@ -32,22 +32,27 @@ def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
     return _dropout.CheapDropout() if device.type == "cpu" and _on() else nullcontext()
 
 
-def decoder_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+def decoder_loss(
+    hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, added: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """The summed cross-entropy, in nats, of `hidden` @ `weight`.T + `bias` against `labels`.
 
-    `hidden` gets a gradient, and `bias` where it asks for one, which takes a second pass over the vocabulary. Sums
-    are float32, or float64 where the inputs are.
+    `hidden` gets a gradient, and `bias` where it asks for one, which takes a second pass over the vocabulary; so do
+    the rows of `added`. Sums are float32, or float64 where the inputs are.
 
     Args:
         hidden: [rows, hidden].
         weight, bias: [vocabulary, hidden], frozen, and [vocabulary].
         labels: [rows] ids of words.
+        added: more rows, [more, hidden] and [more], whose words have the ids after those of `weight`; default none.
     """
     if not _on():
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        logits = linear(hidden, weight.to(hidden.dtype), bias.to(hidden.dtype))
-        return cross_entropy(logits.to(wide), labels, reduction="sum")
-    return _decoder_loss.decoder_loss(hidden, weight, bias, labels)
+        weight, bias = weight.to(hidden.dtype), bias.to(hidden.dtype)
+        if added is not None:
+            weight, bias = torch.cat([weight, added[0].to(weight)]), torch.cat([bias, added[1].to(bias)])
+        return cross_entropy(linear(hidden, weight, bias).to(wide), labels, reduction="sum")
+    return _decoder_loss.decoder_loss(hidden, weight, bias, labels, added)
 
 
 def _on() -> bool:

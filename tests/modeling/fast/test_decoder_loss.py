@@ -62,6 +62,37 @@ def test_a_bias_that_is_trained_gets_its_gradient(rows: int, words: int, piece: 
     torch.testing.assert_close(here.grad, there.grad, rtol=1e-9, atol=1e-9)
 
 
+@given(
+    rows=st.integers(1, 9),
+    words=st.integers(2, 40),
+    piece=st.integers(1, 50),
+    fast=st.booleans(),
+    seed=st.integers(0, 2**16),
+    data=st.data(),
+)
+def test_rows_that_were_added_count_and_get_their_gradients(
+    rows: int, words: int, piece: int, fast: bool, seed: int, data: st.DataObject
+) -> None:
+    hidden, weight, bias, labels = (
+        one.double() if one.is_floating_point() else one for one in drawn(rows, words, seed=seed)
+    )
+    size = data.draw(st.integers(1, words - 1))
+    here, there = ([one.clone().requires_grad_() for one in (hidden, weight, bias)] for _ in range(2))
+    added = (here[1][size:].detach().requires_grad_(), here[2][size:].detach().requires_grad_())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", piece)
+        patch.setenv("BADX_HUB_FAST", str(int(fast)))
+        loss = decoder_loss(here[0], weight[:size], here[2][:size], labels, added)
+        (3 * loss).backward()
+    expected = plain(there[0], there[1], there[2], labels)
+    (3 * expected).backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(here[0].grad, there[0].grad, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(here[2].grad[:size], there[2].grad[:size], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(added[0].grad, there[1].grad[size:], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(added[1].grad, there[2].grad[size:], rtol=1e-9, atol=1e-9)
+
+
 def test_in_float32_it_agrees_over_a_large_vocabulary() -> None:
     hidden, *rest = drawn(40, 3 * module._PIECE + 5)
     here, there = (hidden.clone().requires_grad_() for _ in range(2))
