@@ -39,7 +39,8 @@ from badx_hub.training.loop import Silent
 from badx_hub.training.runs import TrainingRun
 from badx_hub.training.task import train_task_adapter
 
-_WORD = regex.compile(r"\p{L}[\p{L}\p{M}']*")
+# What stands between spaces, punctuation included: a piece may hold the end of a word and what follows it.
+_WORD = regex.compile(r"\S*\p{L}\S*")
 _LONGEST_LINE, _ROWS = 60, 32
 
 
@@ -122,6 +123,7 @@ def measured(given: argparse.Namespace, subwords: int) -> Mapping[str, Any]:
     both, registry = pair("en", given.target), LocalRegistry(given.work / f"registry-{given.steps}")
     numbers = {"steps": given.steps, "batch_size": given.batch_size, "max_length": given.max_length, "eval_blocks": 4}
     flags = {**numbers, "eval_every": max(1, given.steps // 3), "save_every": 0, "precision": given.precision}
+    flags |= {"publish_head": True}
     recipe = override(load_recipe("demo").language, {**flags, "extend_vocabulary": subwords, "seed": given.seed})
     label = f"v{subwords}-seed{given.seed}"
     text = {"en": given.source_text, given.target: given.text}

@@ -128,7 +128,7 @@ def save_adapter(model: Any, name: AdapterName, folder: Path) -> None:
 
 
 def use_vocabulary(model: Any | None, tokenizer: Any, name: AdapterName, folder: Path) -> None:
-    """Extend a tokenizer by the sub-words of the language adapter in `folder`, and the model, if given, unless it is already.
+    """Extend a tokenizer by the sub-words of the adapter in `folder`, and the model, if given, unless it is already.
 
     Raises DataError and IntegrityError as `load_adapter`.
     """

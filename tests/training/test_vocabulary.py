@@ -17,6 +17,7 @@ from badx_hub import load_bilingual_stack
 from badx_hub.adapter_files import VOCABULARY_FILE, VOCABULARY_FILES, VOCABULARY_WEIGHTS_FILE
 from badx_hub.corpora.vocabulary import SubWords
 from badx_hub.errors import DataError, IntegrityError, TrainingInterrupted, UsageError
+from badx_hub.evaluation.perplexity import measure_perplexity
 from badx_hub.languages import Mixture
 from badx_hub.manifest import Manifest, ManifestDraft
 from badx_hub.modeling.base import resolve_base
@@ -66,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, text: Mapping[str, str]) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BADX_HUB_HOME", str(folder / "home"))
         registry, base = LocalRegistry(folder / "registry"), write_tiny_base(folder / "tiny")
-        ba = train(registry, base, text)
+        ba = train(registry, base, text, recipe=recipe(publish_head=True))
         tagger = override(load_recipe("demo").tasks["pos"], {"steps": 2, "batch_size": 2, "eval_every": 2})
         train_task_adapter(PAIR, "pos", tagger, data=small_treebank(folder / "ud"), registry=registry)
     return registry, base, ba
@@ -93,6 +94,14 @@ def test_rows_of_new_subwords_are_trained_kept_and_used(world: tuple[LocalRegist
     with torch.no_grad():
         embedding.added.neg_().mul_(5)
     assert stack.predict_with_probabilities(examples) != before
+
+
+def test_its_perplexity_can_be_measured_again(
+    world: tuple[LocalRegistry, Path, Entry], text: Mapping[str, str]
+) -> None:
+    registry, base, ba = world
+    found = measure_perplexity(ba, registry, {"fo": text["fo"]}, base=str(base))
+    assert found.values["fo"] == pytest.approx(ba.manifest.metrics["dev"]["fo/perplexity"], rel=1e-5)
 
 
 def test_a_stopped_run_goes_on_with_the_same_rows(
