@@ -257,8 +257,7 @@ class StackLoader:
         found = base_of(part.entries[-1].manifest.base, self._base, offline=self._offline)
         shared = next((model for model in self._models if model.takes(found, part.entries)), None)
         if shared is None:
-            source = with_vocabulary(part.entries)
-            shared = _SharedModel(found, load_encoder(found), {}, source and source.manifest.vocabulary)
+            shared = _SharedModel(found, load_encoder(found), {}, _vocabulary(part.entries))
             self._models.append(shared)
         tokenizer = shared.tokenizer(part.entries, folders)
         task = _task(part)
@@ -296,9 +295,8 @@ class _SharedModel:
         """Whether a stack can be added without a change to those that are there."""
         alone = any(name.kind == "model" for name in (*self.loaded, *(entry.name for entry in entries)))
         fits = all(self.loaded.get(entry.name, entry.manifest.digest) == entry.manifest.digest for entry in entries)
-        source = with_vocabulary(entries)
-        reads_alike = (source and source.manifest.vocabulary) == self.vocabulary
-        return base.ref.digest == self.base.ref.digest and fits and reads_alike and not alone
+        same_base = base.ref.digest == self.base.ref.digest and _vocabulary(entries) == self.vocabulary
+        return same_base and fits and not alone
 
     def tokenizer(self, entries: Sequence[Entry], folders: Sequence[Path]) -> Any:
         """A tokenizer for these entries; the model gets the sub-words that they bring along."""
@@ -318,6 +316,12 @@ class _SharedModel:
                 load_adapter(self.model, entry.name, folder, head if entry.name.task else None)
             self.loaded[entry.name] = entry.manifest.digest
         task.patch_head(self.model, entries[-1].name.module_name)
+
+
+def _vocabulary(entries: Sequence[Entry]) -> str | None:
+    """The digest of the sub-words that these entries bring along; None if they read as the base does."""
+    source = with_vocabulary(entries)
+    return source.manifest.vocabulary if source else None
 
 
 def _task(part: StackParts) -> Task:

@@ -14,16 +14,20 @@ import argparse
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import regex
 import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import svds
 
 from badx_hub.corpora.coverage import coverage_of
-from badx_hub.corpora.packing import held_out
+from badx_hub.corpora.packing import held_out, training_lines
 from badx_hub.corpora.sources import open_source
 from badx_hub.corpora.vocabulary import extend_tokenizer
 from badx_hub.evaluation import evaluate
@@ -111,9 +115,48 @@ def scored(model: Any, tokenizer: Any, lines: Sequence[tuple[str, Sequence[tuple
     return Scored(total, words, characters, pieces)
 
 
-def trained(run: TrainingRun, recipe: Any, sources: Any, registry: LocalRegistry) -> tuple[Any, Any]:
+def overlapping(model: Any, tokenizer: Any, lines: Sequence[str]) -> None:
+    """Begin new rows in the manner of FOCUS (Dobler and de Melo, EMNLP 2023), in place of the mean of their pieces.
+
+    A new sub-word is the mean of the ten of the base's own ones that stand in the most similar company in the text,
+    weighted by the similarity. Company is a row of the PPMI of neighbours (2 to either side), cut to 100 dimensions,
+    which stands in for the fastText vectors of FOCUS.
+    """
+    extension = extension_of(model)
+    assert extension is not None
+    first, size = extension.subwords.first, extension.subwords.size
+    pairs: Counter[tuple[int, int]] = Counter()
+    for line in lines:
+        ids = tokenizer(line, add_special_tokens=False)["input_ids"]
+        for gap in (1, 2):
+            pairs.update(zip(ids, ids[gap:], strict=False))
+            pairs.update(zip(ids[gap:], ids, strict=False))
+    one, other = (np.array(side) for side in zip(*pairs, strict=True))
+    counts = csr_matrix((np.array(list(pairs.values()), dtype=np.float64), (one, other)), shape=(size, size))
+    left, right = np.asarray(counts.sum(1)).ravel(), np.asarray(counts.sum(0)).ravel()
+    told = counts.tocoo()
+    worth = np.log(told.data * counts.sum() / (left[told.row] * right[told.col]))
+    kept = csr_matrix((np.maximum(worth, 0.0), (told.row, told.col)), shape=(size, size))
+    vectors, values, _ = svds(kept, k=100, random_state=0)
+    company = vectors * np.sqrt(values)
+    company /= np.maximum(np.linalg.norm(company, axis=1, keepdims=True), 1e-9)
+    known = np.flatnonzero(left[:first] >= 2)
+    alike = torch.from_numpy(company[first:] @ company[known].T).float()
+    best, places = alike.topk(min(10, len(known)), dim=1)
+    weights = torch.softmax(best / 0.1, dim=1)
+    rows = extension.weight.detach()[:first].float()[torch.from_numpy(known)][places]
+    seen = torch.from_numpy(left[first:] > 0)
+    extension.added.data[seen] = (weights.unsqueeze(-1) * rows).sum(1)[seen]
+
+
+def trained(run: TrainingRun, recipe: Any, sources: Any, registry: LocalRegistry, begin: str) -> tuple[Any, Any]:
     """The entry of the BA, and the model with the weights and the head that were kept."""
     objective, model = language._objective(run, recipe, sources)
+    if begin == "overlap":
+        target = run.name.mixture.targets[0]
+        tokenizer = load_tokenizer(run.base)
+        extend_tokenizer(tokenizer, extension_of(model).subwords)  # type: ignore[union-attr]
+        overlapping(model, tokenizer, list(training_lines(sources[target], recipe.held_out)))
     done = run.execute(model, objective, registry, Silent(), force=True, counts=dict)
     return done.entry, model
 
@@ -125,16 +168,17 @@ def measured(given: argparse.Namespace, subwords: int) -> Mapping[str, Any]:
     flags = {**numbers, "eval_every": max(1, given.steps // 3), "save_every": 0, "precision": given.precision}
     flags |= {"publish_head": True}
     recipe = override(load_recipe("demo").language, {**flags, "extend_vocabulary": subwords, "seed": given.seed})
-    label = f"v{subwords}-seed{given.seed}"
+    label = f"v{subwords}-{given.begin}-seed{given.seed}"
     text = {"en": given.source_text, given.target: given.text}
     run, sources = language.planned(both, recipe, base=given.base, text=text, label=label)
     row = {"base": given.base, "target": given.target, "subwords": subwords, "steps": given.steps, "seed": given.seed}
+    row |= {"begin": given.begin}
     if given.data:
         if (entry := run.published_in(registry)) is None:
             raise SystemExit("Train the bilingual adapters first: leave --data out.")
         return row | tagged(given, entry, registry, label)
     began = time.perf_counter()
-    _, model = trained(run, recipe, sources, registry)
+    _, model = trained(run, recipe, sources, registry, given.begin)
     seconds = time.perf_counter() - began
     tokenizer = load_tokenizer(run.base)
     if (extension := extension_of(model)) is not None:
@@ -178,6 +222,7 @@ def main() -> None:
     )
     parser.add_argument("--source-data", default="ud:UD_English-EWT")
     parser.add_argument("--subwords", default="0,1000")
+    parser.add_argument("--begin", choices=("mean", "overlap"), default="mean", help="what new rows begin with")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--task-steps", type=int, default=150)
     parser.add_argument("--batch-size", type=int, default=8)
