@@ -9,7 +9,8 @@ fills them with a POS and a DP stack, and then
 - UPOS, UAS and LAS of `udtools.udeval` on the output against gold have to be the accuracy, UAS and LAS of `evaluate`,
   and its scores of sentences, words, lemmas, XPOS and features 100 %.
 
-It ends with status 1 if one of them differs. The stacks may be of other languages than the treebanks: what is compared
+Both compute in fp32: `annotate` and `evaluate` put other sentences together into batches, and in bf16 that changes a tag
+in some thousand words. It ends with status 1 if one of them differs. The stacks may be of other languages than the treebanks: what is compared
 is the same. `--every N` takes one of N sentences.
 """
 
@@ -22,6 +23,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from measuring import say
 from udtools.udeval import evaluate as udeval
 from udtools.udeval import load_conllu_file
@@ -87,10 +89,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args()
     source, target = given.pair.languages
-    stacks = [load_bilingual_stack(source, target, task, registry=given.registry) for task in ("pos", "dp")]
+    stacks = [
+        load_bilingual_stack(source, target, task, registry=given.registry, dtype=torch.float32)
+        for task in ("pos", "dp")
+    ]
     rows: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for path in sorted(given.treebanks.glob("UD_*/*.conllu")):
+        for path in sorted(given.treebanks.glob("UD_*/*.conllu"), key=lambda path: path.stat().st_size):
             if "-ud-train" in path.name:
                 continue
             gold = Path(folder) / path.name
