@@ -9,9 +9,9 @@ fills them with a POS and a DP stack, and then
 - UPOS, UAS and LAS of `udtools.udeval` on the output against gold have to be the accuracy, UAS and LAS of `evaluate`,
   and its scores of sentences, words, lemmas, XPOS and features 100 %.
 
-Both compute in fp32: `annotate` and `evaluate` put other sentences together into batches, and in bf16 that changes a tag
-in some thousand words. It ends with status 1 if one of them differs. The stacks may be of other languages than the treebanks: what is compared
-is the same. `--every N` takes one of N sentences.
+Both compute in fp32: `annotate` and `evaluate` put other sentences together into batches, and in bf16 that changes one
+tag in some ten thousand. It ends with status 1 if one of them differs. The stacks may be of other languages than the
+treebanks: what is compared is the same. `--every N` takes one of N sentences.
 """
 
 from __future__ import annotations
