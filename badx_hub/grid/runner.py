@@ -169,7 +169,7 @@ class StudyRunner:
         if (base := self.base()) is None:
             return self._without_base(step)
         if isinstance(step, TrainTask):
-            return self._run_status(step, task.planned(self._job(step), self._registry_of(step)))
+            return self._run_status(step, self._planned(step))
         if isinstance(step, MergeAdapters):
             return self._merge_status(step)
         run, _ = language.planned(
@@ -180,6 +180,14 @@ class StudyRunner:
             label=run_label(step.seed, step.label),
         )
         return self._run_status(step, run)
+
+    def _planned(self, step: TrainTask) -> TrainingRun:
+        try:
+            return task.planned(self._job(step), self._registry_of(step))
+        except UsageError as error:
+            if not sentences_in(step.label):
+                raise
+            raise UsageError(error.fact, remedies=(Advice(f"Correct the label {step.label} in the study."),)) from error
 
     def _run_status(self, step: Step, run: TrainingRun) -> StepStatus:
         entry = run.published_in(Pinned(self.registry, (), self.entries()))

@@ -169,6 +169,11 @@ def test_sentences_of_the_target_are_learned_from_and_counted(write_study: Write
     assert dict(entry.manifest.annotations.sentences) == {"en": 24, "wo": 4}
     assert (entry.manifest.annotations.selected_on, result.label) == ("en", "few-wo-4")
 
+    changed["blocks"] = [{"targets": ["wo"], "tasks": ["pos"], "setups": ["bad-x+few-wo-4", "bad-x+few-wo-40"]}]
+    (blocked,) = (seen for seen in StudyRunner(load_study(write_study(**changed)), registry).statuses() if seen.error)
+    assert "has 12 sentences to learn from, and the limit of wo is 40" in blocked.reason
+    assert "the label few-wo-40 in the study" in blocked.reason and "limit}" not in blocked.reason
+
 
 def test_a_stopped_training_goes_on(write_study: WriteStudy, registry: Registry) -> None:
     place = StudyRunner(load_study(write_study()), registry)
