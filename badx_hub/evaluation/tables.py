@@ -51,12 +51,13 @@ def sentences_table(curves: Sequence[SentenceCurve]) -> Table | None:
         return None
     task, metrics = curves[0].task, curves[0].metrics
     called = titles(curve.system for curve in curves)
+    targets = list(dict.fromkeys(_language(curve.target) for curve in curves))
     points = [(curve, count, one) for curve in curves for count, one in curve.points.items()]
     seeds = sorted({result.seed for _, _, one in points for result in one.results})
     rows = [
         (
             Cell.of_text(called[curve.system]),
-            Cell.of_text(_language(curve.target)),
+            *([Cell.of_text(_language(curve.target))] if len(targets) > 1 else []),
             Cell(f"{count:,}", count),
             *(_score(one.averages.get(metric)) for metric in metrics),
             *(_of_seed(one, seed) for seed in seeds),
@@ -64,16 +65,17 @@ def sentences_table(curves: Sequence[SentenceCurve]) -> Table | None:
         for curve, count, one in points
     ]
     main = MetricKey.parse(metrics[0]).title
+    over = "Mean and standard deviation" if len(seeds) > 1 else "Mean"
     return Table(
         name=f"{task}-sentences",
-        title=f"{task_title(task)}: by annotated sentences of the target, in points",
+        title=f"{task_title(task)} by annotated sentences of {' and '.join(targets)}, in points",
         header=(
-            *("Setup", "Language", "Sentences"),
+            *("Setup", *(["Language"] if len(targets) > 1 else []), "Sentences"),
             *(MetricKey.parse(metric).title for metric in metrics),
-            *(f"{main}, seed {seed}" for seed in seeds),
+            *(f"seed {seed}" for seed in seeds),
         ),
         rows=tuple(rows),
-        notes=(f"0 is zero-shot. Mean {'and standard deviation ' if len(seeds) > 1 else ''}over the seeds there are.",),
+        notes=(f"0 is zero-shot. {over} over the seeds there are; {main} of each seed.",),
     )
 
 
