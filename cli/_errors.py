@@ -35,14 +35,13 @@ def training(call: TrainingCall) -> str:
     options = {
         "--ratio": call.ratio,
         "--task": call.task,
-        "--data": _data(call),
+        "--data": _data(call) or ("SOURCE" if call.sentences else None),
         "--setup": call.setup,
         "--base": call.base,
         "--seed": call.seed,
         "--label": call.label,
     }
     parts = [part for flag, value in options.items() if value is not None for part in (flag, str(value))]
-    parts += ["--data", "SOURCE"] if call.sentences else []
     for language, count in call.sentences:
         parts += ["--data", f"{language}=FILE", "--limit", f"{language}={count}"]
     return shlex.join([PROGRAM, "train", call.mixture, *parts])

@@ -7,6 +7,7 @@ import pickle
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ CALLS = (
     TrainingCall("wo", base="a b"),
     TrainingCall("en-wo", ratio="5:1", task="pos", setup="mad-x", base="demo", seed=2),
     TrainingCall("en+wo+LANG", label="x"),
+    TrainingCall("en-wo", task="pos", sentences=(("wo", 100),)),
     TrainingCall("en-wo", label="merged", parents=("mbert/en", "mbert/wo"), name="mbert/en-wo@3:7#merged"),
 )
 EXAMPLES: tuple[Remedy, ...] = (
@@ -130,6 +132,9 @@ def test_an_error_speaks_to_both_and_survives_a_pickle() -> None:
 def test_the_command_that_trains() -> None:
     assert training(CALLS[0]) == "badx-hub train wo --base 'a b'"
     assert training(CALLS[1]) == "badx-hub train en-wo --ratio 5:1 --task pos --setup mad-x --base demo --seed 2"
+    few = "badx-hub train en-wo --task pos --data {} --data wo=FILE --limit wo=100"
+    assert training(CALLS[3]) == few.format("ud:UD_English-EWT")
+    assert training(replace(CALLS[3], base="demo")) == few.format("SOURCE").replace("SOURCE", "SOURCE --base demo")
 
 
 # Where the library may name a command: texts that tell people who read a file how to use the command line.
