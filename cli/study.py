@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _options, _output, _study_tables
+from badx_hub.cli import _errors, _options, _output, _study_tables, study_status
 from badx_hub.cli._output import Format
 from badx_hub.cli._study import FileArgument, ResultsOption, runner_of
 from badx_hub.cli.simulate import simulate
@@ -126,6 +126,9 @@ def run(
         _output.error(f"{outcome.step.name} {outcome.end.value}: {_reason(outcome)}")
     if broken:
         raise typer.Exit(1)
+
+
+app.command("status", epilog="Example: badx-hub study status studies/small.yaml --watch")(study_status.status)
 
 
 app.command("simulate", epilog="Example: badx-hub study simulate studies/small.yaml --nodes 1,8 --mtbf 24h")(simulate)

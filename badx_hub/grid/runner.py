@@ -231,7 +231,7 @@ class StudyRunner:
     def _evaluate(self, step: Evaluate) -> None:
         """Score the stack, unless another driver is at it (RunInProgress) or has just done it."""
         key = str(self._evaluation_status(step).key)
-        with claimed(self.results / f".{key}.claim", partial(_busy, step)):
+        with claimed(self.claim_of(key), partial(_busy, step)):
             if _read(self._result_path(key)) is None:
                 self._score(step, key)
 
@@ -312,6 +312,10 @@ class StudyRunner:
         if isinstance(found, BadxError):
             raise found
         return found
+
+    def claim_of(self, key: str) -> Path:
+        """The file that says which process scores the stack with this key."""
+        return self.results / f".{key}.claim"
 
     def _result_path(self, key: str) -> Path:
         return self.results / f"{key}.json"

@@ -31,6 +31,7 @@ from badx_hub.training.curves import write_curves
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.profiling import Profiling
+from badx_hub.training.progress import Noted
 from badx_hub.training.tracking import Tracked
 from badx_hub.training.unfinished import (
     claim_of,
@@ -154,7 +155,8 @@ class TrainingRun:
             processes.wait_for_everyone()  # before any of them looks for a checkpoint
             if isinstance(reporter, Tracked):
                 reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
-            outcome = train(objective, self.recipe, self.checkpoints, reporter, profiling=profiling, stop=stop)
+            noted = Noted(reporter, self.key)
+            outcome = train(objective, self.recipe, self.checkpoints, noted, profiling=profiling, stop=stop)
             if processes.is_main_process:
                 calibration = calibrate()
                 with _publishing(registry):

@@ -99,6 +99,7 @@ def test_run_and_run_again(run: Run, file: Path, tmp_path: Path) -> None:
     steps = run("study", "plan", file, *where, "--format", "json").json["steps"]
     assert {step["state"] for step in steps} == {"done"}
     assert "accuracy" in run("study", "plan", file, *where).out
+    assert "7 of 7 steps done, 0 at work." in run("study", "status", file, *where, "--watch").out
 
     report = run("study", "report", file, *where, "--out", tmp_path / "report", "--format", "json")
     assert report.code == 0
