@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,9 +33,10 @@ def doctor(
 ) -> None:
     """Show what killed processes left, stopped runs, damaged caches and versions, missing adapters and free space.
 
-    Every file of the registry and of the caches is read. Nothing is changed without --mend, and never what a process
-    works on, what belongs to others, a stopped run, or a version. The last tables show the adapters that others were
-    trained on, which would go with them, and the space. Exits with 1 if damage is left.
+    Every file of the registry and of the caches is read; temporary files are looked for in the current folder, too.
+    Nothing is changed without --mend, and never what a process works on, what belongs to others, a stopped run, or a
+    version. The last tables show the adapters that others were trained on, and the space. Exits with 1 if damage is
+    left.
     """
     from badx_hub.doctor import examine
     from badx_hub.evaluation.results import results_folder
@@ -45,7 +47,7 @@ def doctor(
         raise UsageError("The doctor looks after registries in folders. Give --registry a folder, or leave it out.")
     if results is not None and not user_path(results).is_dir():
         raise UsageError(f"There is no folder of results in {results}. Give --results a folder, or leave it out.")
-    examination = examine(found, user_path(results) if results else results_folder())
+    examination = examine(found, user_path(results) if results else results_folder(), beside=(Path.cwd(),))
     ends = [_end(finding, mend) for finding in examination.findings]
     _output.show(
         format,

@@ -133,3 +133,12 @@ def test_a_lock_that_is_held_for_too_long_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError), exclusive(tmp_path / "file" / "lock"):
         pass
+
+
+@pytest.mark.parametrize("time", [0, 2**32])
+def test_a_clock_that_jumps_takes_no_claim_away_on_one_machine(tmp_path: Path, time: int) -> None:
+    path = tmp_path / "key.json"
+    with claimed(path, busy):
+        os.utime(path, (time, time))
+        with pytest.raises(RunInProgress), claimed(path, busy):
+            pass

@@ -26,10 +26,17 @@ _ANYTHING = re.compile(r".*", re.DOTALL)
 _DROP = Advice("Train it on, or drop it with {}.", (("restart", True),))
 
 
-def temporaries(roots: Iterable[Path]) -> Iterator[Finding]:
-    """What is being written below `roots` and in the system's folder for temporary files, or was when it was killed."""
+def temporaries(roots: Iterable[Path], beside: Iterable[Path] = ()) -> Iterator[Finding]:
+    """What is being written, or was when it was killed.
+
+    Looks below `roots`, in the folders `beside` without those in them, and in that of the system for temporary files.
+    """
     for found in matching(Path(gettempdir()), SCRATCH):
         yield _of_leftover(found)
+    roots = list(roots)
+    for folder in beside:
+        if not any(root.absolute() in (folder, *folder.parents) for root in roots):
+            yield from map(_of_leftover, matching(folder, TEMPORARY))
     for root in _apart(roots):
         for folder, inside, _ in os.walk(root):
             if STAGING in inside:

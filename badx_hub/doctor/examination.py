@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,15 @@ class Examination:
     space: tuple[Space, ...]
 
 
-def examine(registry: LocalRegistry, results: Path) -> Examination:
-    """Look at the registry, a study's results, the home folder and what is temporary. Nothing is changed."""
+def examine(registry: LocalRegistry, results: Path, *, beside: Sequence[Path] = ()) -> Examination:
+    """Look at the registry, a study's results, the home folder and what is temporary. Nothing is changed.
+
+    `beside`: other folders to look into for what is temporary, as those with lock files.
+    """
     entries, problems = registry.contents()
     temporary = Path(gettempdir())
     findings = (
-        *abandoned.temporaries((registry.root, results, home())),
+        *abandoned.temporaries((registry.root, results, home()), beside),
         *abandoned.claims((home() / "runs", results)),
         *abandoned.runs(entries),
         *caches.damaged(),

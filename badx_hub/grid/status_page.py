@@ -11,6 +11,8 @@ from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text
 from badx_hub.templates import templates
 
+_FIRST = ("at work", "stopped")
+
 
 def write_page(progress: StudyProgress, path: Path, *, refresh: float | None = None) -> None:
     """Write the page; a browser loads it again every `refresh` seconds. Raises UsageError, StorageError."""
@@ -32,7 +34,7 @@ def to_html(progress: StudyProgress, *, refresh: float | None = None) -> str:
             at=f"{progress.at:%Y-%m-%d %H:%M:%S} UTC",
             share=round(100 * progress.done / len(progress.steps)),
             done=progress.done,
-            steps=[_row(one) for one in progress.steps],
+            steps=[_row(one) for one in sorted(progress.steps, key=lambda one: one.state not in _FIRST)],
             refresh=refresh,
         )
     )

@@ -22,7 +22,7 @@ from tests.cli.conftest import Run
 from tests.registry.conftest import build
 
 KEY = {name: f"{number:x}" * 64 for number, name in enumerate(("live", "stopped", "empty", "done"), 1)}
-STAGED, TEMPORARY = "0" * 32, f".{'1' * 32}.tmp"
+STAGED, TEMPORARY, BESIDE = "0" * 32, f".{'1' * 32}.tmp", f".{'2' * 32}.tmp"
 
 
 def old(path: Path) -> Path:
@@ -73,7 +73,14 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def house(home: Path, temporary: Path, own: LocalRegistry, stack: tuple[Entry, Entry], tmp_path: Path) -> Path:
+def house(
+    home: Path,
+    temporary: Path,
+    own: LocalRegistry,
+    stack: tuple[Entry, Entry],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A home with one of everything."""
     own.publish(build(tmp_path / "run", "mbert/fo", run=KEY["done"], weights=3.0))
     old(file(temporary / "badx-abcdefgh" / "weights", "12345").parent)
@@ -81,6 +88,8 @@ def house(home: Path, temporary: Path, own: LocalRegistry, stack: tuple[Entry, E
     old(file(temporary / "badx-not-ours" / "weights").parent)
     old(file(own.root / "mbert.en-wo" / ".staging" / STAGED / "badx.json").parent)
     old(file(home / "results" / TEMPORARY))
+    monkeypatch.chdir(tmp_path)
+    old(file(tmp_path / BESIDE))
     claim(unfinished.claim_of(KEY["live"]))
     claim(unfinished.claim_of(KEY["stopped"]), pid=gone())
     claim(home / "results" / f".{'a' * 64}.claim", pid=gone())
@@ -97,7 +106,7 @@ def found(run: Run, *options: str) -> tuple[int, Mapping[str, Mapping[str, Any]]
     return done.code, {Path(one["place"]).name: one for one in done.json["findings"]}, done.json
 
 
-LEFT = {"badx-abcdefgh", STAGED, TEMPORARY, f"{KEY['stopped'][:32]}.json", f".{'a' * 64}.claim"}
+LEFT = {"badx-abcdefgh", STAGED, TEMPORARY, BESIDE, f"{KEY['stopped'][:32]}.json", f".{'a' * 64}.claim"}
 CACHES = {"00000", f"{'c' * 32}.json"}
 RUNS = {KEY["empty"][:32], KEY["done"][:32]}
 STAYS = {"badx-younger1", f"{KEY['live'][:32]}.json"}
@@ -177,7 +186,7 @@ def test_what_belongs_to_others_is_left_alone(run: Run, temporary: Path) -> None
         (("--results", "./nothing"), "There is no folder of results in nothing"),
     ],
 )
-def test_wrong_places_are_told(run: Run, options: tuple[str, ...], said: str) -> None:
+def test_wrong_places_are_told(run: Run, options: tuple[str, ...], said: str, temporary: Path) -> None:
     done = run("doctor", *options)
     assert done.code in (1, 2) and said in done.err
     assert "nothing is in the way" in run("doctor").err
