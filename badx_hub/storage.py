@@ -53,6 +53,11 @@ def home() -> Path:
         raise UsageError("This user has no home folder, so no place for registries.", remedies=NO_HOME) from error
 
 
+def results_folder() -> Path:
+    """The default folder of the results of studies, by their keys, for all studies together."""
+    return home() / "results"
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's content, in hex. An unreadable file raises StorageError."""
     digest = hashlib.sha256()

@@ -39,8 +39,8 @@ def doctor(
     left.
     """
     from badx_hub.doctor import examine
-    from badx_hub.evaluation.results import results_folder
     from badx_hub.registry import LocalRegistry
+    from badx_hub.storage import results_folder
 
     found = _hub.open_there(registry)
     if not isinstance(found, LocalRegistry):

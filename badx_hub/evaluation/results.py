@@ -17,17 +17,11 @@ from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef
 from badx_hub.manifest_fields import MergedRef
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
-from badx_hub.storage import home
 
 Option = str | bool | int | float
 CountPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 _TOLERANCE = 1e-6
-
-
-def results_folder() -> Path:
-    """The default folder of the results of studies, by their keys, for all studies together."""
-    return home() / "results"
 
 
 class _Frozen(BaseModel):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import BadxError, DataError, NotFoundError, RunInProgress, UsageError
-from badx_hub.evaluation.results import Result, result_of, results_folder
+from badx_hub.evaluation.results import Result, result_of
 from badx_hub.grid.pinned import Pinned
 from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.status import StepState, StepStatus
@@ -31,7 +31,7 @@ from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, Registry, merging
 from badx_hub.registry.protocol import newest
 from badx_hub.remedies import Advice, RunAgain
-from badx_hub.storage import atomic_write_text, digest_of, storage_errors
+from badx_hub.storage import atomic_write_text, digest_of, results_folder, storage_errors
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
 from badx_hub.training.annotated import AnnotatedData
