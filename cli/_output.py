@@ -56,6 +56,12 @@ def write(line: str) -> None:
         sys.stdout.write(f"{escaped(line)}\n")
 
 
+def clear() -> None:
+    """Empty the terminal; does nothing elsewhere."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+
+
 def write_row(cells: Iterable[str]) -> None:
     """One row of tab-separated text, whose cells hold no tab or line end: these are escaped, too."""
     with _data_out():

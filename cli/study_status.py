@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,8 +55,8 @@ def status(
 
 
 def _show(progress: StudyProgress, format: Format, *, clear: bool) -> None:
-    if clear and format is Format.TABLE and sys.stdout.isatty():
-        typer.clear()
+    if clear and format is Format.TABLE:
+        _output.clear()
     _output.show(
         format,
         tables=[_kinds(progress), _steps(progress)],

@@ -34,9 +34,9 @@ def temporaries(roots: Iterable[Path], beside: Iterable[Path] = ()) -> Iterator[
     for found in matching(Path(gettempdir()), SCRATCH):
         yield _of_leftover(found)
     roots = list(roots)
-    for folder in beside:
-        if not any(root.absolute() in (folder, *folder.parents) for root in roots):
-            yield from map(_of_leftover, matching(folder, TEMPORARY))
+    for one in beside:
+        if not any(root.absolute() in (one, *one.parents) for root in roots):
+            yield from map(_of_leftover, matching(one, TEMPORARY))
     for root in _apart(roots):
         for folder, inside, _ in os.walk(root):
             if STAGING in inside:

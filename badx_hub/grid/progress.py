@@ -99,7 +99,7 @@ class StudyProgress:
             SimulatedStep(one.seconds or 0.0, tuple(places[need] for need in one.status.step.needs))
             for one in self.steps
         ]
-        return simulate(left, Cluster(nodes=max(1, len(self.at_work)), overhead=0.0)).makespan
+        return simulate(left, Cluster(nodes=max(1, len(self.at_work)))).makespan
 
     @property
     def summary(self) -> str:
