@@ -24,6 +24,11 @@ def moved(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tenso
     return {key: value.to(device, non_blocking=device.type == "cuda") for key, value in inputs.items()}
 
 
+def copied(tensor: Tensor) -> Tensor:
+    """The tensor as it is now, in the memory of the CPU and of its own."""
+    return tensor.detach().to("cpu", copy=True)
+
+
 def adamw(parameters: Iterable[nn.Parameter], device: torch.device, *, rate: float, decay: float) -> torch.optim.AdamW:
     """AdamW in one pass over the weights, where this torch has that for the device."""
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])

@@ -2,7 +2,8 @@
 
 Whatever a step sees is a pure function of (seed, step): the batch, the masks, the learning rate and the random
 numbers of dropout. So a run that was stopped goes on as if it had not been, from weights and optimizer alone.
-Batches are made ahead on one spare thread, and a GPU is never waited for within a step.
+Batches are made ahead on one spare thread, checkpoints are written on another, and a GPU is never waited for within a
+step.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from badx_hub.modeling.fast import cheap_dropout
 from badx_hub.recipes import TrainingRecipe
 from badx_hub.remedies import Advice, ResumeTraining
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
-from badx_hub.training.devices import AsyncScalar, adamw, defer_loss_sync, moved, pinned
+from badx_hub.training.devices import AsyncScalar, adamw, copied, defer_loss_sync, moved, pinned
 from badx_hub.training.interrupts import StopRequest, watched
 from badx_hub.training.prefetch import Prefetcher
 from badx_hub.training.profiling import BACKWARD, COPY, FORWARD, UPDATE, WAIT, Profiling, Unwatched, phase
 from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
+from badx_hub.training.saving import Saver
 from badx_hub.training.selection import Kept, is_better, keep
 
 # Callers of `train` import the reporters from here as well.
@@ -165,18 +167,21 @@ class _Run:
         self.state = self._restored()
         self.pending_losses: deque[_Step] = deque()
         self.prefetcher = Prefetcher(self._make_batch, range(self.state.step, recipe.steps))
+        self.saver = Saver(checkpoints)
 
     def finish(self, stop: StopRequest) -> TrainingResult:
         self.reporter.started(self.recipe.steps, self.state.step, self.objective.unit)
         self.profiling.begin(self.recipe.steps - self.state.step)
         try:
-            with self.prefetcher, self.profiling:
+            with self.saver, self.prefetcher, self.profiling:
                 while self.state.step < self.recipe.steps:
                     self._advance()
+                    self.saver.check()
                     stopped = stop.is_made
                     if stopped or self._save_is_due():
                         self._save()
                     if stopped:
+                        self.saver.settle()
                         raise self._interrupted(stop)
         finally:
             self.reporter.finished()
@@ -286,10 +291,10 @@ class _Run:
     def _save(self) -> None:
         self._read_losses()
         if self.accelerator.is_main_process:
-            self.checkpoints.save(replace(self.state, weights=self._weights(), optimizer=self._moments()))
+            self.saver.save(replace(self.state, weights=self._weights(), optimizer=self._moments()))
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: weight.detach().cpu().clone() for name, weight in self.objective.parameters.items()}
+        return {name: copied(weight) for name, weight in self.objective.parameters.items()}
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
@@ -300,7 +305,7 @@ class _Run:
         """The optimizer's state as flat tensors, so that it is stored without pickle."""
         found = self.optimizer.state_dict()["state"]
         return {
-            f"{self.names[index]}/{key}": torch.as_tensor(value).detach().cpu().clone()
+            f"{self.names[index]}/{key}": copied(torch.as_tensor(value))
             for index, values in found.items()
             for key, value in values.items()
         }
