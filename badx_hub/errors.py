@@ -11,8 +11,11 @@ class BadxError(Exception):
     """Base of all errors that badx_hub raises on purpose.
 
     `fact` says what happened, without advice; `remedies` say what to do next, in the order in which to try it.
-    ``str(error)`` is both, for somebody who calls badx_hub from Python.
+    ``str(error)`` is both, for somebody who calls badx_hub from Python. `shared`: this is one of several processes
+    that all raise it, and the first of them tells of it.
     """
+
+    shared = False
 
     def __init__(self, fact: str, *, remedies: Iterable[Remedy] = ()) -> None:
         super().__init__(fact)
@@ -40,7 +43,7 @@ class IntegrityError(BadxError):
 
 
 class TrainingDiverged(BadxError):  # noqa: N818 - named like its sibling
-    """The loss is no longer a number."""
+    """The loss or the gradient is no longer a number, or the gradient has exploded."""
 
 
 class TrainingInterrupted(BadxError):  # noqa: N818 - an interruption the user asked for is not an error

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from badx_hub.cli import _output
+from badx_hub.cli import _output, _processes
 from badx_hub.cli._errors import PROGRAM, message
 from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
 
@@ -120,7 +120,9 @@ def _run() -> int:
     except BadxError as error:
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
-        _output.error(message(error))
+        _processes.end_by_oneself()
+        if _processes.tells(error):
+            _output.error(_processes.from_here(message(error)))
         return _exit_code(error)
     except KeyboardInterrupt:
         return _interrupted()
@@ -144,7 +146,8 @@ def _reason(error: OSError) -> str:
 
 
 def _interrupted() -> int:
-    _output.error("Interrupted. Nothing half-written was kept.")
+    if _processes.is_first():
+        _output.error("Interrupted. Nothing half-written was kept.")
     return INTERRUPTED
 
 

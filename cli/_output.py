@@ -144,6 +144,8 @@ class _Warnings(logging.Handler):
     """What badx_hub logs, such as repairs of data, as warnings of the command."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if os.environ.get("RANK", "0") != "0":  # The first one of several processes speaks.
+            return
         warning(message(record.msg) if isinstance(record.msg, Notice) else record.getMessage())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _options, _output
+from badx_hub.cli import _entries, _errors, _options, _output, _processes
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 
@@ -168,11 +167,11 @@ def _train_language(
 
     recipe = load_recipe(preset or (DEMO if asked.base == DEMO else "paper"))
     section = override(recipe.language_side(len(asked.mixture.languages)), flags)
-    _output.note(f"recipe: {recipe.name}, {section.steps:,} steps")
+    _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps")
     from badx_hub.training.language import train_language_adapter
 
     section = _settled(section)
-    _output.note(f"precision: {section.precision}")
+    _processes.note(f"precision: {section.precision}")
     known = texts_for(recipe, asked.mixture.languages)
     init = how["init"] and how["registry"].get(_entries.name_of(how["registry"], how["init"]))
     # What an adapter begins with decides the base, whatever the recipe would take.
@@ -211,8 +210,8 @@ def _train_task(
         limit=_options.limit_options(sources["limit"]),
         select_on=sources["select_on"],
     )
-    _output.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
-    _output.note(f"precision: {section.precision}")
+    _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
+    _processes.note(f"precision: {section.precision}")
     return train_job(job, how["registry"], **{key: value for key, value in how.items() if key not in _OF_JOB})
 
 
@@ -325,12 +324,12 @@ def _reporter(track: Tracker | None, format: Format) -> Reporter | None:
     from badx_hub.training.tracking import Tracked, track_folder
 
     made = Tracked(track.value, drawn or Silent())
-    _output.note(f"tracked with {track.value} in {track_folder(track.value)}")
+    _processes.note(f"tracked with {track.value} in {track_folder(track.value)}")
     return made
 
 
 def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None:
-    if int(os.environ.get("RANK", "0")):  # One of several processes speaks.
+    if not _processes.is_first():
         return
     entry = trained.entry
     if trained.already:

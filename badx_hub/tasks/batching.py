@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from badx_hub.errors import UsageError
@@ -19,6 +19,16 @@ _USUAL = 64
 """The usual length of a window, in sub-words: a prediction batch has room for `batch_size` windows of this length."""
 
 WindowT = TypeVar("WindowT", bound=Window)
+
+
+ForEach = Callable[[Sequence[tuple[int, ...]], Callable[[Sequence[int]], tuple[Any, ...]]], Iterable[tuple[Any, ...]]]
+"""How a function is called for each of several batches of indices: in turn, or spread over several processes."""
+
+
+def _in_turn(
+    batches: Sequence[tuple[int, ...]], call: Callable[[Sequence[int]], tuple[Any, ...]]
+) -> Iterable[tuple[Any, ...]]:
+    return map(call, batches)
 
 
 def padded(windows: Sequence[Window], pad_id: int) -> dict[str, torch.Tensor]:
@@ -111,9 +121,10 @@ def predict_windows(
     labels: Sequence[str],
     pad_id: int,
     batch_size: int,
+    each: ForEach = _in_turn,
 ) -> tuple[Any, ...]:
     """One prediction an example, of windows that `task.encode` made of `examples`; see `decode_windows`."""
-    parts = decode_windows(model, task, windows, labels=labels, pad_id=pad_id, batch_size=batch_size)
+    parts = decode_windows(model, task, windows, labels=labels, pad_id=pad_id, batch_size=batch_size, each=each)
     return task.merge(examples, parts)
 
 
@@ -126,6 +137,7 @@ def decode_windows(
     pad_id: int,
     batch_size: int,
     temperature: float = 1.0,
+    each: ForEach = _in_turn,
 ) -> list[Any]:
     """The parts of all windows, for `task.merge`; the model stays in the mode and on the device it is in.
 
@@ -133,17 +145,18 @@ def decode_windows(
         batch_size: windows of 64 sub-words in a forward pass; more if they are shorter, fewer if they are longer (see
             `bucketed`). Predictions do not depend on it.
         temperature: of the probabilities in the parts.
+        each: calls a function for each batch and gives its results in their order; by default in turn.
     """
     import torch
 
-    parts: list[Any] = []
+    def decoded(indices: Sequence[int]) -> tuple[Any, ...]:
+        chosen = [windows[index] for index in indices]
+        inputs = task.collate(chosen, None, pad_id)
+        output = model(**{key: value.to(model.device) for key, value in inputs.items()})
+        return task.decode(output, chosen, labels, temperature)
+
     with torch.inference_mode():
-        for indices in bucketed(windows, batch_size):
-            chosen = [windows[index] for index in indices]
-            inputs = task.collate(chosen, None, pad_id)
-            output = model(**{key: value.to(model.device) for key, value in inputs.items()})
-            parts.extend(task.decode(output, chosen, labels, temperature))
-    return parts
+        return [part for parts in each(bucketed(windows, batch_size), decoded) for part in parts]
 
 
 def _filled_up(order: Iterable[int], lengths: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:

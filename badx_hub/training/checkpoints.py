@@ -36,14 +36,15 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """The state of a run after `step` optimizer steps.
 
-    `losses` are those since the last evaluation; `best_row` is the index in `history` of the step to keep, and
-    `best_weights` are what is kept so far (`badx_hub.training.selection`).
+    `losses` are those since the last evaluation, `norms` those of the last gradients; `best_row` is the index in
+    `history` of the step to keep, and `best_weights` are what is kept so far (`badx_hub.training.selection`).
     """
 
     step: int = 0
     units: int = 0
     seconds: float = 0.0
     losses: tuple[float, ...] = ()
+    norms: tuple[float, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
     best_row: int = 0
     weights: Mapping[str, Tensor] = field(default_factory=dict)
@@ -158,6 +159,7 @@ def _read(folder: Path) -> Checkpoint:
         units=int(numbers["units"]),
         seconds=float(numbers["seconds"]),
         losses=tuple(map(float, numbers["losses"])),
+        norms=tuple(map(float, numbers.get("norms", ()))),  # Checkpoints of earlier versions have none.
         history=tuple(map(_row, numbers["history"])),
         best_row=int(numbers["best_row"]),
         weights=weights,
@@ -186,6 +188,7 @@ def _numbers(state: Checkpoint) -> Mapping[str, object]:
         "units": state.units,
         "seconds": state.seconds,
         "losses": state.losses,
+        "norms": state.norms,
         "history": state.history,
         "best_row": state.best_row,
     }

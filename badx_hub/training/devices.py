@@ -41,14 +41,14 @@ def defer_loss_sync(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-class AsyncScalar:
-    """A number on its way from a device; reading it waits for this number, not for work queued behind it."""
+class AsyncNumbers:
+    """Numbers on their way from a device; reading them waits for these, not for work queued behind them."""
 
-    def __init__(self, number: Tensor) -> None:
-        self._number = number.detach().to("cpu", non_blocking=number.is_cuda)
-        self._arrived = torch.cuda.current_stream(number.device).record_event() if number.is_cuda else None
+    def __init__(self, numbers: Tensor) -> None:
+        self._numbers = numbers.detach().to("cpu", non_blocking=numbers.is_cuda)
+        self._arrived = torch.cuda.current_stream(numbers.device).record_event() if numbers.is_cuda else None
 
-    def __float__(self) -> float:
+    def read(self) -> list[float]:
         if self._arrived is not None:
             self._arrived.synchronize()
-        return float(self._number)
+        return [float(number) for number in self._numbers]

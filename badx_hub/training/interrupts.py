@@ -13,6 +13,10 @@ _POLITE = tuple(
 )  # Windows has no SIGHUP.
 
 
+TIME_IS_UP = 1
+"""The code of a request that a limit of time made; that of a signal is what a shell expects of a process it ends."""
+
+
 class StopRequest:
     """Whether the training has to stop: `signal` has come, or the time is up."""
 
@@ -31,9 +35,21 @@ class StopRequest:
         return self.signal is not None or self.is_late
 
     @property
+    def code(self) -> int:
+        """0 to go on, `TIME_IS_UP`, or 128 and the number of the signal."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return TIME_IS_UP if self.is_late else 0
+
+    @property
     def exit_code(self) -> int:
         """What a shell expects of a process that this ended: 130 for Ctrl-C and for a limit of time."""
-        return 128 + (self.signal or signal.SIGINT)
+        return exit_code_of(self.code)
+
+
+def exit_code_of(code: int) -> int:
+    """The exit code of a process that a request with this code ended."""
+    return code if code > TIME_IS_UP else 128 + signal.SIGINT
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,6 +27,7 @@ from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
 from badx_hub.modeling.extended import extension_parameters
+from badx_hub.modeling.fast import Share
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, load_mlm_head, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
@@ -40,6 +41,7 @@ from badx_hub.remedies import Advice, CompareBases, Notice
 from badx_hub.training.devices import moved
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
+from badx_hub.training.processes import spread
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 from badx_hub.training.vocabulary import extend_for_training, subwords_for
@@ -97,11 +99,12 @@ class LanguageObjective:
 
     def batches(self, step: int, parts: int) -> Sequence[Batch]:
         """`batch_size` blocks of the step's language, newly masked, in `parts` slices."""
-        language = language_at(self.mixture, step)
-        first = draws_before(self.mixture, language, step) * self.recipe.batch_size
-        rows = self.stores[language].train_batch(range(first, first + self.recipe.batch_size), self.recipe.seed)
+        language, size = language_at(self.mixture, step), self.recipe.batch_size
+        first = draws_before(self.mixture, language, step) * size
+        rows = self.stores[language].train_batch(range(first, first + size), self.recipe.seed)
         masked = self._masked(rows, generator_for("mask", self.recipe.seed, step))
-        return _slices(masked, -(-len(rows) // parts))
+        origin = f"{language}, blocks {first + 1:,} to {first + size:,} of its training text in the order of the seed"
+        return [replace(part, origin=origin) for part in _slices(masked, -(-len(rows) // parts))]
 
     def evaluate(self) -> EvaluationRow:
         """Perplexity on the held-out masked tokens of every language of the mixture.
@@ -119,13 +122,12 @@ class LanguageObjective:
     def _perplexity(self, language: str) -> float:
         generator, device = generator_for("held out", language), next(iter(self.parameters.values())).device
         blocks = self.stores[language].held_out_blocks(self.recipe.eval_blocks or None)
-        loss, count = 0.0, 0
-        for start in range(0, len(blocks), _EVALUATED_BLOCKS):
-            masked = self._masked(blocks[start : start + _EVALUATED_BLOCKS], generator)
-            batch = _slices(masked, _EVALUATED_BLOCKS)[0]
-            loss += float(self.module(**moved(batch.inputs, device)))
-            count += batch.labels
-        return perplexity(loss, count)
+        passes = [
+            _slices(self._masked(blocks[start : start + _EVALUATED_BLOCKS], generator), _EVALUATED_BLOCKS)[0]
+            for start in range(0, len(blocks), _EVALUATED_BLOCKS)
+        ]
+        losses = spread(passes, lambda batch: float(self.module(**moved(batch.inputs, device))))
+        return perplexity(sum(losses), sum(batch.labels for batch in passes))
 
     def _masked(self, rows: Ids, generator: torch.Generator) -> MaskedBatch:
         return mask_tokens(
@@ -307,5 +309,7 @@ def _slices(masked: MaskedBatch, rows: int) -> list[Batch]:
             "positions": masked.positions[first:last] - start * length,
             "labels": masked.labels[first:last],
         }
-        slices.append(Batch(inputs, labels=last - first, units=ids.numel()))
+        share = Share(start, start + len(ids), len(masked.input_ids))
+        scored = Share(first, last, len(masked.positions))
+        slices.append(Batch(inputs, last - first, ids.numel(), share, scored))
     return slices

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-
-from badx_hub.errors import NotFoundError, RunInProgress, UsageError
+from badx_hub.errors import NotFoundError, RunInProgress, TrainingDiverged, TrainingInterrupted, UsageError
 from badx_hub.locks import Owner, claimed, exclusive
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.manifest_fields import Annotations, Calibration
@@ -30,6 +28,7 @@ from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.curves import write_curves
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
+from badx_hub.training.processes import Processes
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.progress import Noted
 from badx_hub.training.tracking import Tracked
@@ -145,29 +144,39 @@ class TrainingRun:
         Raises RunInProgress if another process is at it, and what `train` and publishing raise.
         """
         self._require_publishable(objective)
-        processes = Accelerator()  # PartialState alone does not know that processes on CPUs belong together.
-        with self._claimed() if processes.is_main_process else nullcontext():
-            # Another process may have finished the same run after the last look.
-            if not force and (done := self.published_in(registry)):
-                return Trained(done, already=True)
-            if processes.is_main_process:
-                self._remember(restart)
-            processes.wait_for_everyone()  # before any of them looks for a checkpoint
-            if isinstance(reporter, Tracked):
-                reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
-            noted = Noted(reporter, self.key)
-            outcome = train(objective, self.recipe, self.checkpoints, noted, profiling=profiling, stop=stop)
-            if processes.is_main_process:
-                calibration = calibrate()
-                with _publishing(registry):
-                    if force or not self.published_in(registry):
-                        self._publish(model, objective, outcome, registry, counts(), calibration)
-                self.checkpoints.clear()
-            processes.wait_for_everyone()
-        entry = self.published_in(registry)
-        if entry is None:
+        processes = Processes()
+        try:
+            with processes.together(), ExitStack() as held:
+                processes.first(lambda: held.enter_context(self._claimed()))
+                # Another process may have finished the same run after the last look.
+                if not force and processes.first(lambda: self.published_in(registry) is not None):
+                    return Trained(self._found_in(registry), already=True)
+                processes.first(lambda: self._remember(restart))  # before any of them looks for a checkpoint
+                if isinstance(reporter, Tracked):
+                    reporter.describe(self.name.repo_name, self.key, self.recipe.model_dump(mode="json"))
+                noted = Noted(reporter, self.key)
+                outcome = train(objective, self.recipe, self.checkpoints, noted, profiling=profiling, stop=stop)
+
+                def publish() -> None:
+                    calibration = calibrate()
+                    with _publishing(registry):
+                        if force or not self.published_in(registry):
+                            self._publish(model, objective, outcome, registry, counts(), calibration)
+                    self.checkpoints.clear()
+
+                processes.first(publish)
+                return Trained(self._found_in(registry), already=False)
+        except (TrainingInterrupted, TrainingDiverged):
+            # What starts processes ends the others when one has ended, and the first one has claims to give back.
+            with suppress(RuntimeError):
+                processes.wait()
+            raise
+
+    def _found_in(self, registry: Registry) -> Entry:
+        """The entry of this run, which is done. Raises NotFoundError if it is gone."""
+        if (entry := self.published_in(registry)) is None:
             raise NotFoundError(f"{self.name} was trained and is not in {registry.location}: was it removed?")
-        return Trained(entry, already=False)
+        return entry
 
     def _remember(self, restart: bool | None) -> None:
         name = str(self.name)
@@ -184,12 +193,14 @@ class TrainingRun:
 
     def finished_in(self, registry: Registry) -> Trained | None:
         """What the run left in `registry`, if it ran before; what a process killed at its end left is removed."""
-        if (entry := self.published_in(registry)) is None:
-            return None
-        if self.checkpoints.step and Accelerator().is_main_process:
+        processes = Processes()
+        with processes.together():
+            if not processes.first(lambda: self.published_in(registry) is not None):
+                return None
+        if self.checkpoints.step and processes.is_first:
             with suppress(RunInProgress), self._claimed():  # Otherwise it is being trained for another registry.
                 self.checkpoints.clear()
-        return Trained(entry, already=True)
+        return Trained(self._found_in(registry), already=True)
 
     @contextmanager
     def _claimed(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from badx_hub.languages import Mixture
 from badx_hub.manifest_fields import Calibration
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
+from badx_hub.modeling.fast import Share
 from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.models import load_encoder, load_tokenizer
 from badx_hub.modeling.precision import hold
@@ -33,6 +34,7 @@ from badx_hub.training.calibration import calibration_of
 from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.job import TaskJob
 from badx_hub.training.loop import Batch, EvaluationRow, Reporter, Silent
+from badx_hub.training.processes import spread
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun
 
@@ -110,14 +112,21 @@ class TaskObjective:
         language = language_at(self.mixture, step)
         windows, order = self.windows[language], self.order[language]
         chosen = [windows[index] for index in order[draws_before(self.mixture, language, step)]]
-        size = -(-len(chosen) // parts)
-        slices = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-        return [self._batch(part) for part in slices]
+        # Padded as one, so that slices are together what the whole batch is.
+        inputs, size = self.task.collate(chosen, self.labels, self.pad_id), -(-len(chosen) // parts)
+        numbers = ", ".join(str(1 + window.example) for window in chosen)
+        origin = f"{language}, numbers {numbers} of its training data"
+        return [
+            replace(self._slice(inputs, start, min(start + size, len(chosen))), origin=origin)
+            for start in range(0, len(chosen), size)
+        ]
 
     def evaluate(self) -> EvaluationRow:
         """The task's metrics on the development data."""
         self._activate(0, self.dev_language)
-        predictions = predict_windows(self.model, self.task, self.dev_windows, examples=self.dev, **self._passes)
+        predictions = predict_windows(
+            self.model, self.task, self.dev_windows, examples=self.dev, each=spread, **self._passes
+        )
         metrics = self.task.score(self.dev, predictions).metrics
         return {str(MetricKey(name, self.dev_language)): value for name, value in metrics.items()}
 
@@ -131,10 +140,10 @@ class TaskObjective:
     def _passes(self) -> dict[str, Any]:
         return {"labels": self.labels, "pad_id": self.pad_id, "batch_size": 4 * self.recipe.batch_size}
 
-    def _batch(self, windows: Sequence[Any]) -> Batch:
-        inputs = self.task.collate(windows, self.labels, self.pad_id)
-        scored = self.task.gold_count(inputs)
-        return Batch({**inputs, "scored": torch.tensor(scored)}, labels=scored, units=len(windows))
+    def _slice(self, inputs: Mapping[str, Tensor], start: int, stop: int) -> Batch:
+        cut = {key: values[start:stop] for key, values in inputs.items()}
+        scored, rows = self.task.gold_count(cut), Share(start, stop, len(inputs["input_ids"]))
+        return Batch({**cut, "scored": torch.tensor(scored)}, labels=scored, units=stop - start, rows=rows)
 
     def _activate(self, step: int, language: str) -> None:
         """Put the language adapter whose turn it is below the task adapter."""

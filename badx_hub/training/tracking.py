@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from badx_hub.errors import UsageError
 from badx_hub.storage import home
 from badx_hub.training.loop import EvaluationRow, Reporter
+from badx_hub.training.processes import on_processors
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
 PROJECT = "badx_hub"
@@ -54,7 +55,7 @@ class Tracked:
         run = f"{name}-{key[:12]}"
         here = {"trackio": {"name": run}, "wandb": {"name": run, "id": run, "resume": "allow", "dir": str(folder)}}
         config = {"run": key, "adapter": name, **dict(_flat(recipe))}
-        self._accelerator = Accelerator(log_with=self._kind, project_dir=folder)
+        self._accelerator = Accelerator(cpu=on_processors(), log_with=self._kind, project_dir=folder)
         self._accelerator.init_trackers(run if self._kind == "tensorboard" else PROJECT, config, here)
 
     def started(self, steps: int, done: int, unit: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from badx_hub.metric_key import MetricKey
+from badx_hub.modeling.fast import Share
 from badx_hub.recipes import AdapterRecipe, TrainingRecipe
 from badx_hub.training.loop import Batch, EvaluationRow
 
@@ -70,10 +71,9 @@ class Regression:
         generator = torch.Generator().manual_seed(step)
         x = torch.randn(8, 4, generator=generator)
         y = x @ torch.tensor([1.0, -2.0, 0.5, 0.0])
-        return [
-            Batch({"x": a, "y": b}, labels=len(a), units=len(a))
-            for a, b in zip(x.chunk(parts), y.chunk(parts), strict=True)
-        ]
+        size = -(-len(x) // parts)
+        shares = [Share(start, min(start + size, len(x)), len(x)) for start in range(0, len(x), size)]
+        return [Batch({"x": x[a:b], "y": y[a:b]}, b - a, b - a, Share(a, b, total)) for a, b, total in shares]
 
     def evaluate(self) -> EvaluationRow:
         if self.script:

@@ -188,18 +188,9 @@ def test_the_best_step_is_kept_not_the_last(tmp_path: Path) -> None:
     assert all(torch.equal(value, objective.weights()[name]) for name, value in copy.copied.items())
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
-    with refused(TrainingDiverged, "--learning-rate"):
-        train(
-            Regression(dropout=0.0),
-            recipe(steps=50).model_copy(update={"learning_rate": 1e20}),
-            CheckpointFolder(tmp_path),
-            Silent(),
-        )
-
-
 def test_micro_batches_change_nothing_but_memory(tmp_path: Path) -> None:
-    whole, sliced = Regression(dropout=0.0), Regression(dropout=0.0)
+    """Dropout draws the same numbers, too."""
+    whole, sliced = Regression(), Regression()
     train(whole, recipe(), CheckpointFolder(tmp_path / "a"), Silent())
     train(sliced, recipe(micro_batches=4), CheckpointFolder(tmp_path / "b"), Silent())
     for name, value in whole.weights().items():

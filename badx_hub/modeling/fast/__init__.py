@@ -19,17 +19,32 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
 from badx_hub.modeling.fast import _decoder_loss, _dropout
+from badx_hub.modeling.fast._dropout import Share
+
+__all__ = ["SWITCH", "Share", "cheap_dropout", "decoder_loss", "draws_for_the_whole"]
 
 SWITCH = "BADX_HUB_FAST"
 
 
-def cheap_dropout(device: torch.device) -> AbstractContextManager[object]:
+def cheap_dropout(
+    device: torch.device, rows: Share | None = None, scored: Share | None = None
+) -> AbstractContextManager[object]:
     """In a `with` block, every dropout on a CPU draws its mask cheaply, attention's dropout included.
 
     Masks are a function of torch's default generator, as torch's own are, but not the same ones. On other devices,
     and with the switch off, nothing changes.
+
+    Args:
+        rows: of a whole batch, those that are computed here. Masks are drawn for the whole batch and cut, so that
+            slices get together what the whole batch gets at once.
+        scored: likewise, the scored positions of a masked language model's batch: [1, positions, hidden].
     """
-    return _dropout.CheapDropout() if device.type == "cpu" and _on() else nullcontext()
+    return _dropout.CheapDropout(rows, scored) if draws_for_the_whole(device) else nullcontext()
+
+
+def draws_for_the_whole(device: torch.device) -> bool:
+    """Whether `cheap_dropout` draws masks for whole batches on this device."""
+    return device.type == "cpu" and _on()
 
 
 def decoder_loss(

@@ -8,7 +8,7 @@ other devices torch's own kernels are used.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,18 +16,51 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+_MaskFor: TypeAlias = Callable[[Sequence[int], float, torch.dtype], tuple[Tensor, float]]
+
 _LEVELS = 2**16
 """Probabilities are rounded to multiples of 1 / this; the scale is exact for the rounded probability."""
 
 
+class Share(NamedTuple):
+    """The elements `start` to `stop` of `total`."""
+
+    start: int
+    stop: int
+    total: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
 class CheapDropout(TorchFunctionMode):
-    """Replaces torch's functions by ours, whichever module calls them."""
+    """Replaces torch's functions by ours, whichever module calls them. See `badx_hub.modeling.fast.cheap_dropout`."""
+
+    def __init__(self, rows: Share | None = None, scored: Share | None = None) -> None:
+        super().__init__()
+        self._rows, self._scored = rows, scored
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        replaced = _REPLACED.get(func)
-        return (replaced or func)(*args, **(kwargs or {}))
+        if (replaced := _REPLACED.get(func)) is None:
+            return func(*args, **(kwargs or {}))
+        return replaced(self._mask, *args, **(kwargs or {}))
+
+    def _mask(self, shape: Sequence[int], p: float, dtype: torch.dtype) -> tuple[Tensor, float]:
+        """As `keep_mask`; where the tensor is a share of a whole one, its share of the whole one's mask."""
+        share, axis = self._share(shape)
+        if share is None or share.size == share.total:
+            return keep_mask(shape, p, dtype)
+        keep, kept = keep_mask((*shape[:axis], share.total, *shape[axis + 1 :]), p, dtype)
+        # A copy, so that the rest of the mask is not kept for the backward pass.
+        return keep.narrow(axis, share.start, share.size).clone(memory_format=torch.contiguous_format), kept
+
+    def _share(self, shape: Sequence[int]) -> tuple[Share | None, int]:
+        if self._scored is not None and len(shape) == 3 and tuple(shape[:2]) == (1, self._scored.size):
+            return self._scored, 1
+        return (self._rows, 0) if self._rows is not None and shape[0] == self._rows.size else (None, 0)
 
 
 def keep_mask(shape: Sequence[int], p: float, dtype: torch.dtype = torch.float32) -> tuple[Tensor, float]:
@@ -51,14 +84,15 @@ def kept_of(values: Tensor, keep: Tensor) -> Tensor:
     return values
 
 
-def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+def _dropout(mask_for: _MaskFor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     if input.device.type != "cpu" or not training or not p:
         return functional.dropout(input, p, training, inplace)
-    output: Tensor = _Dropout.apply(input, *keep_mask(input.shape, p, input.dtype))  # type: ignore[no-untyped-call]
+    output: Tensor = _Dropout.apply(input, *mask_for(input.shape, p, input.dtype))  # type: ignore[no-untyped-call]
     return output
 
 
 def _attention(
+    mask_for: _MaskFor,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -68,6 +102,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
+    """Many arguments: those of torch's function."""
     learnt_mask = attn_mask is not None and attn_mask.requires_grad  # Ours computes no gradient for a mask.
     if query.device.type != "cpu" or not dropout_p or is_causal or enable_gqa or learnt_mask:
         return functional.scaled_dot_product_attention(
@@ -75,7 +110,7 @@ def _attention(
         )
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, -torch.inf)
-    keep, kept = keep_mask((*query.shape[:-1], key.shape[-2]), dropout_p, query.dtype)
+    keep, kept = mask_for((*query.shape[:-1], key.shape[-2]), dropout_p, query.dtype)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     output: Tensor = _Attention.apply(query, key, value, attn_mask, factor, keep, kept)  # type: ignore[no-untyped-call]
     return output

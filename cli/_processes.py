@@ -1,0 +1,46 @@
+"""What a command says when it is one of several processes (torchrun, `accelerate launch`): the first one speaks."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from badx_hub.cli import _output
+from badx_hub.errors import BadxError, DataError, NotFoundError, UsageError
+
+_OF_THE_COMMAND = (UsageError, NotFoundError, DataError)
+"""What every process of a machine finds wrong, since it has the same command and the same files."""
+
+
+def is_first() -> bool:
+    """Whether this is the first of several processes, or the only one."""
+    return _number("RANK") == 0
+
+
+def note(message: str) -> None:
+    """A note that every process has; one of them makes it."""
+    if is_first():
+        _output.note(message)
+
+
+def tells(error: BadxError) -> bool:
+    """Whether this process has to tell of the error: nobody else does."""
+    if is_first():
+        return True
+    return not error.shared and (_number("LOCAL_RANK") == 0 or not isinstance(error, _OF_THE_COMMAND))
+
+
+def from_here(message: str) -> str:
+    """The message, and which process it is of if it is not of the first one."""
+    return message if is_first() else f"process {_number('RANK') + 1} of {_number('WORLD_SIZE')}: {message}"
+
+
+def end_by_oneself() -> None:
+    """Let nothing change the exit code any more: what started the processes ends all of them when one has ended."""
+    if _number("WORLD_SIZE") > 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _number(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isascii() and value.isdigit() else 0
