@@ -126,6 +126,8 @@ def _run() -> int:
         return _exit_code(error)
     except KeyboardInterrupt:
         return _interrupted()
+    except _processes.Ended as end:
+        return end.code
     except OSError as error:
         if _output.is_of_stdout(error):  # The help went to an output that takes nothing.
             return _output.unwritable(error)

@@ -133,6 +133,12 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Train even if this v
 RestartOption = Annotated[
     bool, typer.Option("--restart", help="Drop what stopped runs of this name did, whatever their settings.")
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", metavar="N", min=1, max=1024, help="Share the work: N GPUs of this machine. [default: 1]"
+    ),
+]
 TimeLimitOption = Annotated[
     str | None,
     typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),

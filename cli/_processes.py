@@ -12,6 +12,22 @@ _OF_THE_COMMAND = (UsageError, NotFoundError, DataError)
 """What every process of a machine finds wrong, since it has the same command and the same files."""
 
 
+class Ended(Exception):  # noqa: N818 - no error: the processes have told all that there is to tell
+    """The processes that did the command have ended; `code` is the command's exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def share(count: int) -> None:
+    """Run the command as it was typed in `count` processes, unless a launcher started this one. Raises Ended then."""
+    if count > 1 and not os.environ.get("RANK"):
+        from badx_hub.cli._launch import run_in
+
+        raise Ended(run_in(count))
+
+
 def is_first() -> bool:
     """Whether this is the first of several processes, or the only one."""
     return _number("RANK") == 0

@@ -86,7 +86,6 @@ _SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Ra
 _ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FOLDER", help="Write there where the time of a few steps goes.")
 ]
-
 _TrackOption = Annotated[
     Tracker | None, typer.Option("--track", help="Log to this tracker too; everything stays on this machine.")
 ]
@@ -120,6 +119,7 @@ def train(
     force: _options.ForceOption = False,
     restart: _options.RestartOption = False,
     time_limit: _options.TimeLimitOption = None,
+    processes: _options.ProcessesOption = None,
     profile: _ProfileOption = None,
     track: _TrackOption = None,
     format: _options.FormatOption = Format.TABLE,
@@ -130,6 +130,7 @@ def train(
     adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
     label tells of how many sentences. A stopped run goes on with the same command, and not with other settings.
     """
+    _processes.share(processes or 1)
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _texts(text or [], asked.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
@@ -137,11 +138,8 @@ def train(
     flags = _flags(
         steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed, extend_vocabulary
     )
-    how: dict[str, Any] = {
-        "registry": _opened(registry),
-        "label": label,
-        "force": force,
-        "restart": restart,
+    how: dict[str, Any] = {"registry": _opened(registry), "label": label, "force": force, "restart": restart}
+    how |= {
         "reporter": _reporter(track, format),
         "profiling": _profiling(profile),
         "time_limit": None if time_limit is None else _options.duration(time_limit),

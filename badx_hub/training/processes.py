@@ -7,6 +7,7 @@ decide for all, such as whether a run is finished, or to stop, is told to the ot
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from badx_hub.errors import BadxError, UsageError
 from badx_hub.remedies import Advice, RunAgain
@@ -72,6 +73,13 @@ class Processes:
         """The numbers [n] of each process: [processes, n], the same in all of them."""
         found: Tensor = self.accelerator.gather(numbers.unsqueeze(0))
         return found
+
+    def prepared(self, module: nn.Module) -> Any:
+        """The module on its device; with several processes, a backward pass through it leaves their mean gradients."""
+        with warnings.catch_warnings():
+            # The name that torch 2.13 has for broadcast_buffers is not known to those before it.
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            return self.accelerator.prepare(module)
 
     def wait(self) -> None:
         """Wait until every process is here."""

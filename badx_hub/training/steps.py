@@ -57,7 +57,7 @@ class Stepper:
         start: int,
     ) -> None:
         self.objective, self.recipe, self.optimizer, self.processes = objective, recipe, optimizer, processes
-        self.module = processes.accelerator.prepare(objective.module)
+        self.module = processes.prepared(objective.module)
         self.prefetcher = Prefetcher(self._make_work, range(start, recipe.steps))
 
     def __enter__(self) -> Stepper:

@@ -59,7 +59,7 @@ def test_the_batch_is_named_by_a_digest_that_does_not_depend_on_slices(
 ) -> None:
     objective = Poisoned(30, factor)
     (batch,) = objective.batches(30, 1)
-    with pytest.raises(TrainingDiverged, match=rf"^{what} .* after step 31.*sha256 {batch_digest(batch)[:16]}\."):
+    with pytest.raises(TrainingDiverged, match=rf"^{what}.* after step 31.*sha256 {batch_digest(batch)[:16]}\."):
         train(objective, recipe(steps=50, micro_batches=slices), CheckpointFolder(tmp_path), Silent())
 
 

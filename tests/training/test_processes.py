@@ -152,13 +152,15 @@ def test_adapters_are_trained_together_and_published_once(tmp_path: Path) -> Non
     assert len(list((tmp_path / "several").glob("*/2*"))) == 2
 
 
-def launched(folder: Path, count: int, *arguments: str) -> subprocess.Popen[str]:
-    """`torchrun -m badx_hub train en-wo` on a tiny base."""
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}", "-m", "badx_hub", "train"]
+def launched(folder: Path, launcher: list[str], *arguments: str) -> subprocess.Popen[str]:
+    """Training a pair on a tiny base, with a launcher between Python and the command."""
+    if not (folder / "tiny").exists():
+        write_tiny_base(folder / "tiny")
+        write_data(folder / "data")
     text = [part for tag in ("en", "wo") for part in ("--text", f"{tag}={folder / 'data' / tag}.txt")]
     sizes = ["--recipe", "demo", "--max-length", "32", "--batch-size", "4", "--eval-every", "1000"]
     return subprocess.Popen(
-        [*command, "en-wo", "--base", str(folder / "tiny"), *text, *sizes, *arguments],
+        [sys.executable, *launcher, "train", "en-wo", "--base", str(folder / "tiny"), *text, *sizes, *arguments],
         cwd=ROOT,
         env={**os.environ, "BADX_HUB_HOME": str(folder / "home")},
         stdout=subprocess.PIPE,
@@ -167,10 +169,12 @@ def launched(folder: Path, count: int, *arguments: str) -> subprocess.Popen[str]
     )
 
 
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "badx_hub"]
+OURS = ["-m", "badx_hub"]
+
+
 def test_the_command_runs_in_several_processes_and_speaks_once(tmp_path: Path) -> None:
-    write_tiny_base(tmp_path / "tiny")
-    write_data(tmp_path / "data")
-    run = launched(tmp_path, 2, "--steps", "4", "--format", "json")
+    run = launched(tmp_path, TORCHRUN, "--steps", "4", "--format", "json")
     out, told = run.communicate(timeout=300)
     assert run.returncode == 0, told
     assert json.loads(out)["already"] is False
@@ -179,38 +183,42 @@ def test_the_command_runs_in_several_processes_and_speaks_once(tmp_path: Path) -
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("one", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_the_launcher_saves_and_another_number_of_processes_goes_on(
-    tmp_path: Path, one: signal.Signals
-) -> None:
-    write_tiny_base(tmp_path / "tiny")
-    write_data(tmp_path / "data")
-    run = launched(tmp_path, 3, "--steps", "100000")
+@pytest.mark.parametrize(("one", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_saves_and_another_number_of_processes_goes_on(tmp_path: Path, one: signal.Signals, code: int) -> None:
+    run = launched(tmp_path, OURS, "--processes", "3", "--steps", "2000", "--save-every", "5")
     wait_for(tmp_path, run)
     run.send_signal(one)
     _, told = run.communicate(timeout=60)
-    assert "nothing is lost. The same command goes on from there" in told
-    assert told.count("Traceback") == 1  # the launcher's own
-    state = tmp_path / "home" / "runs"
-    assert list(state.rglob("step-*"))
+    assert run.returncode == code, told
+    assert told.count("nothing is lost. The same command goes on from there") == 1
+    assert "Traceback" not in told
+    again = launched(tmp_path, OURS, "--processes", "2", "--steps", "2000", "--time-limit", "1s")
+    _, told = again.communicate(timeout=300)
+    assert again.returncode == 130, told
+    assert "going on after step" in told
 
 
 @pytest.mark.soak
-def test_a_killed_process_ends_all_within_a_minute(tmp_path: Path) -> None:
-    write_tiny_base(tmp_path / "tiny")
-    write_data(tmp_path / "data")
-    run = launched(tmp_path, 3, "--steps", "100000", "--save-every", "5")
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_a_killed_process_ends_all_within_a_minute(tmp_path: Path, victim: int) -> None:
+    run = launched(tmp_path, OURS, "--processes", "3", "--steps", "2000", "--save-every", "5")
     wait_for(tmp_path, run)
-    victim = next(pid for pid in workers_of(run.pid))
+    workers = workers_of(run.pid)
     began = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
-    run.communicate(timeout=120)
+    os.kill(workers[victim], signal.SIGKILL)
+    _, told = run.communicate(timeout=120)
     assert time.monotonic() - began < 60
-    assert list((tmp_path / "home" / "runs").rglob("step-*"))
+    assert run.returncode == 137, told
+    assert "Traceback" not in told
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    again = launched(tmp_path, OURS, "--steps", "2000", "--time-limit", "1s")
+    _, told = again.communicate(timeout=300)
+    assert again.returncode == 130, told
+    assert "going on after step" in told
 
 
 def wait_for(folder: Path, run: subprocess.Popen[str]) -> None:
-    """Until the run has begun: what it was asked to do lies beside its checkpoints."""
+    """Until the run has a checkpoint."""
     end = time.monotonic() + 300
     while not list((folder / "home" / "runs").glob("*/step-*")):
         assert run.poll() is None and time.monotonic() < end
