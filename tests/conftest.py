@@ -37,6 +37,7 @@ SLOW_FIXTURES = {
     "tiny_base": "a base that is loaded, and mostly trained on",
 }
 SLOW_PLACES = (
+    "tests/faults/",
     "tests/hostile/",
     "tests/hub/",
     "tests/fuzz/test_failed.py::test_what_is_guided_by_coverage_runs",

@@ -22,6 +22,7 @@ from badx_hub.storage import SCRATCH, STAGING, TEMPORARY, discard_folder, home
 from badx_hub.training.unfinished import RUN_FILE, claim_of, step_of
 
 _CLAIM = re.compile(r"[0-9a-f]{32}\.json|\.[0-9a-f]{64}\.claim")
+_RUN = re.compile(r"[0-9a-f]{32}")
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DROP = Advice("Train it on, or drop it with {}.", (("restart", True),))
 
@@ -59,7 +60,7 @@ def runs(entries: Iterable[Entry]) -> Iterator[Finding]:
     published = {entry.manifest.run[:32]: str(entry.name) for entry in entries if entry.manifest.run}
     for folder in sorted((home() / "runs").glob("*/")):
         with suppress(OSError, BadxError):
-            if owner_of(claim_of(folder.name)) is None:
+            if _RUN.fullmatch(folder.name) and owner_of(claim_of(folder.name)) is None:
                 yield _of_run(folder, published.get(folder.name))
 
 

@@ -22,7 +22,7 @@ from tests.cli.conftest import Run
 from tests.registry.conftest import build
 
 KEY = {name: f"{number:x}" * 64 for number, name in enumerate(("live", "stopped", "empty", "done"), 1)}
-STAGED, TEMPORARY, BESIDE = "0" * 32, f".{'1' * 32}.tmp", f".{'2' * 32}.tmp"
+STAGED, HIDDEN, TEMPORARY, BESIDE = "0" * 32, "3" * 32, f".{'1' * 32}.tmp", f".{'2' * 32}.tmp"
 
 
 def old(path: Path) -> Path:
@@ -88,6 +88,7 @@ def house(
     old(file(temporary / "badx-not-ours" / "weights").parent)
     old(file(own.root / "mbert.en-wo" / ".staging" / STAGED / "badx.json").parent)
     old(file(home / "results" / TEMPORARY))
+    old(file(home / "runs" / ".staging" / HIDDEN / "step").parent)
     monkeypatch.chdir(tmp_path)
     old(file(tmp_path / BESIDE))
     claim(unfinished.claim_of(KEY["live"]))
@@ -106,7 +107,7 @@ def found(run: Run, *options: str) -> tuple[int, Mapping[str, Mapping[str, Any]]
     return done.code, {Path(one["place"]).name: one for one in done.json["findings"]}, done.json
 
 
-LEFT = {"badx-abcdefgh", STAGED, TEMPORARY, BESIDE, f"{KEY['stopped'][:32]}.json", f".{'a' * 64}.claim"}
+LEFT = {"badx-abcdefgh", STAGED, HIDDEN, TEMPORARY, BESIDE, f"{KEY['stopped'][:32]}.json", f".{'a' * 64}.claim"}
 CACHES = {"00000", f"{'c' * 32}.json"}
 RUNS = {KEY["empty"][:32], KEY["done"][:32]}
 STAYS = {"badx-younger1", f"{KEY['live'][:32]}.json"}

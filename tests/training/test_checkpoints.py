@@ -1,11 +1,9 @@
-"""Checkpoints: digests, the one before as a spare, and runs killed while they save."""
+"""Checkpoints: digests, and the one before as a spare. tests/faults kills runs while they save."""
 
 from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from badx_hub.training.curves import CSV, read_curves, write_curves
 from badx_hub.training.loop import EvaluationRow, Silent, TrainingResult, train
 from tests.training.regression import Regression, recipe
 
-ROOT = Path(__file__).parents[2]
 FILES = ("weights.safetensors", "best_weights.safetensors", "optimizer.safetensors", "state.json", "index.json")
 
 
@@ -167,14 +164,3 @@ def test_a_learning_curve_that_was_changed_is_not_read(tmp_path: Path) -> None:
     (tmp_path / CSV).write_text("step,loss\n1,0.4\n")
     with pytest.raises(IntegrityError, match="not the file that was published"):
         read_curves(tmp_path, digest)
-
-
-def test_a_run_killed_while_it_saves_ends_with_the_same_weights(tmp_path: Path) -> None:
-    """SIGKILL before seeded file-system events; all of them can be had with a larger number of points."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.training.killed", str(tmp_path), "1", "10"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    first, *points = map(json.loads, done.stdout.splitlines())
-    assert first["events"] > 100
-    assert len(points) == 10
-    assert all(point["killed"] for point in points)
-    assert {point["outcome"] for point in points} == {first["outcome"]}
