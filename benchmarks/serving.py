@@ -15,7 +15,6 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -129,7 +128,7 @@ def served(folder: Path, registry: str, base: Path, replicas: int, clients: int)
     file = folder / f"stacks-{replicas}.yaml"
     file.write_text(yaml.safe_dump({"http_options": {"port": PORT}, "applications": [application]}), encoding="utf-8")
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0", "RAY_worker_niceness": "0"}
-    command = [str(Path(sys.executable).with_name("serve")), "run", str(file)]
+    command = [str(Path(sys.executable).with_name("serve")), "run", "--address", "local", str(file)]
     with (folder / f"log-{replicas}").open("w") as log:
         server = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log)
     try:
@@ -137,7 +136,7 @@ def served(folder: Path, registry: str, base: Path, replicas: int, clients: int)
         loaded(sentences(), clients, 3.0)  # The first batches are slow.
         yield name
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait()
 
 

@@ -5,7 +5,8 @@
 Two comparisons, which go to simulated.json beside this file:
 
 - waiting: the graph of studies/small.yaml, whose steps wait in place of computing, each a fixed time that was drawn
-  once, so that other work on the machine does not change it. This is about the graph, Ray and failures: with failing
+  once, so that other work on the machine does not change it. How long Ray takes from one step to the next is measured
+  on one node, and taken for the others. This is about the graph, Ray and failures: with failing
   nodes, nodes of the cluster are killed, and begun again, at the moments that the simulation drew.
 - trained: the study itself, its budgets cut (tests/grid/small.py), trained on two nodes of one processor each. The
   simulation has the speeds and timings that the run left, as a later call of `study simulate` would: what it can get
@@ -23,9 +24,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import sized  # noqa: F401 - the root of the checkout, for `tests`
@@ -39,7 +40,7 @@ from badx_hub.grid.run import StepEnd, StepOutcome
 from badx_hub.grid.runner import StudyRunner
 from badx_hub.grid.simulate import Cluster, SimulatedStep, _Events
 from badx_hub.grid.study import load_study
-from badx_hub.grid.timings import Recording, loading, read_timings
+from badx_hub.grid.timings import Recording, handing_over, loading, read_timings
 from badx_hub.registry import open_registry
 
 # Other work on the machine may leave little time and memory; Ray's workers are to have their share of both.
@@ -58,7 +59,7 @@ class Told:
     """A watcher that says what ends, and counts what is begun again."""
 
     def __init__(self) -> None:
-        self.again_count, self.ended_count = 0, 0
+        self.again_count, self.idle = 0, list[float]()
 
     def started(self, step: Step) -> None:
         """Nothing to say."""
@@ -69,8 +70,9 @@ class Told:
         say(f"  {step.name} again: {reason}")
 
     def ended(self, outcome: StepOutcome) -> None:
-        """Count it."""
-        self.ended_count += 1
+        """Note how long its process had nothing to do before it."""
+        if outcome.idle is not None:
+            self.idle.append(outcome.idle)
         if outcome.end is not StepEnd.RAN:
             say(f"  {outcome.step.name} {outcome.end.value}: {outcome.reason}")
 
@@ -115,12 +117,14 @@ class Traced(_Events):
 @contextmanager
 def cluster_of(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
     """A head that runs nothing, and so many nodes of one processor, whose workers are there."""
+    import ray
     from ray.cluster_utils import Cluster as RayCluster
 
     made = RayCluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         yield made, [made.add_node(num_cpus=1) for _ in range(nodes)]
     finally:
+        ray.shutdown()
         made.shutdown()
 
 
@@ -145,20 +149,23 @@ def waiting(study: Path) -> list[dict[str, Any]]:
         SimulatedStep(round(draws.uniform(1.0, 9.0), 1), tuple(places[need] for need in step.needs), OVERHEAD)
         for step in steps
     ]
-    return [_waited(steps, simulated, nodes, mtbf) for nodes, mtbf in CASES]
+    rows: list[dict[str, Any]] = []
+    for nodes, mtbf in CASES:
+        handing = rows[0]["handing over"] if rows else 0.0  # as measured on one node
+        cluster = Cluster(nodes, 1, mtbf or float("inf"), REPAIR, CHECKPOINT, handing_over=handing)
+        rows.append(_waited(steps, simulated, cluster))
+        say(json.dumps(rows[-1]))
+    return rows
 
 
-def _waited(
-    steps: Sequence[Step], simulated: Sequence[SimulatedStep], nodes: int, mtbf: float | None
-) -> dict[str, Any]:
-    cluster = Cluster(nodes, 1, mtbf or float("inf"), REPAIR, CHECKPOINT)
+def _waited(steps: Sequence[Step], simulated: Sequence[SimulatedStep], cluster: Cluster) -> dict[str, Any]:
     events = Traced(simulated, cluster, random.Random(SEED))
     told = events.run()
     by_name = {step.name: one for step, one in zip(steps, simulated, strict=True)}
     watcher, ended = Told(), threading.Event()
-    with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as (ray_cluster, ray_nodes):
+    with tempfile.TemporaryDirectory() as folder, cluster_of(cluster.nodes) as (ray_cluster, ray_nodes):
         workers = RayWorkers(ray_cluster.address)
-        _warm(workers, nodes)
+        _warm(workers, cluster.nodes)
         failing = threading.Thread(target=replayed, args=(ray_cluster, ray_nodes, events.trace, ended))
         failing.start()
         began = time.perf_counter()
@@ -166,21 +173,23 @@ def _waited(
         real = time.perf_counter() - began
         ended.set()
         failing.join()
-    row = {
-        "nodes": nodes,
-        "mtbf": mtbf,
+    if not cluster.handing_over:
+        cluster = replace(cluster, handing_over=median(watcher.idle))
+        told = Traced(simulated, cluster, random.Random(SEED)).run()
+    return {
+        "nodes": cluster.nodes,
+        "mean seconds between failures": cluster.mtbf if told.failures else None,
         "failures": told.failures,
         "begun again": watcher.again_count,
+        **_told(cluster),
         **_beside(told.makespan, real),
     }
-    say(json.dumps(row))
-    return row
 
 
 def _warm(workers: RayWorkers, nodes: int) -> None:
     """Have every node load the code, as simulations of waiting steps have no time for it."""
     ray = workers._ray
-    ray.get([ray.remote(num_cpus=1)(partial(_loaded, 2.0)).remote() for _ in range(nodes)])
+    ray.get([ray.remote(num_cpus=1)(_loaded).remote(2.0) for _ in range(nodes)])
 
 
 def _loaded(seconds: float) -> None:
@@ -205,11 +214,15 @@ def trained(shared: Path, nodes: int = 2) -> dict[str, Any]:
         assert base is not None
         timings = read_timings(runner.results, study.name)
         simulated = simulated_steps(steps, study, rates_of(runner.entries(), base.ref), timings)
-        cluster = Cluster(nodes, loading=loading(timings.values()))
+        cluster = Cluster(nodes, loading=loading(timings.values()), handing_over=handing_over(timings.values()))
         told = Traced(simulated, cluster, random.Random(SEED)).run()
-    row = {"nodes": nodes, "steps": len(steps), "loading": round(cluster.loading, 1), **_beside(told.makespan, real)}
+    row = {"nodes": nodes, "steps": len(steps), **_told(cluster), **_beside(told.makespan, real)}
     say(json.dumps(row))
     return row
+
+
+def _told(cluster: Cluster) -> dict[str, float]:
+    return {"loading": round(cluster.loading, 1), "handing over": round(cluster.handing_over, 2)}
 
 
 def _beside(simulated: float, real: float) -> dict[str, float]:

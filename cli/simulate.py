@@ -53,7 +53,7 @@ def simulate(
     """
     from badx_hub.grid.estimates import rates_of, simulated_steps
     from badx_hub.grid.simulate import Cluster, simulate
-    from badx_hub.grid.timings import loading, read_timings
+    from badx_hub.grid.timings import handing_over, loading, read_timings
 
     given, counts = _rates(rate or []), _counts(nodes)
     runner = runner_of(file, registry, results)
@@ -62,10 +62,11 @@ def simulate(
     rates = {**measured, **{(task, whole): value for task, value in given.items() for whole in (False, True)}}
     timings = read_timings(runner.results, runner.study.name)
     steps = simulated_steps(runner.steps, runner.study, rates, timings)
+    between = {"loading": loading(timings.values()), "handing_over": handing_over(timings.values())}
     failing = math.inf if mtbf is None else _options.duration(mtbf)
     rows, documents = [], []
     for count in counts:
-        found = simulate(steps, Cluster(count, gpus, failing, loading=loading(timings.values())), seed=seed)
+        found = simulate(steps, Cluster(count, gpus, failing, **between), seed=seed)
         time, lost = _study_tables.duration(found.makespan), _study_tables.duration(found.lost)
         rows.append((str(count), time, f"{100 * found.utilisation:.0f} %", str(found.failures), lost))
         documents.append({"nodes": count, "gpus": gpus, **found.__dict__})

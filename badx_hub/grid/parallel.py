@@ -33,6 +33,10 @@ _BUSY_SECONDS = 10.0
 _PASSING = (TrainingInterrupted, StorageError, HubError)
 
 
+_ENDED: list[float] = []
+"""In a worker: when it ended its last step, by `time.perf_counter`."""
+
+
 class WorkerLost(Exception):  # noqa: N818 - not an error of the step
     """The process or node that a step ran on is gone."""
 
@@ -47,11 +51,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Done:
-    """A step that its worker has done, now or before: seconds for loading the code, and for the step."""
+    """A step that its worker has done, now or before: seconds for loading the code, and for the step.
+
+    `idle`: seconds since the process ended its step before; None for its first one.
+    """
 
     already: bool
     start: float = 0.0
     seconds: float = 0.0
+    idle: float | None = None
 
 
 class Workers(Protocol):
@@ -111,7 +119,7 @@ class _Course:
         seconds = time.perf_counter() - self.began.pop(name)
         if isinstance(found, Done):
             end = StepEnd.ALREADY if found.already else StepEnd.RAN
-            return StepOutcome(attempt.step, end, found.seconds, start=found.start)
+            return StepOutcome(attempt.step, end, found.seconds, start=found.start, idle=found.idle)
         if isinstance(found, RunInProgress):
             self.not_before[name] = time.monotonic() + _BUSY_SECONDS
             return None
@@ -240,11 +248,15 @@ def timed(packed: bytes, threads: int) -> Done:
     `packed` is the pickle of (step, work).
     """
     began = time.perf_counter()
+    idle = began - _ENDED[-1] if _ENDED else None
     use_threads(threads)
     step, work = pickle.loads(packed)
     loaded = time.perf_counter()
-    already = work(step)
-    return Done(already, loaded - began, time.perf_counter() - loaded)
+    try:
+        already = work(step)
+    finally:
+        _ENDED[:] = [time.perf_counter()]
+    return Done(already, loaded - began, _ENDED[-1] - loaded, idle)
 
 
 def use_threads(count: int) -> None:

@@ -43,6 +43,7 @@ class StepOutcome:
         reason: why it failed or was skipped.
         error: None unless it failed.
         start: seconds before it in which its process loaded the code; 0 in a process that has it.
+        idle: seconds between it and the step before in the same process; None where it was the first one.
     """
 
     step: Step
@@ -51,6 +52,7 @@ class StepOutcome:
     reason: str = ""
     error: Exception | None = None
     start: float = 0.0
+    idle: float | None = None
 
 
 class Watcher(Protocol):

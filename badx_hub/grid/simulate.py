@@ -38,6 +38,7 @@ class Cluster:
     repair: seconds until a failed node is back.
     checkpoint: seconds of work between two checkpoints, which is what a failure loses at most.
     loading: seconds in which the process of a device loads the code, before its first step.
+    handing_over: seconds before each step until the device has it.
     """
 
     nodes: int
@@ -46,6 +47,7 @@ class Cluster:
     repair: float = 600.0
     checkpoint: float = 1800.0
     loading: float = 0.0
+    handing_over: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class _Events:
         while self.state.ready and self.free:
             place, device = heapq.heappop(self.state.ready), self.free.pop()
             self.state.starts += 1
-            begun = self.now + self.steps[place].overhead + (0.0 if device in self.loaded else self.cluster.loading)
+            loading = 0.0 if device in self.loaded else self.cluster.loading
+            begun = self.now + self.cluster.handing_over + loading + self.steps[place].overhead
             self.loaded.add(device)
             self.state.busy[device] = place, begun, self.state.starts
             end = begun + self.state.left[place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,7 +21,7 @@ _LOADING = 0.5
 
 
 class Timing(BaseModel):
-    """A step that ran: seconds for loading the code before it, and for the step without them."""
+    """A step that ran: seconds for loading the code before it, for the step, and since its process ended another."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     study: str
@@ -29,6 +29,7 @@ class Timing(BaseModel):
     kind: StepKind
     seconds: float = Field(ge=0)
     start: float = Field(0.0, ge=0)
+    idle: float | None = Field(None, ge=0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,14 @@ class Recording:
         """See `Watcher.ended`."""
         if outcome.end is StepEnd.RAN:
             step = outcome.step
-            one = Timing(study=self.study, step=step.name, kind=step.kind, seconds=outcome.seconds, start=outcome.start)
+            one = Timing(
+                study=self.study,
+                step=step.name,
+                kind=step.kind,
+                seconds=outcome.seconds,
+                start=outcome.start,
+                idle=outcome.idle,
+            )
             path = self.results / FILE
             with storage_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,15 @@ def read_timings(results: Path, study: str) -> Mapping[str, Timing]:
 
 def _lines(path: Path) -> Iterable[bytes]:
     return read_plain(path, limit=_MAX_BYTES).splitlines() if path.exists() else ()
+
+
+def handing_over(timings: Iterable[Timing]) -> float:
+    """The median seconds from the end of a step to the next one in the same process; 0 if none was timed.
+
+    Steps that waited for what they need are a few, as long as there is more to do than there are devices.
+    """
+    found = [one.idle for one in timings if one.idle is not None]
+    return median(found) if found else 0.0
 
 
 def loading(timings: Iterable[Timing]) -> float:

@@ -15,7 +15,7 @@ WIDE = tuple(SimulatedStep(60.0) for _ in range(12))
 def test_a_chain_takes_its_length_on_any_cluster() -> None:
     for nodes in (1, 5):
         assert simulate(CHAIN, Cluster(nodes)).makespan == 165.0
-    assert simulate(CHAIN, Cluster(1, loading=7)).makespan == 172.0
+    assert simulate(CHAIN, Cluster(1, loading=7, handing_over=1)).makespan == 175.0
 
 
 def test_independent_steps_share_the_devices() -> None:

@@ -11,7 +11,7 @@ from badx_hub.grid.estimates import SpeedClass, simulated_steps
 from badx_hub.grid.plan import StepKind, plan_of
 from badx_hub.grid.run import StepEnd, StepOutcome
 from badx_hub.grid.study import Study
-from badx_hub.grid.timings import FILE, Recording, Timing, loading, read_timings
+from badx_hub.grid.timings import FILE, Recording, Timing, handing_over, loading, read_timings
 from tests.grid.conftest import minimal
 from tests.grid.test_run import Notes, language, task
 
@@ -28,19 +28,19 @@ def test_the_last_timing_of_each_step_that_ran_is_kept(tmp_path: Path) -> None:
     notes = Notes()
     watcher = Recording(notes, tmp_path / "results", "tiny")
     for seconds in (3.0, 4.0):
-        watcher.ended(StepOutcome(language("a"), StepEnd.RAN, seconds, start=2.0))
+        watcher.ended(StepOutcome(language("a"), StepEnd.RAN, seconds, start=2.0, idle=0.5))
     watcher.ended(StepOutcome(task("a/pos", "a"), StepEnd.FAILED, 9.0))
     Recording(notes, tmp_path / "results", "other").ended(StepOutcome(language("b"), StepEnd.RAN, 1.0))
     with (tmp_path / "results" / FILE).open("a") as file:
         file.write('{"study": "tiny", "st')
     found = read_timings(tmp_path / "results", "tiny")
     assert {name: one.seconds for name, one in found.items()} == {"a": 4.0}
-    assert loading(found.values()) == 2.0
+    assert (loading(found.values()), handing_over(found.values())) == (2.0, 0.5)
     assert notes.lines == ["a ran", "a ran", "a/pos failed", "b ran"]
 
 
 def test_where_nothing_was_timed(tmp_path: Path) -> None:
-    assert (read_timings(tmp_path, "tiny"), loading(())) == ({}, 0.0)
+    assert (read_timings(tmp_path, "tiny"), loading(()), handing_over(())) == ({}, 0.0, 0.0)
 
 
 def test_what_steps_take_beside_their_training_is_the_median_of_their_kind() -> None:
