@@ -45,6 +45,7 @@ _COMMANDS = (
     ("import", "foreign:import_adapter", "import ./la-wo --language wo --base xlm-roberta-base"),
     ("convert", "foreign:convert", "convert ./old-adapter"),
     ("rank-sources", "rank_sources:rank_sources", "rank-sources wo --text wo=wo.txt --text en=en.txt --text fr=fr.txt"),
+    ("tune-ratio", "tune_ratio:tune_ratio", "tune-ratio en-wo --task pos --budget 3000 --base demo"),
     ("bases", "bases:bases", "bases --text wo=wolof.txt"),
     ("recipes", "recipes:recipes", "recipes paper > my.yaml"),
     ("doctor", "doctor:doctor", "doctor --mend"),

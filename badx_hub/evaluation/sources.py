@@ -81,7 +81,7 @@ def rank_sources(
     chosen = tuple(dict.fromkeys(map(normalise, candidates))) or tuple(one for one in given if one != wanted)
     _check(wanted, chosen, given)
     near = {one: relatedness(wanted, one) for one in chosen}
-    votes = {}
+    votes: Mapping[str, float] = {}
     if given:
         lines = {language: _sentences(language, given[language], sentences) for language in (wanted, *chosen)}
         votes = _votes(wanted, lines, resolve_base(base or DEFAULT_BASE))

@@ -1,0 +1,152 @@
+"""`badx-hub tune-ratio`: the ratio of source to target batches for a task, under a budget of steps."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from badx_hub.cli import _options, _output
+from badx_hub.cli._output import Format
+from badx_hub.errors import UsageError
+from badx_hub.metric_key import MetricKey
+from badx_hub.table import Table
+
+if TYPE_CHECKING:
+    from badx_hub.grid.tuning import Trial, Tuning, TuningJob
+    from badx_hub.languages import Mixture
+
+_AGREEMENT = (
+    "judged by the target's perplexity and the source's dev data, which are weak signs of the target's score: "
+    "docs/method.md says how weak in our runs. Some annotated sentences of the target decide better: --dev"
+)
+
+
+def tune_ratio(
+    pair: _options.PairArgument,
+    task: _options.RequiredTaskOption,
+    budget: Annotated[int, typer.Option("--budget", metavar="STEPS", min=1, help="Steps of all trials' BAs together.")],
+    ratios: Annotated[
+        str, typer.Option("--ratios", metavar="LIST", help="Source to target batches.")
+    ] = "5:1,2:1,1:1,1:2,1:5",
+    dev: Annotated[
+        str | None,
+        typer.Option("--dev", metavar="[LANG=]SOURCE", help="Annotated dev data of the target. It decides if given."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="LANG=SOURCE", help="As for train. [default: the recipe's, or Wikipedia]"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SOURCE", help="Annotated data of the source. [default: the recipe's]"),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="As for train. [default: quick; demo on base demo]"),
+    ] = None,
+    base: _options.BaseOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
+    format: _options.FormatOption = Format.TABLE,
+) -> None:
+    """Find the ratio for a task by successive halving: all ratios train a little, the better half goes on.
+
+    Without --dev the target's perplexity and the score on the source's dev data decide. A stopped run goes on with the
+    same command. The adapters stay in a registry of their own.
+    """
+    from badx_hub.languages import Mixture
+
+    flags = {"ratios": ratios, "dev": dev, "data": data, "recipe": recipe, "base": base, "seed": seed, "budget": budget}
+    job = _job(Mixture.parse(pair), task, text or [], flags)
+    from badx_hub.cli._progress import reporter_for
+    from badx_hub.grid.tuning import tune_ratio as run
+    from badx_hub.grid.tuning import tuning_folder
+
+    found = run(job, reporter=reporter_for(format))
+    _output.show(
+        format,
+        tables=[_table(found, job)],
+        document={
+            "best": found.best.ratio,
+            "metric": found.metric,
+            "judged_by": "perplexity and source dev" if job.dev is None else "target dev",
+            "agreement": dict(found.agreement()),
+            "trials": [vars(trial) for trial in found.trials],
+        },
+        quiet=[found.best.ratio],
+    )
+    if job.dev is None:
+        _output.note(_AGREEMENT)
+    for sign, value in found.agreement().items():
+        _output.note(f"{sign} orders the {len(job.ratios)} ratios of rung 1 as the target's dev data: rho {value:+.2f}")
+    on = f" --base {shlex.quote(base)}" if base else ""
+    _output.note(f"train it: badx-hub train {job.languages.balanced} --ratio {found.best.ratio}{on}")
+    _output.note(f"the trials are in {tuning_folder()}")
+
+
+def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, Any]) -> TuningJob:
+    from badx_hub.recipes import load_recipe, override
+    from badx_hub.recipes.load import texts_for
+    from badx_hub.tasks import task_named
+
+    task_named(task)
+    recipe = load_recipe(flags["recipe"] or ("demo" if flags["base"] == "demo" else "quick"))
+    if task not in recipe.tasks:
+        raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {', '.join(recipe.tasks)}.")
+    data = flags["data"] or recipe.data.get(task)
+    if data is None:
+        raise UsageError(f"tune-ratio needs annotated data of {languages.source}: add --data FOLDER.")
+    given = dict(map(_options.text_option, text))
+    if unknown := [one for one in given if one not in languages.languages]:
+        raise UsageError(f"--text is of {unknown[0]}, which is not in {languages}.")
+    from badx_hub.grid.tuning import TuningJob
+
+    seed = {"seed": flags["seed"]}
+    return TuningJob(
+        languages,
+        task,
+        flags["budget"],
+        override(recipe.language, seed),
+        override(recipe.tasks[task], seed),
+        {**texts_for(recipe, languages.languages), **given},
+        data,
+        ratios=tuple(one.strip() for one in flags["ratios"].split(",") if one.strip()),
+        dev=_dev(flags["dev"], languages, task),
+        base=flags["base"] or recipe.base,
+    )
+
+
+def _dev(given: str | None, languages: Mixture, task: str) -> str | None:
+    """The source of dev data, looked into before anything is trained. Raises UsageError for another language's."""
+    if given is None:
+        return None
+    ((language, source),) = _options.data_options([given]).items()
+    from badx_hub.languages import normalise
+    from badx_hub.tasks import task_named
+
+    if language is not None and normalise(language) not in languages.targets:
+        raise UsageError(f"--dev is about the target, {languages.targets[0]}; got {given!r}.")
+    task_named(task).references(source, "dev")
+    return source
+
+
+def _table(found: Tuning, job: TuningJob) -> Table:
+    perplexity, score = MetricKey.perplexity(job.target), MetricKey(found.metric)
+    header = ("rung", "ratio", "steps", "perplexity", f"{job.languages.source} dev", f"{job.target} dev", "then")
+    rows = [_row(trial, perplexity, score) for trial in found.trials]
+    title = f"{job.languages.balanced}, {job.task}: perplexity of {job.target}, {score.title}; the best first"
+    return Table.of(header, rows, numbers=header[:6], title=title)
+
+
+def _row(trial: Trial, perplexity: MetricKey, score: MetricKey) -> tuple[str, ...]:
+    return (
+        str(trial.rung),
+        trial.ratio,
+        f"{trial.steps:,}",
+        perplexity.shown(trial.perplexity),
+        score.shown(trial.source_score),
+        "-" if trial.target_score is None else score.shown(trial.target_score),
+        "stays" if trial.stays else "leaves",
+    )
