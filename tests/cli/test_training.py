@@ -29,6 +29,8 @@ from tests.tiny import demo_lines
         (["--ratio", "0:1"], ["0:1"]),
         (["--ratio", "1:2:3"], ["1:2:3"]),
         (["--registry", "demo"], ["read-only"]),
+        (["--extend-vocabulary", "-1"], ["extend_vocabulary", "greater than or equal to 0"]),
+        (["--task", "pos", "--extend-vocabulary", "5"], ["--extend-vocabulary", "without --task"]),
     ],
     ids=lambda value: " ".join(value),
 )
