@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from badx_hub.languages import Mixture
 
 _AGREEMENT = (
-    "judged by the target's perplexity and the source's dev data, which are weak signs of the target's score: "
-    "docs/method.md says how weak in our runs. Some annotated sentences of the target decide better: --dev"
+    "judged by the target's perplexity and the source's dev data. How far they predict the target's score is not "
+    "settled (docs/method.md). Some annotated sentences of the target decide better: --dev"
 )
 
 
