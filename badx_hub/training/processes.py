@@ -58,9 +58,9 @@ class Processes:
             except BadxError as error:
                 outcome = [(None, error)]
         broadcast_object_list(outcome)
-        value, error = outcome[0]
-        if error is not None:
-            raise self.shared(error)
+        value, refusal = outcome[0]
+        if refusal is not None:
+            raise self.shared(refusal)
         found: T = value
         return found
 
