@@ -8,7 +8,7 @@ DOCS   := $(VENV)/.installed-docs
 # `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
 PYTEST ?=
 
-.PHONY: demo check test lint imports audit types fast unit fuzz soak coverage hooks bench docs tutorials links clean
+.PHONY: demo check test lint imports audit types fast unit fuzz soak faults coverage hooks bench docs tutorials links clean
 
 demo: $(STAMP)
 	$(BIN)/badx-hub demo
@@ -46,9 +46,14 @@ fast: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 $(PYTEST)
 
-# Takes some minutes: servers killed at 200 moments, and two publishers of one repository.
+# Takes an hour: servers killed at 200 moments, two publishers of one repository, 16 writers for ten minutes, and faults.
 soak: $(STAMP)
 	$(BIN)/pytest -n 0 -m soak $(PYTEST)
+
+# The thousand points of docs/reliability.md, with a table in build/faults.md; those that are there are not tried again.
+faults: $(STAMP)
+	mkdir -p build
+	$(BIN)/python -W ignore -m tests.faults.run build/faults
 
 # What runs in processes of its own (some tests of the command line) does not count.
 coverage: $(STAMP)
