@@ -81,7 +81,7 @@ class TuningJob:
     @property
     def mixtures(self) -> tuple[Mixture, ...]:
         """The pair in each of the ratios."""
-        return tuple(pair(*self.languages.languages, ratio) for ratio in self.ratios)
+        return tuple(pair(self.languages.source, self.target, ratio) for ratio in self.ratios)
 
     @property
     def target(self) -> str:

@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class StackConfig(_Strict):
-    """A stack. All but `name` are the options of `badx-hub predict`; `name` is what requests call it by.
+    """A stack. All but `name` are what `load_bilingual_stack` takes; `name` is what requests call it by.
 
     Attributes:
         pair: such as "en-wo" or "en-wo@5:1".

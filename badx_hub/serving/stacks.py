@@ -31,7 +31,7 @@ class StackRequest:
 
 @dataclass(frozen=True)
 class StackAnswer:
-    """Of each input what `badx-hub predict --output json` prints, with its probabilities: one a word, or one."""
+    """Of each input its prediction as JSON values, with its probabilities: one a word, or one."""
 
     predictions: tuple[dict[str, Any], ...]
 
