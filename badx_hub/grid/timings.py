@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from badx_hub.grid.plan import Step, StepKind
 from badx_hub.grid.run import StepEnd, StepOutcome, Watcher
 from badx_hub.plain_files import read_plain
-from badx_hub.storage import storage_errors
 
 FILE = "timings.jsonl"
+_LOG = logging.getLogger(__name__)
 _MAX_BYTES = 64 * 2**20
 _LOADING = 0.5
 """Seconds for loading the code below which the process had it already."""
@@ -60,12 +61,18 @@ class Recording:
                 start=outcome.start,
                 idle=outcome.idle,
             )
-            path = self.results / FILE
-            with storage_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a", encoding="utf-8") as file:  # One short line in one piece, as two drivers may write.
-                    file.write(one.model_dump_json() + "\n")
+            try:
+                _append(self.results / FILE, one)
+            except OSError as error:
+                # What is lost is a better forecast; a study does not stop for that.
+                _LOG.warning("How long %s took could not be noted: %s", step.name, error)
         self.watcher.ended(outcome)
+
+
+def _append(path: Path, timing: Timing) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:  # One short line in one piece, as two drivers may write.
+        file.write(timing.model_dump_json() + "\n")
 
 
 def read_timings(results: Path, study: str) -> Mapping[str, Timing]:
