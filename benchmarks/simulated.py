@@ -6,8 +6,7 @@ Two comparisons, which go to simulated.json beside this file:
 
 - waiting: the graph of studies/small.yaml, whose steps wait in place of computing, each a fixed time that was drawn
   once, so that other work on the machine does not change it. How long Ray takes from one step to the next is measured
-  on one node, and taken for the others. This is about the graph, Ray and failures: with failing nodes, nodes of the
-  cluster are killed, and begun again, at the moments that the simulation drew.
+  on one node, and taken for the others. This is about the graph and Ray.
 - trained: the part of that study about tagging, its budgets cut (tests/grid/small.py), trained on two nodes of one
   processor each. The simulation has the speeds and timings that the run left, as a later call of `study simulate`
   would: what it can get wrong is how they add up.
@@ -20,7 +19,6 @@ import json
 import os
 import random
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +36,7 @@ from badx_hub.grid.parallel import Parallel
 from badx_hub.grid.plan import Step, plan_of
 from badx_hub.grid.run import StepEnd, StepOutcome
 from badx_hub.grid.runner import StudyRunner
-from badx_hub.grid.simulate import Cluster, SimulatedStep, _Events
+from badx_hub.grid.simulate import Cluster, SimulatedStep, simulate
 from badx_hub.grid.study import load_study
 from badx_hub.grid.timings import Recording, handing_over, loading, read_timings
 from badx_hub.registry import open_registry
@@ -48,27 +46,25 @@ os.environ |= {"RAY_worker_niceness": "0", "RAY_memory_monitor_refresh_ms": "0"}
 
 RESULT = Path(__file__).with_suffix(".json")
 ROOT = Path(__file__).resolve().parents[1]
-CHECKPOINT, REPAIR, OVERHEAD = 2.0, 10.0, 0.5
-"""Of waiting steps: seconds between two checkpoints, until a failed node is back, and at each start."""
-CASES = ((1, None), (2, None), (4, None), (4, 90.0))
-"""Nodes, and the mean seconds between two failures of one."""
+OVERHEAD = 0.5
+"""Seconds at each start of a step that waits."""
+NODES = (1, 2, 4)
 SEED = 3
 PART = ("pos/wo/*",)
 """Of the study that is trained."""
 
 
 class Told:
-    """A watcher that says what ends, and counts what is begun again."""
+    """A watcher that says what fails, and what is begun again."""
 
     def __init__(self) -> None:
-        self.again_count, self.idle = 0, list[float]()
+        self.idle = list[float]()
 
     def started(self, step: Step) -> None:
         """Nothing to say."""
 
     def again(self, step: Step, reason: str) -> None:
-        """Count it."""
-        self.again_count += 1
+        """Say so."""
         say(f"  {step.name} again: {reason}")
 
     def ended(self, outcome: StepOutcome) -> None:
@@ -81,66 +77,30 @@ class Told:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Waits as long as a simulated step takes, with a checkpoint of the time waited in `folder`."""
+    """Waits as long as a simulated step takes."""
 
     steps: Mapping[str, SimulatedStep]
-    folder: Path
 
     def __call__(self, step: Step) -> bool:
-        """Wait, from the last checkpoint on."""
-        one, mark = self.steps[step.name], self.folder / step.name.replace("/", "%")
-        left = one.seconds - (float(mark.read_text()) if mark.exists() else 0.0)
-        time.sleep(one.overhead)
-        while left > 0:
-            time.sleep(min(left, CHECKPOINT))
-            left -= CHECKPOINT
-            beside = mark.with_name(f"{mark.name}.tmp")
-            beside.write_text(str(one.seconds - max(left, 0.0)))
-            beside.replace(mark)
+        """Wait once, so that delays do not add up."""
+        time.sleep(self.steps[step.name].seconds + self.steps[step.name].overhead)
         return False
 
 
-class Traced(_Events):
-    """A simulation that keeps when which node failed and came back."""
-
-    def __init__(self, steps: Sequence[SimulatedStep], cluster: Cluster, draws: random.Random) -> None:
-        super().__init__(steps, cluster, draws)
-        self.trace: list[tuple[float, str, int]] = []
-
-    def _fail(self, node: int) -> None:
-        self.trace.append((self.now, "failure", node))
-        super()._fail(node)
-
-    def _repair(self, node: int) -> None:
-        self.trace.append((self.now, "repair", node))
-        super()._repair(node)
-
-
 @contextmanager
-def cluster_of(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
+def cluster_of(nodes: int) -> Iterator[Any]:
     """A head that runs nothing, and so many nodes of one processor, whose workers are there."""
     import ray
     from ray.cluster_utils import Cluster as RayCluster
 
     made = RayCluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
-        yield made, [made.add_node(num_cpus=1) for _ in range(nodes)]
+        for _ in range(nodes):
+            made.add_node(num_cpus=1)
+        yield made
     finally:
         ray.shutdown()
         made.shutdown()
-
-
-def replayed(cluster: Any, nodes: list[Any], trace: Sequence[tuple[float, str, int]], ended: threading.Event) -> None:
-    """Kill nodes of the cluster and begin them again at these moments, from now on."""
-    began = time.perf_counter()
-    for moment, what, node in trace:
-        if ended.wait(max(0.0, moment - (time.perf_counter() - began))):
-            return
-        say(f"  {moment:.0f} s: {what} of node {node}")
-        if what == "failure":
-            cluster.remove_node(nodes[node], allow_graceful=False)
-        else:
-            nodes[node] = cluster.add_node(num_cpus=1)
 
 
 def waiting(study: Path) -> list[dict[str, Any]]:
@@ -152,40 +112,25 @@ def waiting(study: Path) -> list[dict[str, Any]]:
         for step in steps
     ]
     rows: list[dict[str, Any]] = []
-    for nodes, mtbf in CASES:
+    for nodes in NODES:
         handing = rows[0]["handing over"] if rows else 0.0  # as measured on one node
-        cluster = Cluster(nodes, 1, mtbf or float("inf"), REPAIR, CHECKPOINT, handing_over=handing)
-        rows.append(_waited(steps, simulated, cluster))
+        rows.append(_waited(steps, simulated, Cluster(nodes, handing_over=handing)))
         say(json.dumps(rows[-1]))
     return rows
 
 
 def _waited(steps: Sequence[Step], simulated: Sequence[SimulatedStep], cluster: Cluster) -> dict[str, Any]:
-    events = Traced(simulated, cluster, random.Random(SEED))
-    told = events.run()
     by_name = {step.name: one for step, one in zip(steps, simulated, strict=True)}
-    watcher, ended = Told(), threading.Event()
-    with tempfile.TemporaryDirectory() as folder, cluster_of(cluster.nodes) as (ray_cluster, ray_nodes):
+    watcher = Told()
+    with cluster_of(cluster.nodes) as ray_cluster:
         workers = RayWorkers(ray_cluster.address)
         _warm(workers, cluster.nodes)
-        failing = threading.Thread(target=replayed, args=(ray_cluster, ray_nodes, events.trace, ended))
-        failing.start()
         began = time.perf_counter()
-        Parallel(workers).run(steps, Waiting(by_name, Path(folder)), watcher)
+        Parallel(workers).run(steps, Waiting(by_name), watcher)
         real = time.perf_counter() - began
-        ended.set()
-        failing.join()
     if not cluster.handing_over:
         cluster = replace(cluster, handing_over=median(watcher.idle))
-        told = Traced(simulated, cluster, random.Random(SEED)).run()
-    return {
-        "nodes": cluster.nodes,
-        "mean seconds between failures": cluster.mtbf if told.failures else None,
-        "failures": told.failures,
-        "begun again": watcher.again_count,
-        **_told(cluster),
-        **_beside(told.makespan, real),
-    }
+    return {"nodes": cluster.nodes, **_told(cluster), **_beside(simulate(simulated, cluster).makespan, real)}
 
 
 def _warm(workers: RayWorkers, nodes: int) -> None:
@@ -204,7 +149,7 @@ def trained(shared: Path, nodes: int = 2) -> dict[str, Any]:
     """The part of the cut study on so many nodes."""
     from tests.grid.small import cut
 
-    with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as (ray_cluster, _):
+    with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as ray_cluster:
         study = load_study(cut(shared, Path(folder)))
         runner = StudyRunner(study, open_registry(str(Path(folder) / "registry")), Path(folder) / "results")
         watcher, steps = Recording(Told(), runner.results, study.name), runner.pending(PART)
@@ -212,12 +157,14 @@ def trained(shared: Path, nodes: int = 2) -> dict[str, Any]:
         began = time.perf_counter()
         Parallel(workers).run(steps, runner.do, watcher)
         real = time.perf_counter() - began
-        base = runner.base()
+        # A runner remembers what was registered when it was first asked: it was nothing then.
+        after = StudyRunner(study, open_registry(str(Path(folder) / "registry")), runner.results)
+        base = after.base()
         assert base is not None
         timings = read_timings(runner.results, study.name)
-        simulated = simulated_steps(steps, study, rates_of(runner.entries(), base.ref), timings)
+        simulated = simulated_steps(steps, study, rates_of(after.entries(), base.ref), timings)
         cluster = Cluster(nodes, loading=loading(timings.values()), handing_over=handing_over(timings.values()))
-        told = Traced(simulated, cluster, random.Random(SEED)).run()
+        told = simulate(simulated, cluster)
     row = {"nodes": nodes, "steps": len(steps), **_told(cluster), **_beside(told.makespan, real)}
     say(json.dumps(row))
     return row

@@ -131,24 +131,26 @@ def train(
     label tells of how many sentences. A stopped run goes on with the same command, and not with other settings.
     """
     _processes.share(processes or 1)
-    asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    texts = _texts(text or [], asked.mixture)
+    query = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
+    texts = _texts(text or [], query.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
     _check_flags(task, texts, option, sources, {"init": init, "extend-vocabulary": extend_vocabulary})
     flags = _flags(
         steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed, extend_vocabulary
     )
-    how: dict[str, Any] = {"registry": _opened(registry), "label": label, "force": force, "restart": restart}
-    how |= {
+    settings: dict[str, Any] = {"registry": _opened(registry), "label": label, "force": force, "restart": restart}
+    settings |= {
         "reporter": _reporter(track, format),
         "profiling": _profiling(profile),
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
     if task is None:
-        trained = _train_language(asked, recipe, flags, texts, {**how, "init": init})
+        trained = _train_language(query, recipe, flags, texts, {**settings, "init": init})
     else:
-        trained = _train_task(asked, task, recipe, {**flags, "options": _options.task_options(option)}, sources, how)
-    _show(trained, format, how["profiling"])
+        trained = _train_task(
+            query, task, recipe, {**flags, "options": _options.task_options(option)}, sources, settings
+        )
+    _show(trained, format, settings["profiling"])
 
 
 def _opened(registry: str | None) -> Registry:
@@ -158,59 +160,63 @@ def _opened(registry: str | None) -> Registry:
 
 
 def _train_language(
-    asked: AdapterQuery, preset: str | None, flags: Mapping[str, Any], texts: Mapping[str, str], how: Mapping[str, Any]
+    query: AdapterQuery,
+    preset: str | None,
+    flags: Mapping[str, Any],
+    texts: Mapping[str, str],
+    settings: Mapping[str, Any],
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
     from badx_hub.recipes.load import texts_for
 
-    recipe = load_recipe(preset or (DEMO if asked.base == DEMO else "paper"))
-    section = override(recipe.language_side(len(asked.mixture.languages)), flags)
+    recipe = load_recipe(preset or (DEMO if query.base == DEMO else "paper"))
+    section = override(recipe.language_side(len(query.mixture.languages)), flags)
     _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps")
     from badx_hub.training.language import train_language_adapter
 
     section = _settled(section)
     _processes.note(f"precision: {section.precision}")
-    known = texts_for(recipe, asked.mixture.languages)
-    init = how["init"] and how["registry"].get(_entries.name_of(how["registry"], how["init"]))
+    known = texts_for(recipe, query.mixture.languages)
+    init = settings["init"] and settings["registry"].get(_entries.name_of(settings["registry"], settings["init"]))
     # What an adapter begins with decides the base, whatever the recipe would take.
-    text, base = {**known, **texts}, asked.base or (None if init else recipe.base)
-    return train_language_adapter(asked.mixture, section, text=text, base=base, **{**how, "init": init})
+    text, base = {**known, **texts}, query.base or (None if init else recipe.base)
+    return train_language_adapter(query.mixture, section, text=text, base=base, **{**settings, "init": init})
 
 
 def _train_task(
-    asked: AdapterQuery,
+    query: AdapterQuery,
     task: str,
     preset: str | None,
     flags: Mapping[str, Any],
     sources: Mapping[str, Any],
-    how: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
 
-    on, base = asked.setup_definition.language_adapters(asked.mixture), asked.base
-    on_demo = base == DEMO or (base is None and on and _has_only_demo(how["registry"], on[0]))
+    below, base = query.setup_definition.language_adapters(query.mixture), query.base
+    on_demo = base == DEMO or (base is None and below and _has_only_demo(settings["registry"], below[0]))
     recipe = load_recipe(preset or (DEMO if on_demo else "paper"))
     section = override(_task_section(recipe, task), flags)
     from badx_hub.training.task import TaskJob, train_job
 
-    given = _annotated(task, asked.mixture, sources["data"], recipe)
+    annotated = _annotated(task, query.mixture, sources["data"], recipe)
     section = _settled(section)
     # A task adapter's base is that of the language adapter below it, whatever the recipe would take.
     job = TaskJob(
-        asked.mixture,
+        query.mixture,
         task,
         section,
-        given,
-        base=base if on else base or recipe.base,
-        setup=asked.setup,
-        label=asked.label,
+        annotated,
+        base=base if below else base or recipe.base,
+        setup=query.setup,
+        label=query.label,
         data_ratio=sources["ratio"],
         limit=_options.limit_options(sources["limit"]),
         select_on=sources["select_on"],
     )
     _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
     _processes.note(f"precision: {section.precision}")
-    return train_job(job, how["registry"], **{key: value for key, value in how.items() if key not in _OF_JOB})
+    return train_job(job, settings["registry"], **{key: value for key, value in settings.items() if key not in _OF_JOB})
 
 
 def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: Recipe) -> dict[str, str]:

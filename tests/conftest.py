@@ -50,7 +50,6 @@ SLOW_PLACES = (
     "tests/test_linear.py",
     "tests/test_package.py",
     "tests/test_story.py",
-    "tests/training/test_checkpoints.py::test_a_run_killed_while_it_saves_ends_with_the_same_weights",
     "tests/training/test_precision.py::test_the_shipped_stack_predicts_alike_in_both",
     "tests/training/test_processes.py",
 )

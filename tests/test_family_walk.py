@@ -135,7 +135,7 @@ def plain_states(base: Path, registry: LocalRegistry, ba: Entry, card: str) -> N
     use_vocabulary(ours, tokenizer, ba.name, registry.fetch(ba))
     for line in demo_lines("wo", 20):
         assert found["tokenizer"](line)["input_ids"] == tokenizer(line)["input_ids"]
-    ids = torch.arange(5, size + 20, 30)[None]
+    ids = torch.cat([torch.arange(5, size, 30), torch.arange(size, size + 20, 5)])[None]
     assert ids[0, -1] >= size
     load_adapter(ours, ba.name, registry.fetch(ba))
     activate(ours, [ba.name])

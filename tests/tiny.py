@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -10,8 +12,12 @@ from pathlib import Path
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def write_tiny_base(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
-    """Write a random masked-language model and its tokenizer to `folder`."""
+def write_tiny_base(folder: Path, *, seed: int = 0, layers: int = 2, steady: bool = False) -> Path:
+    """Write a random masked-language model and its tokenizer to `folder`.
+
+    The trainer of the tokenizer breaks ties by chance, so two processes make two bases. A `steady` one has characters
+    and frequent words in place of what a trainer finds, and is the same everywhere.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
@@ -20,7 +26,11 @@ def write_tiny_base(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     lines = [*demo_lines("en", 1500), *demo_lines("wo", 1500)]
-    tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(vocab_size=800, special_tokens=SPECIAL))
+    if steady:
+        tokenizer.model = models.WordPiece(_counted(lines), unk_token="[UNK]")
+        tokenizer.add_special_tokens(SPECIAL)
+    else:
+        tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(vocab_size=800, special_tokens=SPECIAL))
     pad, unk, cls, sep, mask = SPECIAL
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=pad, unk_token=unk, cls_token=cls, sep_token=sep, mask_token=mask
@@ -37,6 +47,15 @@ def write_tiny_base(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
         torch.manual_seed(seed)
         BertForMaskedLM(config).save_pretrained(folder)
     return folder
+
+
+def _counted(lines: Sequence[str], size: int = 800) -> dict[str, int]:
+    """A vocabulary of the characters, at the beginning of a word and inside it, and the most frequent words."""
+    characters = sorted({character for line in lines for character in line if not character.isspace()})
+    pieces = [*SPECIAL, *characters, *(f"##{character}" for character in characters)]
+    counts = Counter(word for line in lines for word in line.split() if len(word) > 1)
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    return {piece: place for place, piece in enumerate([*pieces, *words][:size])}
 
 
 def demo_lines(language: str, count: int) -> list[str]:

@@ -14,7 +14,7 @@ from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import LocalRegistry
 from badx_hub.stack import BilingualStack
 from tests.browser import browser as browser
-from tests.tiny import demo_data, demo_lines
+from tests.tiny import demo_data, demo_lines, write_tiny_base
 from tests.web.browser import opened
 from tests.web.client import serving
 from tests.web.conftest import offer_of
@@ -111,8 +111,9 @@ def correct(page: Page, gold: RawSentence, guess: RawSentence) -> None:
         page.press("#deprel", "Enter")
 
 
-def test_three_corrected_arcs_raise_the_score(browser: Browser, tiny_base: Path, tmp_path: Path) -> None:
-    stranger = Stranger(tmp_path, tiny_base)
+def test_three_corrected_arcs_raise_the_score(browser: Browser, tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "tiny", steady=True)
+    stranger = Stranger(tmp_path, base)
     stranger.prepare()
     zero_shot = stranger.parser()
     gold = sentences("UD_Wolof-WTB", "wo_wtb-ud-dev.conllu.gz", 7)
@@ -124,7 +125,7 @@ def test_three_corrected_arcs_raise_the_score(browser: Browser, tiny_base: Path,
     ]
     chosen = gold[errors.index(3)]
     text = " ".join(chosen.cells("FORM"))
-    with serving(offer_of(stranger.registry, tiny_base)) as client, opened(browser, client.address) as page:
+    with serving(offer_of(stranger.registry, base)) as client, opened(browser, client.address) as page:
         page.fill("#text", text)
         page.click("#annotate")
         page.wait_for_selector("#status:text('Annotated:')")
