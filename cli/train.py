@@ -138,19 +138,17 @@ def train(
     flags = _flags(
         steps, batch_size, learning_rate, max_length, eval_every, save_every, precision, seed, extend_vocabulary
     )
-    settings: dict[str, Any] = {"registry": _opened(registry), "label": label, "force": force, "restart": restart}
-    settings |= {
+    run: dict[str, Any] = {"registry": _opened(registry), "label": label, "force": force, "restart": restart}
+    run |= {
         "reporter": _reporter(track, format),
         "profiling": _profiling(profile),
         "time_limit": None if time_limit is None else _options.duration(time_limit),
     }
     if task is None:
-        trained = _train_language(query, recipe, flags, texts, {**settings, "init": init})
+        trained = _train_language(query, recipe, flags, texts, {**run, "init": init})
     else:
-        trained = _train_task(
-            query, task, recipe, {**flags, "options": _options.task_options(option)}, sources, settings
-        )
-    _show(trained, format, settings["profiling"])
+        trained = _train_task(query, task, recipe, {**flags, "options": _options.task_options(option)}, sources, run)
+    _show(trained, format, run["profiling"])
 
 
 def _opened(registry: str | None) -> Registry:
@@ -160,11 +158,7 @@ def _opened(registry: str | None) -> Registry:
 
 
 def _train_language(
-    query: AdapterQuery,
-    preset: str | None,
-    flags: Mapping[str, Any],
-    texts: Mapping[str, str],
-    settings: Mapping[str, Any],
+    query: AdapterQuery, preset: str | None, flags: Mapping[str, Any], texts: Mapping[str, str], run: Mapping[str, Any]
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
     from badx_hub.recipes.load import texts_for
@@ -177,10 +171,10 @@ def _train_language(
     section = _settled(section)
     _processes.note(f"precision: {section.precision}")
     known = texts_for(recipe, query.mixture.languages)
-    init = settings["init"] and settings["registry"].get(_entries.name_of(settings["registry"], settings["init"]))
+    init = run["init"] and run["registry"].get(_entries.name_of(run["registry"], run["init"]))
     # What an adapter begins with decides the base, whatever the recipe would take.
     text, base = {**known, **texts}, query.base or (None if init else recipe.base)
-    return train_language_adapter(query.mixture, section, text=text, base=base, **{**settings, "init": init})
+    return train_language_adapter(query.mixture, section, text=text, base=base, **{**run, "init": init})
 
 
 def _train_task(
@@ -189,12 +183,12 @@ def _train_task(
     preset: str | None,
     flags: Mapping[str, Any],
     sources: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    run: Mapping[str, Any],
 ) -> Trained:
     from badx_hub.recipes import load_recipe, override
 
     below, base = query.setup_definition.language_adapters(query.mixture), query.base
-    on_demo = base == DEMO or (base is None and below and _has_only_demo(settings["registry"], below[0]))
+    on_demo = base == DEMO or (base is None and below and _has_only_demo(run["registry"], below[0]))
     recipe = load_recipe(preset or (DEMO if on_demo else "paper"))
     section = override(_task_section(recipe, task), flags)
     from badx_hub.training.task import TaskJob, train_job
@@ -216,7 +210,7 @@ def _train_task(
     )
     _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps on {job.annotated.files}")
     _processes.note(f"precision: {section.precision}")
-    return train_job(job, settings["registry"], **{key: value for key, value in settings.items() if key not in _OF_JOB})
+    return train_job(job, run["registry"], **{key: value for key, value in run.items() if key not in _OF_JOB})
 
 
 def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: Recipe) -> dict[str, str]:
@@ -337,7 +331,7 @@ def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None
         return
     entry = trained.entry
     if trained.already:
-        _output.note(f"{entry.name} was trained with the same settings and data before; --force trains it again.")
+        _output.note(f"{entry.name} was trained with the same run and data before; --force trains it again.")
     _output.show(
         format,
         tables=[_entries.table((entry,))],
