@@ -6,7 +6,7 @@ Two comparisons, which go to simulated.json beside this file:
 
 - waiting: the graph of studies/small.yaml, whose steps wait in place of computing, each a fixed time that was drawn
   once, so that other work on the machine does not change it. How long Ray takes from one step to the next is measured
-  on one node, and taken for the others. This is about the graph and Ray.
+  on two nodes, and taken for four. This is about the graph and Ray.
 - trained: the part of that study about tagging, its budgets cut (tests/grid/small.py), trained on two nodes of one
   processor each. The simulation has the speeds and timings that the run left, as a later call of `study simulate`
   would: what it can get wrong is how they add up.
@@ -48,7 +48,7 @@ RESULT = Path(__file__).with_suffix(".json")
 ROOT = Path(__file__).resolve().parents[1]
 OVERHEAD = 0.5
 """Seconds at each start of a step that waits."""
-NODES = (1, 2, 4)
+NODES = (2, 4)
 SEED = 3
 PART = ("pos/wo/*",)
 """Of the study that is trained."""
