@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from badx_hub.cli._completion import complete_name, complete_pair
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from badx_hub.languages import Mixture
 
 
 class SetupName(str, Enum):
@@ -212,3 +215,19 @@ def text_option(given: str) -> tuple[str, str]:
     if not language or not source:
         raise UsageError(f"--text expects LANG=SOURCE; got {given!r}. For instance --text wo=wolof.txt.")
     return normalise(language), source
+
+
+def text_options(given: list[str] | None, mixture: Mixture | None = None) -> dict[str, str]:
+    """Language -> source. Raises UsageError, also for a language given twice or not in the mixture, if there is one."""
+    found: dict[str, str] = {}
+    for option in given or []:
+        language, source = text_option(option)
+        if mixture is not None and language not in mixture.languages:
+            raise UsageError(
+                f"--text {option} is about {language}, which is not in {mixture}. "
+                f"Give text of {' or '.join(mixture.languages)}, or name another pair."
+            )
+        if language in found:
+            raise UsageError(f"--text is given twice for {language}. Put the files into one folder.")
+        found[language] = source
+    return found

@@ -32,8 +32,8 @@ def measure(
     format: Format,
 ) -> None:
     """Find the adapter, measure and print. Raises UsageError where there is no text, and as `measure_perplexity`."""
-    given = dict(map(_options.text_option, text))
-    if not given or len(given) < len(text):
+    given = _options.text_options(text)
+    if not given:
         raise UsageError(
             "evaluate scores a stack (--task pos --data SOURCE) or a language adapter on text: one --text LANG=SOURCE "
             "for each language."

@@ -84,8 +84,8 @@ def _tables(examination: Examination, ends: Sequence[str]) -> list[Table]:
         (one.kind.value, f"{one.place}: {one.what}", _bytes(one.size), _time(one.age), end)
         for one, end in zip(examination.findings, ends, strict=True)
     ]
-    carried = [
-        (str(one.entry.name), one.entry.version, ", ".join(sorted({str(ta.name) for ta in one.carries})))
+    needed = [
+        (str(one.entry.name), one.entry.version, ", ".join(sorted({str(ta.name) for ta in one.task_adapters})))
         for one in examination.supports
         if one.alone
     ]
@@ -94,7 +94,7 @@ def _tables(examination: Examination, ends: Sequence[str]) -> list[Table]:
         Table.of(("finding", "what", "size", "age", "mended"), found, numbers=("size", "age"), folding=("what",)),
         Table.of(
             ("removing", "version", "takes away what was trained on it"),
-            carried,
+            needed,
             folding=("removing", "takes away what was trained on it"),
         ),
         Table.of(("space for", "in", "free", "of"), space, numbers=("free", "of"), folding=("space for", "in")),
@@ -116,11 +116,11 @@ def _document(examination: Examination, ends: Sequence[str]) -> dict[str, Any]:
             }
             for one, end in zip(examination.findings, ends, strict=True)
         ],
-        "carrying": [
+        "language_adapters": [
             {
                 "name": str(one.entry.name),
                 "version": one.entry.version,
-                "carries": [{"name": str(ta.name), "version": ta.version} for ta in one.carries],
+                "task_adapters": [{"name": str(ta.name), "version": ta.version} for ta in one.task_adapters],
                 "only_version": one.alone,
             }
             for one in examination.supports

@@ -9,7 +9,6 @@ import typer
 
 from badx_hub.cli import _options, _output
 from badx_hub.cli._output import Format
-from badx_hub.errors import UsageError
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def rank_sources(
     By text, the nearest sentences of the candidates vote for each sentence of the target, by what the base makes of
     them. Neither ranking knows the task: take it as a first guess.
     """
-    given = dict(map(_options.text_option, text or []))
-    if len(given) < len(text or []):
-        raise UsageError("--text is given twice for a language. Put the files into one folder.")
+    given = _options.text_options(text)
     asked = [one for one in (candidates or "").split(",") if one.strip()]
     from badx_hub.evaluation.sources import rank_sources as rank
 

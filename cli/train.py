@@ -132,7 +132,7 @@ def train(
     """
     _processes.share(processes or 1)
     query = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    texts = _texts(text or [], query.mixture)
+    texts = _options.text_options(text, query.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}
     _check_flags(task, texts, option, sources, {"init": init, "extend-vocabulary": extend_vocabulary})
     flags = _flags(
@@ -249,21 +249,6 @@ def _settled(section: SectionT) -> SectionT:
 def _flags(*given: Any) -> dict[str, Any]:
     """What was given of the recipe, by its names there; choices become their words."""
     return {key: getattr(value, "value", value) for key, value in zip(_RECIPE_FLAGS, given, strict=True)}
-
-
-def _texts(options: list[str], mixture: Mixture) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for option in options:
-        language, source = _options.text_option(option)
-        if language not in mixture.languages:
-            raise UsageError(
-                f"--text {option} is about {language}, which is not in {mixture}. "
-                f"Give text of {' or '.join(mixture.languages)}, or name another pair."
-            )
-        if language in found:
-            raise UsageError(f"--text is given twice for {language}. Put the files into one folder.")
-        found[language] = source
-    return found
 
 
 def _check_flags(

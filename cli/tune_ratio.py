@@ -98,9 +98,7 @@ def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, An
     data = flags["data"] or recipe.data.get(task)
     if data is None:
         raise UsageError(f"tune-ratio needs annotated data of {languages.source}: add --data FOLDER.")
-    given = dict(map(_options.text_option, text))
-    if unknown := [one for one in given if one not in languages.languages]:
-        raise UsageError(f"--text is of {unknown[0]}, which is not in {languages}.")
+    given = _options.text_options(list(text), languages)
     from badx_hub.grid.tuning import TuningJob
 
     seed = {"seed": flags["seed"]}

@@ -159,7 +159,8 @@ def _byte_pairs(tokenizer: Any, model: dict[str, Any], text: Sequence[str], coun
         words[word] = None
         merges.append((one, other))
     chosen = tuple(islice(words, count))
-    kept = tuple(merge for merge in merges if "".join(merge) in set(chosen))
+    wanted = set(chosen)
+    kept = tuple(merge for merge in merges if "".join(merge) in wanted)
     return SubWords(kind="BPE", first=first_free(tokenizer), words=chosen, merges=kept) if chosen else None
 
 

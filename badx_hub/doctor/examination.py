@@ -28,7 +28,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, which adapters others stand on, and how much space there is."""
+    """What was found, which language adapters others were trained on, and how much space there is."""
 
     findings: tuple[Finding, ...]
     supports: tuple[Support, ...]

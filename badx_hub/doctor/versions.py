@@ -1,4 +1,4 @@
-"""The versions of a registry: those that are damaged or stand on nothing, and what others would lose with each."""
+"""The versions of a registry: what is damaged, what misses its language adapter, and what a removal takes away."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from badx_hub.remedies import PullAdapter, RemoveAdapter
 
 @dataclass(frozen=True)
 class Support:
-    """An adapter that others here were trained on, `alone` if no other version has its weights."""
+    """An adapter that `task_adapters` were trained on, `alone` if no other version has its weights."""
 
     entry: Entry
-    carries: tuple[Entry, ...]
+    task_adapters: tuple[Entry, ...]
     alone: bool
 
 
@@ -43,10 +43,10 @@ def supports(entries: Sequence[Entry]) -> tuple[Support, ...]:
     found = []
     for entry in entries:
         digest = entry.manifest.digest
-        carries = tuple(one for one in entries if any(ref.digest == digest for ref in one.manifest.language_adapters))
+        trained = tuple(one for one in entries if any(ref.digest == digest for ref in one.manifest.language_adapters))
         same = [one for one in entries if one.manifest.digest == digest]
-        if carries and entry.name.task is None:
-            found.append(Support(entry, carries, alone=len(same) == 1))
+        if trained and entry.name.task is None:
+            found.append(Support(entry, trained, alone=len(same) == 1))
     return tuple(found)
 
 

@@ -143,9 +143,9 @@ def test_versions_without_their_language_adapter_get_it_from_what_was_downloaded
 ) -> None:
     carrier, task_adapter = stack
     _, _, document = found(run)
-    (carrying,) = document["carrying"]
-    assert (carrying["name"], carrying["only_version"]) == ("mbert/en-wo", True)
-    assert [one["name"] for one in carrying["carries"]] == ["mbert/en-wo/pos"]
+    (needed,) = document["language_adapters"]
+    assert (needed["name"], needed["only_version"]) == ("mbert/en-wo", True)
+    assert [one["name"] for one in needed["task_adapters"]] == ["mbert/en-wo/pos"]
     cache = LocalRegistry(home / "cache" / "hub" / "hub-00000000" / "acme")
     copy(carrier, own, cache)
     own.remove(carrier, force=True)
