@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from badx_hub.pages.view import view_page, write_view
 from tests.browser import browser as browser
 from tests.pages.test_tree import HEBREW, HOSTILE
 from tests.refusals import refused
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,14 +55,6 @@ def opened(browser: Browser, path: Path, width: int = 1000) -> Iterator[Page]:
     yield page
     page.close()
     assert (faults, asked) == ([], [path.as_uri()])
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for the page; its policy forbids what playwright would wait with."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_page_goes_beside_the_file_or_where_it_is_told(files: tuple[Path, Path], tmp_path: Path) -> None:
