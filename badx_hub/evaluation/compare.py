@@ -15,9 +15,8 @@ import torch
 from badx_hub.data.splits import Split
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.evaluation import evaluate
-from badx_hub.evaluation.hierarchy import interval_with_seeds
 from badx_hub.evaluation.results import Cost, Result, result_of
-from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, pooled
+from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, interval_with_seeds, pooled
 from badx_hub.languages import Mixture
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, Where, find, open_chain

@@ -1,5 +1,9 @@
 """Significance: is one system better than another on the same examples, or is it chance? Pure.
 
+An interval over examples says what other sentences would change, and nothing about other runs of the same training.
+`interval_with_seeds` draws the runs again as well (hierarchical bootstrap), so it is about both. `sign_test` is over
+languages.
+
 A system is given by its tallies: (numerator, denominator) of each example (`Task.counts`). Its metric is the sum of the
 numerators over the sum of the denominators. Both are kept because the denominators of two systems may differ: in F1
 they count what was predicted.
@@ -13,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap, permutation_test
+from scipy.stats import binomtest, bootstrap, permutation_test
 
 from badx_hub.errors import UsageError
 
@@ -41,7 +45,7 @@ class Difference:
         p: of a two-sided permutation test: how often a difference at least this large occurs when, in each example,
             the outputs of the two systems are swapped at random.
         resamples: of both.
-        seeds_low, seeds_high: the 95 % interval over examples and runs together (`badx_hub.evaluation.hierarchy`); None
+        seeds_low, seeds_high: the 95 % interval over examples and runs together (`interval_with_seeds`); None
             where each system has a single run.
     """
 
@@ -59,6 +63,19 @@ class Difference:
         if self.seeds_low is None or self.seeds_high is None:
             return self.low, self.high
         return self.seeds_low, self.seeds_high
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Over languages: how many a system is better, worse and equal in, and p of a two-sided sign test.
+
+    Languages in which both are equal do not count in the test. Of n languages, p is at least 2 / 2**n.
+    """
+
+    better: int
+    worse: int
+    equal: int
+    p: float
 
 
 def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
@@ -80,6 +97,43 @@ def compare_counts(ours: Counts, theirs: Counts, *, resamples: int = RESAMPLES, 
     low, high = _interval(columns, resamples, seed)
     p = _p_value(columns, resamples, seed)
     return Difference(delta=float(_delta(*columns)), low=low, high=high, p=p, resamples=resamples)
+
+
+def interval_with_seeds(
+    ours: Sequence[Counts], theirs: Sequence[Counts], *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % interval of the difference of two systems' mean metrics, over other seeds and other examples.
+
+    In each resample the examples are drawn with replacement, the same ones for every run, and so are the runs of each
+    system. The metric of a system is the mean over the runs drawn. The same arguments give the same figures.
+
+    Args:
+        ours, theirs: the runs of each system: (numerator, denominator) of the same examples in the same order.
+
+    Raises:
+        UsageError: no runs, or runs of different lengths.
+    """
+    if not ours or not theirs or len({len(run) for run in (*ours, *theirs)}) > 1:
+        raise UsageError("Runs are compared on the same examples, one run of each system at least.")
+    generator = np.random.default_rng(seed)
+    examples = len(ours[0])
+    deltas = []
+    for size in _sizes(resamples, _batch(examples)):
+        # How often each example is drawn: [resamples, examples].
+        drawn = generator.multinomial(examples, np.full(examples, 1 / examples), size=size).astype(np.float64)
+        one, other = (_means(np.asarray(runs, dtype=np.float64), drawn, generator) for runs in (ours, theirs))
+        deltas.append(one - other)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(np.concatenate(deltas), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def sign_test(deltas: Sequence[float]) -> Signs:
+    """Over the differences to a baseline, one a language."""
+    better, worse = sum(delta > 0 for delta in deltas), sum(delta < 0 for delta in deltas)
+    differing = better + worse
+    p = float(binomtest(better, differing, 0.5).pvalue) if differing else 1.0
+    return Signs(better, worse, len(deltas) - differing, p)
 
 
 def pooled(runs: Sequence[Counts], *, times: int = 1) -> Counts:
@@ -169,4 +223,18 @@ def _p_value(columns: Sequence[_Counts], resamples: int, seed: int) -> float:
 
 
 def _batch(examples: int) -> int:
-    return max(1, _CELLS // examples)
+    return max(1, _CELLS // max(1, examples))
+
+
+def _means(table: _Metrics, drawn: _Metrics, generator: np.random.Generator) -> _Metrics:
+    """The mean metric of runs drawn with replacement, for each row of `drawn`; `table` is [runs, examples, 2]."""
+    sums = np.einsum("re,nec->nrc", drawn, table)  # [runs, resamples, 2]
+    metrics = _metric(sums[..., 0], sums[..., 1])
+    chosen = generator.integers(len(table), size=metrics.shape)
+    means: _Metrics = np.take_along_axis(metrics, chosen, axis=0).mean(axis=0)
+    return means
+
+
+def _sizes(total: int, most: int) -> list[int]:
+    """`total` in parts of at most `most`."""
+    return [min(most, total - start) for start in range(0, total, most)]

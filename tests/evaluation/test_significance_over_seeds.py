@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.hierarchy import interval_with_seeds, sign_test
-from badx_hub.evaluation.significance import Counts, compare_counts
+from badx_hub.evaluation.significance import Counts, compare_counts, interval_with_seeds, sign_test
 
 FEW = 500
 
