@@ -20,7 +20,7 @@ from torch import Tensor
 from badx_hub.errors import TrainingDiverged, TrainingInterrupted, UsageError
 from badx_hub.recipes import TrainingRecipe
 from badx_hub.remedies import Advice, ResumeTraining
-from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
+from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder, Saver
 from badx_hub.training.devices import adamw, copied, defer_loss_sync
 from badx_hub.training.divergence import WINDOW, diverged, fault_of
 from badx_hub.training.interrupts import TIME_IS_UP, StopRequest, exit_code_of, watched
@@ -28,7 +28,6 @@ from badx_hub.training.objective import Batch, Objective, batch_digest
 from badx_hub.training.processes import Processes
 from badx_hub.training.profiling import Profiling, Unwatched
 from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
-from badx_hub.training.saving import Saver
 from badx_hub.training.selection import Kept, is_better, keep
 from badx_hub.training.steps import FinishedStep, Stepper, dropout_seed
 

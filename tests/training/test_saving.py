@@ -14,9 +14,8 @@ import pytest
 import torch
 
 from badx_hub.errors import StorageError, TrainingInterrupted
-from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
+from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder, Saver
 from badx_hub.training.loop import Silent, train
-from badx_hub.training.saving import Saver
 from tests.training.regression import Regression, recipe
 
 LONG = 30.0
