@@ -14,11 +14,11 @@ from badx_hub.errors import DataError, UsageError
 from badx_hub.languages import pair
 from badx_hub.manifest import Manifest
 from badx_hub.modeling.base import Base, base_of
+from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.full import load_model
-from badx_hub.modeling.machine import settled
 from badx_hub.modeling.models import load_encoder, load_tokenizer
-from badx_hub.modeling.precision import hold
+from badx_hub.modeling.precision import settled
 from badx_hub.modeling.stacks import activate, load_adapter, use_vocabulary
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
@@ -162,7 +162,7 @@ def load_bilingual_stack(
             language, and "proxy-la" a mean of related ones, made before. Default: an error.
         offline: ask nothing of the network; default only if HF_HUB_OFFLINE is set.
         device: default the GPU where there is one, else the CPU.
-        dtype: default bfloat16 where the device is better at it (`badx_hub.modeling.machine`), else float32. Bfloat16
+        dtype: default bfloat16 where the device is better at it (`badx_hub.modeling.precision`), else float32. Bfloat16
             is for the layers' weights and the products with them; LayerNorms, heads and probabilities stay float32.
         options: of the task, in place of those it was trained with, such as `{"decoding": "greedy"}` for dp.
         require_signature: a file of allowed signers (`badx_hub.signing`), one of whom has to have signed each adapter.

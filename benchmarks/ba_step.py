@@ -32,7 +32,7 @@ from typing import Any
 from measuring import Row, anonymous, at_most, peak_memory, report, say, seconds, times_the_rate
 from sized import place, write_base
 
-from badx_hub.modeling.machine import settled
+from badx_hub.modeling.precision import settled
 from badx_hub.recipes import Precision
 
 LENGTH, MASKED, RATE = 128, 0.15, 1e-4
@@ -179,10 +179,10 @@ def counted(base: Path, batch: int, precision: Precision) -> tuple[float, int]:
 
     from badx_hub.languages import pair
     from badx_hub.modeling.base import resolve_base
+    from badx_hub.modeling.bfloat16 import hold
     from badx_hub.modeling.fast import cheap_dropout
     from badx_hub.modeling.mlm import MaskedLanguageModel
     from badx_hub.modeling.models import load_masked_lm
-    from badx_hub.modeling.precision import hold
     from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
     from badx_hub.names import AdapterName
     from badx_hub.recipes import AdapterRecipe
@@ -208,7 +208,7 @@ def product_flops(precision: Precision) -> float:
     """Operations a second of matrix products alone, of the shapes of a feed-forward layer of 8 x 128 tokens."""
     import torch
 
-    from badx_hub.modeling.machine import DTYPES
+    from badx_hub.modeling.precision import DTYPES
     from badx_hub.stack import default_device
 
     how = {"dtype": DTYPES[precision], "device": default_device()}

@@ -33,8 +33,8 @@ from transformers import DataCollatorForTokenClassification, TrainerCallback, Tr
 from badx_hub.data.conllu import Sentence, to_conllu
 from badx_hub.languages import pair
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.machine import settled
 from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.precision import settled
 from badx_hub.recipes import Precision, load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.tasks import task_named

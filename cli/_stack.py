@@ -91,7 +91,7 @@ def load_together(
 
 def dtype_of(precision: PrecisionName) -> torch.dtype | None:
     """What stacks are loaded in; None leaves it to the machine."""
-    from badx_hub.modeling.machine import DTYPES
+    from badx_hub.modeling.precision import DTYPES
 
     return DTYPES.get(precision.value)
 

@@ -241,7 +241,7 @@ def _annotated(task: str, mixture: Mixture, options: list[str] | None, recipe: R
 
 def _settled(section: SectionT) -> SectionT:
     """The section as this machine runs it."""
-    from badx_hub.modeling.machine import with_settled_precision
+    from badx_hub.modeling.precision import with_settled_precision
 
     return with_settled_precision(section)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from statistics import fmean
 
 from badx_hub.evaluation.compare import Average, SystemSummary
-from badx_hub.evaluation.significance import sign_test
 from badx_hub.evaluation.published import CAVEAT, FINDINGS, PUBLISHED, SHORT_CAVEAT, Published, published_average
 from badx_hub.evaluation.result_table import ResultTable, parts_of, task_title, titles
 from badx_hub.evaluation.sentence_curves import SentenceCurve, is_zero_shot
+from badx_hub.evaluation.significance import sign_test
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.setups import setup_named

@@ -25,7 +25,7 @@ from badx_hub.grid.status import StepState, StepStatus
 from badx_hub.grid.study import Study
 from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
-from badx_hub.modeling.machine import DTYPES, with_settled_precision
+from badx_hub.modeling.precision import DTYPES, with_settled_precision
 from badx_hub.names import plain_label, sentences_in
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, Registry, merging

@@ -20,7 +20,7 @@ from badx_hub.evaluation import evaluate
 from badx_hub.grid.pinned import Pinned
 from badx_hub.languages import Mixture, pair
 from badx_hub.metric_key import MetricKey
-from badx_hub.modeling.machine import DTYPES, with_settled_precision
+from badx_hub.modeling.precision import DTYPES, with_settled_precision
 from badx_hub.recipes import LanguageRecipe, TaskRecipe, override
 from badx_hub.registry import Entry, LocalRegistry, Registry
 from badx_hub.remedies import Advice

@@ -26,12 +26,12 @@ from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import LanguageAdapterRef, SourceRef
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, Base, base_of, resolve_base
+from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.extended import extension_parameters
 from badx_hub.modeling.fast import Share
-from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters, load_mlm_head, perplexity
 from badx_hub.modeling.models import load_masked_lm, load_tokenizer
-from badx_hub.modeling.precision import hold
+from badx_hub.modeling.precision import with_settled_precision
 from badx_hub.modeling.stacks import activate, add_adapter, begin_as, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import LanguageRecipe

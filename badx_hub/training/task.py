@@ -17,10 +17,10 @@ from badx_hub.languages import Mixture
 from badx_hub.manifest_fields import Calibration
 from badx_hub.metric_key import MetricKey
 from badx_hub.modeling.base import DEFAULT_BASE, base_of, resolve_base
+from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.fast import Share
-from badx_hub.modeling.machine import with_settled_precision
 from badx_hub.modeling.models import load_encoder, load_tokenizer
-from badx_hub.modeling.precision import hold
+from badx_hub.modeling.precision import with_settled_precision
 from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, trained_parameters, use_vocabulary
 from badx_hub.names import AdapterName, few_label
 from badx_hub.recipes import TaskRecipe

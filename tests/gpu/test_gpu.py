@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from badx_hub import load_bilingual_stack
-from badx_hub.modeling.machine import settled
+from badx_hub.modeling.precision import settled
 from badx_hub.registry import LocalRegistry
 from tests.test_story import World, write_data
 

@@ -19,9 +19,9 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base import base_of, resolve_base
+from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of, for_transformers, plain_type
 from badx_hub.modeling.models import load_encoder, load_masked_lm, load_tokenizer
-from badx_hub.modeling.precision import hold
 from badx_hub.tasks.words import PairFrame, sub_words
 from badx_hub.tensor_files import shown_name
 from tests.bases import BASES, write_base

@@ -13,8 +13,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from badx_hub import load_bilingual_stack, train_language_adapter
 from badx_hub.errors import UsageError
 from badx_hub.languages import pair
-from badx_hub.modeling.machine import VARIABLE
-from badx_hub.modeling.precision import computed_in
+from badx_hub.modeling.bfloat16 import computed_in
+from badx_hub.modeling.precision import VARIABLE
 from badx_hub.recipes import LanguageRecipe, Precision, load_recipe, override, preset_names
 from badx_hub.registry import LocalRegistry
 from badx_hub.storage import digest_of
