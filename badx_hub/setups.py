@@ -156,7 +156,7 @@ FALLBACKS: Mapping[str, str] = MappingProxyType(dict.fromkeys(("mad-x", NEAREST_
 """What the user may allow where the pair's own adapter is missing, with the setup that then serves.
 
 If the target has no LA either, `NEAREST_LA` takes that of the nearest language, and `PROXY_LA` a mean of related ones
-(`badx_hub.registry.substitutes`).
+(`badx_hub.registry.fallbacks`).
 """
 
 

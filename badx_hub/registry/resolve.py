@@ -13,7 +13,7 @@ what was asked for. The rules:
    the name in the manifest if it is there, else under any other. Some setups use the target's LA or a merged adapter
    instead. If the task adapter was not trained on it, the newest one on the same base and with the same label is taken.
 5. Only if nothing fits, the setup of `fallback` is tried in the same way. `Resolution.setup` says so. Where the target
-   lacks an LA, some fallbacks take another one in its place (`badx_hub.registry.substitutes`).
+   lacks an LA, some fallbacks take another one in its place (`badx_hub.registry.fallbacks`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from badx_hub.errors import BadxError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.names import AdapterName
+from badx_hub.registry.fallbacks import check_fallback, substitute
 from badx_hub.registry.protocol import Entry, Problem, newest, same_weights
 from badx_hub.registry.query import AdapterQuery, is_exactly, swapped_in
-from badx_hub.registry.substitutes import substitute
 from badx_hub.registry.suggest import (
     MAX_SHOWN,
     language_adapter_not_found,
@@ -93,7 +93,7 @@ def resolve_in_order(
         UsageError: several bases or publishers, or a fallback for a query that has none.
         IntegrityError: the newest version cannot be read, or the language adapter is on another base.
     """
-    _check_fallback(fallback, query)
+    check_fallback(fallback, query)
     seen: list[RegistrySnapshot] = []
     entry: Entry | None = None
     reason: NotFoundError | None = None
@@ -113,15 +113,6 @@ def resolve_in_order(
     if fallback is not None:
         return _fall_back(seen, replace(query, setup=FALLBACKS[fallback]), reason, fallback)
     raise _with_unread(reason, seen, query)
-
-
-def _check_fallback(fallback: str | None, query: AdapterQuery) -> None:
-    if fallback is None:
-        return
-    if fallback not in FALLBACKS:
-        raise UsageError(f"There is no fallback {fallback!r}. Known: {', '.join(FALLBACKS)}.")
-    if query.task is None or query.setup != DEFAULT or query.mixture.kind != "bilingual":
-        raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
 
 
 def _all_entries(snapshots: Sequence[RegistrySnapshot]) -> list[Entry]:

@@ -1,19 +1,20 @@
-"""What may stand in for the LA that a target lacks: the nearest language's, or a mean of the nearest ones'. Pure.
+"""Fallbacks: which queries have one, and which LA stands in for the one that a target lacks. Pure.
 
-How near languages are is told by `badx_hub.typology`. Means weighted by typology: TIPA (Findings of EACL 2026).
+That is the nearest language's, or a mean of the nearest ones'. How near languages are is told by `badx_hub.typology`.
+Means weighted by typology: TIPA (Findings of EACL 2026). `badx_hub.registry.resolve` says when a fallback is tried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from badx_hub.errors import NotFoundError
+from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName, plain_label
 from badx_hub.registry.protocol import Entry, newest
 from badx_hub.registry.query import AdapterQuery
 from badx_hub.remedies import Advice, TrainAdapters, TrainingCall
-from badx_hub.setups import NEAREST_LA
+from badx_hub.setups import DEFAULT, FALLBACKS, NEAREST_LA
 from badx_hub.typology import nearest_first, source_of_knowledge
 
 PROXY_LABEL = "proxy"
@@ -21,6 +22,16 @@ PROXY_LABEL = "proxy"
 
 _MOST = 3
 _HUNDRED = 100
+
+
+def check_fallback(fallback: str | None, query: AdapterQuery) -> None:
+    """Raises UsageError for a fallback that is not known, and for one that `query` cannot have."""
+    if fallback is None:
+        return
+    if fallback not in FALLBACKS:
+        raise UsageError(f"There is no fallback {fallback!r}. Known: {', '.join(FALLBACKS)}.")
+    if query.task is None or query.setup != DEFAULT or query.mixture.kind != "bilingual":
+        raise UsageError(f"The fallback {fallback} is for the task adapter of a pair, such as en-wo with task pos.")
 
 
 def substitute(entries: Sequence[Entry], task_adapter: Entry, query: AdapterQuery, fallback: str) -> Entry:
