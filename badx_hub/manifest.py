@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic_core
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -37,6 +35,7 @@ from badx_hub.manifest_fields import (
     Digest,
     EvaluationRef,
     Files,
+    ManifestPart,
     MergedRef,
     Number,
     Schema,
@@ -68,12 +67,7 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class _Frozen(BaseModel):
-    # A schema is built when it is first needed: most commands need only the one of the whole manifest.
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
-
-
-class LanguageAdapterRef(_Frozen):
+class LanguageAdapterRef(ManifestPart):
     """A language adapter that a task adapter was trained on. `digest` identifies it; `name` is for people.
 
     `vocabulary` is there if it reads text with sub-words of its own (`Manifest.vocabulary`).
@@ -89,7 +83,7 @@ class LanguageAdapterRef(_Frozen):
         return value if self.vocabulary else {"name": self.name, "digest": self.digest}
 
 
-class SourceRef(_Frozen):
+class SourceRef(ManifestPart):
     """One source of training data; `counts` are those of its reader (lines, kept, duplicates, ...)."""
 
     language: Word
@@ -99,7 +93,7 @@ class SourceRef(_Frozen):
 
 
 @keeps_old_attributes
-class ManifestDraft(_Frozen):
+class ManifestDraft(ManifestPart):
     """What training knows of an adapter. `prepare` hashes the files beside it and makes it a `Manifest`.
 
     `parent` is the language adapter that a task adapter was trained on. In its place, `cycle` lists the language

@@ -80,12 +80,13 @@ Settings = Annotated[dict[Word, JsonValue], Field(max_length=1000), AfterValidat
 Files = Annotated[dict[str, Digest], Field(max_length=200), AfterValidator(_are_files)]
 
 
-class _Frozen(BaseModel):
-    # As in `badx_hub.manifest`.
+class ManifestPart(BaseModel):
+    """A part of a manifest. Its schema is built when it is first needed: most commands need only that of the whole."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
-class EvaluationRef(_Frozen):
+class EvaluationRef(ManifestPart):
     """A file of annotated data. The scores of `language` in `metrics[split]` were measured on it after training."""
 
     split: Word
@@ -95,7 +96,7 @@ class EvaluationRef(_Frozen):
     examples: Count
 
 
-class Annotations(_Frozen):
+class Annotations(ManifestPart):
     """Annotated data of several languages, or a part of one's, that a task adapter learned from.
 
     `mixture` has the languages with their weights: so many batches of each, in turn. `sentences` are the examples of
@@ -107,7 +108,7 @@ class Annotations(_Frozen):
     selected_on: Word
 
 
-class Calibration(_Frozen):
+class Calibration(ManifestPart):
     """What sets a task adapter's probabilities right: its scores are divided by `temperature` before the softmax.
 
     It was fitted on the development data of `language`. `output` says what the probabilities are of: "tag", "head" or
@@ -123,7 +124,7 @@ class Calibration(_Frozen):
     error: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
-class Training(_Frozen):
+class Training(ManifestPart):
     """The cost of training: optimizer steps, the step whose weights were kept, tokens or sentences seen, seconds."""
 
     steps: Count
@@ -133,7 +134,7 @@ class Training(_Frozen):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class MergedRef(_Frozen):
+class MergedRef(ManifestPart):
     """One of the adapters whose weighted mean another one is; the weights of all of them add up to 1."""
 
     name: Text
@@ -151,7 +152,7 @@ def first_problem(error: ValidationError) -> str:
     return " ".join(f"{place + ': ' if place else ''}{message}{more}".split())[:300]
 
 
-class BaseRef(_Frozen):
+class BaseRef(ManifestPart):
     """The frozen transformer. `name` is a Hub id, "demo" or a folder's name; `digest` identifies its weights.
 
     `digest` is that of the encoder's tensors, however they are stored, and `files` that of the files they are in.

@@ -91,6 +91,11 @@ def version_named(versions: tuple[str, ...], name: AdapterName, version: str) ->
     raise NotFoundError(f"{name} has no version {version!r}. It has {there}.")
 
 
+def short(version: str) -> str:
+    """The first digits of a version's hash."""
+    return version.partition("-")[2][:_HASH_SHOWN] or version
+
+
 def document(entry: Entry) -> dict[str, Any]:
     """What scripts need of an entry; `info --format json` has everything."""
     manifest = entry.manifest
@@ -117,7 +122,7 @@ def row(entry: Entry) -> tuple[str, ...]:
         manifest.kind,
         headline(entry),
         manifest.created[:10],
-        entry.version.partition("-")[2][:_HASH_SHOWN],
+        short(entry.version),
     )
 
 

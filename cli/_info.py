@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
-    from badx_hub.manifest import MERGED  # with pydantic, which --help does without, as the next
+    from badx_hub.documents import flattened  # with yaml, and the next with pydantic, which --help does without
+    from badx_hub.manifest import MERGED
     from badx_hub.recipes import kept_words
 
     manifest = entry.manifest
@@ -45,9 +46,10 @@ def info_tables(entry: Entry) -> list[Table]:
         "digest": manifest.digest,
         "made with": ", ".join(f"{package} {number}" for package, number in sorted(manifest.versions.items())),
     }
+    recipe = ((key, str(value)) for key, value in flattened(manifest.recipe))
     return [
         Table.of(("field", "value"), ((k, v) for k, v in facts.items() if v), folding=("value",)),
-        Table.of(("recipe", "value"), _flat(manifest.recipe), folding=("value",)),
+        Table.of(("recipe", "value"), recipe, folding=("value",)),
         Table.of(
             ("language", "data", "digest", "counts"),
             (
@@ -94,13 +96,3 @@ def _calibration(manifest: Manifest) -> str:
         return ""
     errors = f"{100 * known.error_before:.2f} % -> {100 * known.error:.2f} %"
     return f"temperature {known.temperature:.3f} of the {known.output}, fitted on {known.language} dev (ECE {errors})"
-
-
-def _flat(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in recipe.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows

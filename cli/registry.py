@@ -241,7 +241,7 @@ def _checked(report: VerificationReport) -> dict[str, Any]:
         "files": [{"name": check.name, "state": check.state} for check in report.files],
         "parent": report.language_adapters,
         "reason": "; ".join(faults) or None,
-        "short": short(report.entry.version),
+        "short": _entries.short(report.entry.version),
         "state": "; ".join(faults) or "ok",
     }
 
@@ -270,14 +270,9 @@ def _unreadable(problem: Problem) -> dict[str, Any]:
         "files": [],
         "parent": None,
         "reason": _errors.message(problem.error),
-        "short": short(problem.version),
+        "short": _entries.short(problem.version),
         "state": _errors.message(problem.error),
     }
-
-
-def short(version: str) -> str:
-    """The first digits of a version's hash."""
-    return version.partition("-")[2][:7] or version
 
 
 def _confirm(question: str) -> None:

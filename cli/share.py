@@ -10,7 +10,7 @@ import typer
 
 from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._output import Format
-from badx_hub.cli.registry import options, short
+from badx_hub.cli.registry import options
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import ListAdapters, TakeNearest
 from badx_hub.table import Table
@@ -159,7 +159,7 @@ def _transfer(
         tables=[
             Table.of(
                 ("name", "version", "state"),
-                ((str(one.name), short(one.version), state) for state, one in states),
+                ((str(one.name), _entries.short(one.version), state) for state, one in states),
                 folding=("name",),
                 title=f"{source.location}\n-> {destination.location}",
             )

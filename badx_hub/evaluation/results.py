@@ -7,7 +7,7 @@ from math import isclose, prod
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from safetensors import safe_open
 from typing_extensions import Self
 
@@ -15,6 +15,7 @@ from badx_hub.errors import HubError
 from badx_hub.evaluation import Evaluation
 from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef
 from badx_hub.manifest_fields import MergedRef
+from badx_hub.recipes.model import StrictModel
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
 
@@ -24,11 +25,7 @@ CountPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 _TOLERANCE = 1e-6
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Cost(_Frozen):
+class Cost(StrictModel):
     """What it took to make a stack and to keep it; all adapters count that were trained for it.
 
     Attributes:
@@ -48,7 +45,7 @@ class Cost(_Frozen):
     unknown: int = 0
 
 
-class Result(_Frozen):
+class Result(StrictModel):
     """The scores of one stack on one split.
 
     Attributes:

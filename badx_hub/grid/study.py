@@ -10,9 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     StringConstraints,
@@ -33,6 +31,7 @@ from badx_hub.names import plain_label
 from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import MAX_RECIPE_BYTES, combined, expanded, parsed, validated
+from badx_hub.recipes.model import StrictModel
 from badx_hub.setups import TargetCoverage
 from badx_hub.tasks import task_named
 from badx_hub.training.annotated import AnnotatedData
@@ -125,13 +124,7 @@ Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000), AfterV
 Setups = Annotated[InstanceOf[Variant], BeforeValidator(_variant)]
 
 
-class _Strict(BaseModel):
-    """Unknown keys are errors, as in recipes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Block(_Strict):
+class Block(StrictModel):
     """Every target with every task in every setup, once for each seed; `seeds` None: the seeds of the study."""
 
     targets: Annotated[tuple[Language, ...], Field(min_length=1), AfterValidator(_distinct)]
@@ -140,7 +133,7 @@ class Block(_Strict):
     seeds: Seeds | None = None
 
 
-class Study(_Strict):
+class Study(StrictModel):
     """The contents of a study file.
 
     Attributes:
@@ -162,13 +155,13 @@ class Study(_Strict):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
     base: Annotated[str, StringConstraints(min_length=1), AfterValidator(_base)]
     recipe: Annotated[Recipe, BeforeValidator(_recipe)]
-    recipes: dict[Label, Annotated[Recipe, BeforeValidator(_other_recipe)]] = {}
+    recipes: dict[Label, Annotated[Recipe, BeforeValidator(_other_recipe)]] = Field(default_factory=dict)
     source: Language
     seeds: Seeds = (1,)
     baseline: Setups
     multilingual: Annotated[InstanceOf[Mixture], BeforeValidator(_mixture)] | None = None
-    text: Annotated[dict[Language, SourceText], WrapValidator(_once)] = {}
-    train: dict[TaskName, BySource] = {}
+    text: Annotated[dict[Language, SourceText], WrapValidator(_once)] = Field(default_factory=dict)
+    train: dict[TaskName, BySource] = Field(default_factory=dict)
     data_ratio: str | None = None
     select_on: Language | None = None
     test: dict[TaskName, Annotated[dict[Language, SourceText], WrapValidator(_once)]]

@@ -1,4 +1,4 @@
-"""Adapters in a model: their types, and adding, loading, saving and activating them by their names in the model."""
+"""Adapters in a model: adding, loading, saving and activating them by their names in the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from adapters import BnConfig, SeqBnConfig
 from adapters.composition import Stack
-from adapters.configuration import ADAPTER_CONFIG_MAP
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -31,15 +30,6 @@ from badx_hub.remedies import VerifyAdapter
 from badx_hub.storage import cached_sha256
 from badx_hub.tensor_files import check_finite, differences, read_header
 
-_LANGUAGE_ADAPTER = AdapterRecipe()
-TYPES = {
-    "language": _LANGUAGE_ADAPTER,
-    "bilingual": _LANGUAGE_ADAPTER,
-    "multilingual": _LANGUAGE_ADAPTER,
-    "task": AdapterRecipe(reduction_factor=16.0),
-}
-"""The adapter types of badx_hub, with the paper's sizes."""
-
 # What `adapters` called the places of adapters before its version 1.
 _LEGACY_PLACES = {
     "attention_text_task_adapters": "adapters",
@@ -48,11 +38,6 @@ _LEGACY_PLACES = {
     "layer_text_lang_adapters": "adapters",
     "invertible_lang_adapters": "invertible_adapters",
 }
-
-
-def register_types() -> None:
-    """Let plain `adapters` code say `model.add_adapter("en-wo", config="bilingual")`; again it changes nothing."""
-    ADAPTER_CONFIG_MAP.update({name: adapter_config(recipe) for name, recipe in TYPES.items()})
 
 
 def adapter_config(recipe: AdapterRecipe) -> SeqBnConfig:

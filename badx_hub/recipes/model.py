@@ -21,13 +21,13 @@ HeadTraining = Literal["frozen", "transform", "all"]
 Selected = Literal["best", "last", "average"]
 
 
-class _Strict(BaseModel):
-    """Unknown keys are errors, so that a misspelt hyperparameter is never ignored."""
+class StrictModel(BaseModel):
+    """Unknown keys are errors, so that a misspelt setting is never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class AdapterRecipe(_Strict):
+class AdapterRecipe(StrictModel):
     """One bottleneck adapter: h + U(f(D h)) in every layer (BAD-X).
 
     `reduction_factor` is hidden size / bottleneck size; `invertible` adds MAD-X's invertible adapter at the
@@ -42,7 +42,7 @@ class AdapterRecipe(_Strict):
     leave_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
-class TrainingRecipe(_Strict):
+class TrainingRecipe(StrictModel):
     """What every training has: optimizer steps, batches of `batch_size`, AdamW with linear warm-up and decay.
 
     `micro_batches` is the number of slices of a batch, to save memory; `save_every` 0 keeps no checkpoints.
@@ -147,7 +147,7 @@ class TaskRecipe(TrainingRecipe):
     adapter: AdapterRecipe = AdapterRecipe(reduction_factor=16.0)
 
 
-class Recipe(_Strict):
+class Recipe(StrictModel):
     """A whole recipe: how language adapters are trained, and each task's adapter.
 
     `la_steps` are the steps of a mixture of one language, where they differ.

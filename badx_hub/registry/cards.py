@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from jinja2 import Environment
 from pydantic import JsonValue
 
 from badx_hub.adapter_files import CURVES_FILE
+from badx_hub.documents import flattened
 from badx_hub.hub.metadata import EvalResult, ModelCardData
 from badx_hub.hub.ref import HubRef
 from badx_hub.languages import Mixture, name_of
@@ -170,7 +172,7 @@ def _context(manifest: Manifest, location: str | None, published: Mapping[Langua
         "load": _arguments(manifest, registry),
         "data": [(s.language, s.name, s.digest[:12], _counts(s.counts)) for s in manifest.data],
         "recipe": [
-            *_flat(manifest.recipe),
+            *_settings(manifest.recipe),
             *(_training(manifest) if manifest.origin not in (IMPORTED, MERGED) else []),
         ],
         "scores": [(split, key.language or "", key.name, f"{v:.4g}") for split, key, v in scores if not key.label],
@@ -296,12 +298,9 @@ def _training(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "seconds", f"{training.seconds:,.0f}"
 
 
-def _flat(recipe: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in sorted(recipe.items()):
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+def _settings(recipe: Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
+    for key, value in sorted(flattened(recipe), key=itemgetter(0)):
+        yield key, value if isinstance(value, str) else json.dumps(value)
 
 
 def _scores(manifest: Manifest) -> Iterator[tuple[str, MetricKey, float]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from badx_hub.adapter_files import CARD_FILE, ENCODER_FILE, MAX_SUBWORDS, VOCABULARY_WEIGHTS_FILE, WEIGHT_FILES
+from badx_hub.documents import MIB
 from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 
-MIB = 2**20
 MAX_README = MIB
 MAX_TEXT = MAX_MANIFEST_BYTES
 MAX_PICTURE = 16 * MIB

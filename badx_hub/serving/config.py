@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from badx_hub.documents import MIB
 from badx_hub.languages import Mixture
 from badx_hub.recipes.load import validated
+from badx_hub.recipes.model import StrictModel
 from badx_hub.registry.query import AdapterQuery
 from badx_hub.setups import DEFAULT
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class StackConfig(_Strict):
+class StackConfig(StrictModel):
     """A stack. All but `name` are what `load_bilingual_stack` takes; `name` is what requests call it by.
 
     Attributes:
@@ -52,7 +49,7 @@ class StackConfig(_Strict):
         return AdapterQuery(Mixture.parse(self.pair), self.task, base=self.base, setup=self.setup, label=self.label)
 
 
-class ServingConfig(_Strict):
+class ServingConfig(StrictModel):
     """The stacks, and the bounds within which they are served.
 
     Attributes:

@@ -12,7 +12,7 @@ from badx_hub.documents import read_json
 from badx_hub.errors import BadxError
 from badx_hub.plain_files import read_plain
 from badx_hub.storage import canonical_json
-from badx_hub.training.reporters import EvaluationRow, Reporter
+from badx_hub.training.reporters import PassedOn, Reporter
 from badx_hub.training.unfinished import folder_of
 
 _FILE = "progress.json"
@@ -36,14 +36,15 @@ class RunProgress:
         return self.units / self.seconds if self.units and self.seconds > 0 else None
 
 
-class Noted:
+class Noted(PassedOn):
     """A reporter that passes all on to another one, and notes every few seconds how far the run has come.
 
     Units and seconds are those since this process began; evaluations and checkpoints between steps count as time.
     """
 
     def __init__(self, reporter: Reporter, key: str) -> None:
-        self._reporter, self._path = reporter, folder_of(key) / _FILE
+        super().__init__(reporter)
+        self._path = folder_of(key) / _FILE
         self._steps, self._unit, self._units = 0, "", 0
         self._began = self._noted = time.monotonic()
 
@@ -51,7 +52,7 @@ class Noted:
         self._steps, self._unit, self._units = steps, unit, 0
         self._began = self._noted = time.monotonic()
         self._note(done, 0.0)
-        self._reporter.started(steps, done, unit)
+        super().started(steps, done, unit)
 
     def stepped(self, step: int, loss: float, units: int) -> None:
         self._units += units
@@ -59,13 +60,7 @@ class Noted:
         if now - self._noted >= _EVERY_SECONDS:
             self._noted = now
             self._note(step, now - self._began)
-        self._reporter.stepped(step, loss, units)
-
-    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
-        self._reporter.evaluated(step, metrics, best)
-
-    def finished(self) -> None:
-        self._reporter.finished()
+        super().stepped(step, loss, units)
 
     def _note(self, step: int, seconds: float) -> None:
         progress = RunProgress(step, self._steps, self._unit, self._units, round(seconds, 1))

@@ -1,4 +1,4 @@
-"""Who is told how a training goes: the protocol, a reporter that tells nobody, and one whose trouble stops nothing."""
+"""Who is told how a training goes: the protocol, and reporters that pass on, that stop nothing, that tell nobody."""
 
 from __future__ import annotations
 
@@ -21,27 +21,43 @@ class Reporter(Protocol):
     def finished(self) -> None: ...
 
 
-class Shielded:
-    """A reporter whose trouble with its output stops nothing: a terminal that was closed takes no more."""
+class PassedOn:
+    """A reporter that passes all on to another one."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
 
     def started(self, steps: int, done: int, unit: str) -> None:
+        self._reporter.started(steps, done, unit)
+
+    def stepped(self, step: int, loss: float, units: int) -> None:
+        self._reporter.stepped(step, loss, units)
+
+    def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
+        self._reporter.evaluated(step, metrics, best)
+
+    def finished(self) -> None:
+        self._reporter.finished()
+
+
+class Shielded(PassedOn):
+    """A reporter whose trouble with its output stops nothing: a terminal that was closed takes no more."""
+
+    def started(self, steps: int, done: int, unit: str) -> None:
         with suppress(OSError):
-            self._reporter.started(steps, done, unit)
+            super().started(steps, done, unit)
 
     def stepped(self, step: int, loss: float, units: int) -> None:
         with suppress(OSError):
-            self._reporter.stepped(step, loss, units)
+            super().stepped(step, loss, units)
 
     def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
         with suppress(OSError):
-            self._reporter.evaluated(step, metrics, best)
+            super().evaluated(step, metrics, best)
 
     def finished(self) -> None:
         with suppress(OSError):
-            self._reporter.finished()
+            super().finished()
 
 
 class Silent:

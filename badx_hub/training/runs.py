@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from badx_hub.documents import flattened
 from badx_hub.errors import NotFoundError, RunInProgress, TrainingDiverged, TrainingInterrupted, UsageError
 from badx_hub.locks import Owner, claimed, exclusive
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
@@ -110,7 +111,7 @@ class TrainingRun:
         if self.parent is not None:
             below["language adapter"] = f"{self.parent.name} ({self.parent.digest[:12]})"
         base = f"{self.base.ref.name} ({self.base.ref.digest[:12]})"
-        return {"base": base, **_flat(self.recipe.model_dump(mode="json")), **data, **below}
+        return {"base": base, **dict(flattened(self.recipe.model_dump(mode="json"))), **data, **below}
 
     def published_in(self, registry: Registry) -> Entry | None:
         """The entry this run left in `registry`, if it ran before."""
@@ -274,14 +275,6 @@ def _publishing(registry: Registry) -> AbstractContextManager[None]:
     root = Path(registry.location)
     # Everybody who may write to a shared folder may lock it.
     return exclusive(root / ".publishing.lock", mode=0o666) if root.is_dir() else nullcontext()
-
-
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Settings within settings by their path, as "adapter.reduction_factor"."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value})
-    return flat
 
 
 def seed_label(seed: int) -> str | None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
+from badx_hub.documents import flattened
 from badx_hub.errors import UsageError
 from badx_hub.storage import home
-from badx_hub.training.loop import EvaluationRow, Reporter
 from badx_hub.training.processes import on_processors
+from badx_hub.training.reporters import EvaluationRow, PassedOn, Reporter
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
 PROJECT = "badx_hub"
@@ -31,7 +32,7 @@ def track_folder(kind: str) -> Path:
     return home() / "tracks" / kind
 
 
-class Tracked:
+class Tracked(PassedOn):
     """A reporter that also logs to a tracker: the loss of every tenth step and the metrics of each evaluation.
 
     `describe` opens the tracker's run, under the adapter's name and the first digits of the run's key. So a run that
@@ -44,7 +45,8 @@ class Tracked:
             raise UsageError(f"{kind!r} is no tracker. Expected {', '.join(TRACKERS)}.")
         if importlib.util.find_spec(kind) is None:
             raise UsageError(f"{kind} is not installed. Install it (`pip install {kind}`).")
-        self._kind, self._reporter = kind, reporter
+        super().__init__(reporter)
+        self._kind = kind
         self._accelerator: Accelerator | None = None
 
     def describe(self, name: str, key: str, recipe: Mapping[str, Any]) -> None:
@@ -54,42 +56,30 @@ class Tracked:
         os.environ.setdefault("WANDB_MODE", "offline")
         run = f"{name}-{key[:12]}"
         here = {"trackio": {"name": run}, "wandb": {"name": run, "id": run, "resume": "allow", "dir": str(folder)}}
-        config = {"run": key, "adapter": name, **dict(_flat(recipe))}
+        config = {"run": key, "adapter": name}
+        for setting, value in flattened(recipe):
+            if value is not None:
+                config[setting] = value if isinstance(value, str | int | float | bool) else json.dumps(value)
         self._accelerator = Accelerator(cpu=on_processors(), log_with=self._kind, project_dir=folder)
         self._accelerator.init_trackers(run if self._kind == "tensorboard" else PROJECT, config, here)
 
-    def started(self, steps: int, done: int, unit: str) -> None:
-        """Passed on."""
-        self._reporter.started(steps, done, unit)
-
     def stepped(self, step: int, loss: float, units: int) -> None:
         """Passed on, and the loss logged at times."""
-        self._reporter.stepped(step, loss, units)
+        super().stepped(step, loss, units)
         if step % _LOSS_EVERY == 0:
             self._log({"loss": loss}, step)
 
     def evaluated(self, step: int, metrics: EvaluationRow, best: bool) -> None:
         """Passed on and logged."""
-        self._reporter.evaluated(step, metrics, best)
+        super().evaluated(step, metrics, best)
         self._log(dict(metrics), step)
 
     def finished(self) -> None:
         """Passed on; the tracker's run ends."""
-        self._reporter.finished()
+        super().finished()
         if self._accelerator is not None:
             self._accelerator.get_tracker(self._kind).finish()
 
     def _log(self, values: Mapping[str, float], step: int) -> None:
         if self._accelerator is not None:
             self._accelerator.log(dict(values), step=step)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | int | float | bool]]:
-    """Nested settings as "adapter.reduction_factor"; what is neither text nor number as JSON, nothing for None."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str | int | float | bool):
-            yield f"{prefix}{key}", value
-        elif value is not None:
-            yield f"{prefix}{key}", json.dumps(value)

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForMaskedLM
 
 from badx_hub.errors import IntegrityError, UsageError
-from badx_hub.languages import Mixture, pair
+from badx_hub.languages import pair
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.mlm import MaskedLanguageModel
 from badx_hub.modeling.models import load_encoder, load_masked_lm
@@ -151,13 +151,3 @@ def test_the_masked_language_model_keeps_its_decoder_bias(base: Base) -> None:
 
 def test_the_encoder_has_no_head(base: Base) -> None:
     assert not load_encoder(base).heads
-
-
-def test_a_mixture_of_one_language_trains_the_same_kind_of_adapter(base: Base) -> None:
-    from badx_hub.modeling.stacks import TYPES, register_types
-
-    register_types()
-    model = load_encoder(base)
-    model.add_adapter("plain", config=Mixture.parse("wo").kind)
-    assert TYPES["language"].reduction_factor == 2
-    assert any("plain" in name for name, _ in model.named_parameters())
