@@ -66,11 +66,11 @@ def serve(
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise UsageError(f"serve needs {' and '.join(missing)}. Type: pip install 'badx-hub[web]'")
     from badx_hub.registry.chain import RegistryChain
-    from badx_hub.web.choices import Offer, choices_in, nothing_to_offer
+    from badx_hub.web.choices import ServedStacks, choices_in, nothing_to_serve
     from badx_hub.web.limits import Limits
-    from badx_hub.web.server import Place, WebServer
+    from badx_hub.web.server import ServerAddress, WebServer
 
-    place = Place(host, port, token).guarded()
+    place = ServerAddress(host, port, token).guarded()
     names = _task_names(tasks)
     asked = [
         _entries.query(pair, task=names[0], setup=setup.value, base=base, ratio=ratio, label=label)
@@ -83,15 +83,15 @@ def serve(
         _hub.require_there(registry)
         choices = list(choices_in(RegistryChain([registry], offline=offline), names, setup.value))
     if not choices:
-        raise nothing_to_offer(registry or "Your registry")
-    offer = Offer(
+        raise nothing_to_serve(registry or "Your registry")
+    served = ServedStacks(
         {choice.key: choice for choice in choices},
         Limits(),
         offline,
         _stack.folder_of(base),
         _stack.dtype_of(precision),
     )
-    server = WebServer(offer, place, message)
+    server = WebServer(served, place, message)
     server.run(lambda: _tell(server.address))
     _output.note("stopped")
 

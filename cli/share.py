@@ -66,7 +66,7 @@ def push(
 
     source = _hub.open_there(registry)
     where = _hub.place_in(to, "--to")
-    shelf = _collection(collection) if collection else None
+    into = _collection(collection) if collection else None
     fields = _options.key_values("--card-field", "license=mit", card_field)
     if not isinstance(where, HubRef):
         given = (private, revision, tag, create_pr, message, fields, collection, dry_run)
@@ -92,8 +92,8 @@ def push(
         published = _with_card(published, chosen)
     if tag:
         hub.tag(published, tag)
-    if shelf:
-        _collect(done, *shelf)
+    if into:
+        _collect(done, *into)
 
 
 def pull(

@@ -15,7 +15,7 @@ from badx_hub.errors import UsageError
 from badx_hub.remedies import Advice
 from badx_hub.serving.config import ServingConfig, read_config
 from badx_hub.serving.requests import InputsRequest, read_request
-from badx_hub.serving.stacks import Input, Refusal, Shelf, StackAnswer, StackRequest, described, found
+from badx_hub.serving.stacks import Input, LoadedStacks, Refusal, StackAnswer, StackRequest, described, found
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,7 +51,7 @@ class Replica:
     def __init__(self, args: Mapping[str, Any]) -> None:
         """Load the stacks of the configuration."""
         self.config = read_config(args)
-        self.shelf = Shelf.load(self.config)
+        self.loaded = LoadedStacks.load(self.config)
         self._computing_since: float | None = None
         self._batched = _serve().batch(
             self._compute, max_batch_size=self.config.batch, batch_wait_timeout_s=self.config.batch_wait
@@ -59,7 +59,7 @@ class Replica:
 
     async def predict(self, stack: str, inputs: tuple[Input, ...]) -> StackAnswer | Refusal:
         """The answer to one request."""
-        prepared = self.shelf.prepared(stack, inputs)
+        prepared = self.loaded.prepared(stack, inputs)
         if isinstance(prepared, Refusal):
             return prepared
         answer: StackAnswer = await self._batched(prepared)
@@ -74,7 +74,7 @@ class Replica:
     async def _compute(self, requests: list[StackRequest]) -> list[StackAnswer]:
         self._computing_since = time.monotonic()
         try:
-            return await asyncio.to_thread(self.shelf.answers, requests)  # The loop stays free for new requests.
+            return await asyncio.to_thread(self.loaded.answers, requests)  # The loop stays free for new requests.
         finally:
             self._computing_since = None
 

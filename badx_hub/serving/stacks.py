@@ -62,14 +62,14 @@ def described(stack: StackConfig, resolution: Resolution) -> dict[str, Any]:
     }
 
 
-class Shelf:
+class LoadedStacks:
     """The stacks by their names. Those on one base share it, as `badx_hub.stack.load_together` says."""
 
     def __init__(self, stacks: Mapping[str, BilingualStack]) -> None:
         self.stacks = stacks
 
     @classmethod
-    def load(cls, config: ServingConfig) -> Shelf:
+    def load(cls, config: ServingConfig) -> LoadedStacks:
         """Load all stacks of a configuration. Raises as `load_bilingual_stack`."""
         from badx_hub.stack import StackLoader, StackParts
         from badx_hub.user_paths import user_path

@@ -17,10 +17,10 @@ from badx_hub import __version__
 from badx_hub.data.conllu import NOT_ANNOTATED
 from badx_hub.errors import BadxError, DataError, UsageError
 from badx_hub.pages import asset
-from badx_hub.web.choices import Choice, Offer
-from badx_hub.web.desk import Desk
+from badx_hub.web.choices import Choice, ServedStacks
 from badx_hub.web.guard import AsgiApp, Guard, Policy
 from badx_hub.web.inception import add_recommender
+from badx_hub.web.jobs import JobRunner
 from badx_hub.web.limits import RequestRefused
 from badx_hub.web.reference import reference_page
 from badx_hub.web.texts import AnnotatedSentence, read
@@ -94,7 +94,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def application(offer: Offer, policy: Policy, explain: Callable[[BadxError], str] = str) -> AsgiApp:
+def application(served: ServedStacks, policy: Policy, explain: Callable[[BadxError], str] = str) -> AsgiApp:
     """All of the server as an ASGI application; `explain` is how an error of ours is told."""
     app = FastAPI(
         title="badx_hub",
@@ -105,11 +105,11 @@ def application(offer: Offer, policy: Policy, explain: Callable[[BadxError], str
         responses=_ERRORS,
     )
     _add_pages(app)
-    desk = Desk(offer, explain)
-    _add_api(app, desk)
-    add_recommender(app, desk)
+    jobs = JobRunner(served, explain)
+    _add_api(app, jobs)
+    add_recommender(app, jobs)
     _add_errors(app, explain)
-    return Guard(app, policy, offer.limits)
+    return Guard(app, policy, served.limits)
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -133,26 +133,26 @@ def _add_pages(app: FastAPI) -> None:
         return HTMLResponse(reference_page(app.openapi()))
 
 
-def _add_api(app: FastAPI, desk: Desk) -> None:
-    offer = desk.offer
+def _add_api(app: FastAPI, jobs: JobRunner) -> None:
+    served = jobs.served
 
     @app.get("/health", summary="Whether the server is up, and how many texts it is working on")
     async def health() -> dict[str, str | int]:
-        return {"status": "ok", "waiting": offer.waiting}
+        return {"status": "ok", "waiting": served.waiting}
 
     @app.get("/api/stacks", summary="The stacks that can be chosen")
     async def stacks() -> tuple[StackDescription, ...]:
-        return tuple(_described(choice) for choice in offer.choices.values())
+        return tuple(_described(choice) for choice in served.choices.values())
 
     @app.post("/api/annotate", summary="Fill the empty columns of a text")
     async def annotate(asked: AnnotateRequest, request: Request) -> AnnotateResponse:
-        pieces = await asyncio.to_thread(read, asked.text, offer.limits, conllu=asked.conllu)
+        pieces = await asyncio.to_thread(read, asked.text, served.limits, conllu=asked.conllu)
         if asked.tasks == ():
             done = tuple(AnnotatedSentence(raw, {}) for raw in pieces)
         else:
-            choice = offer.choice(asked.stack)
+            choice = served.choice(asked.stack)
             tasks = _known(choice, asked.tasks)
-            done = await desk.done(request, choice, offer.annotating(choice, tasks, pieces, overwrite=asked.overwrite))
+            done = await jobs.run(request, choice, served.annotating(choice, tasks, pieces, overwrite=asked.overwrite))
         if asked.output == "conllu":
             whole = "".join(str(one.raw) for one in done)
             return PlainTextResponse(whole)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The stacks on offer: what a registry holds for the tasks that fill columns, loaded when they are first used."""
+"""The stacks to serve: what a registry holds for the tasks that fill columns, loaded when they are first used."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def choices_in(chain: RegistryChain, tasks: Sequence[str], setup: str = DEFAULT)
 
 
 @dataclass
-class Offer:
+class ServedStacks:
     """The choices, and a worker for each base among them, which all stacks on that base share."""
 
     choices: Mapping[str, Choice]
@@ -153,6 +153,6 @@ class Offer:
             worker.stop(seconds)
 
 
-def nothing_to_offer(where: str) -> NotFoundError:
+def nothing_to_serve(where: str) -> NotFoundError:
     """The error where no choice is left."""
     return NotFoundError(f"{where} has no task adapter for {', '.join(ANNOTATING)}.", remedies=(ListAdapters(),))

@@ -19,7 +19,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, Sentence
-from badx_hub.web.desk import Desk
+from badx_hub.web.jobs import JobRunner
 from badx_hub.web.limits import RequestRefused
 from badx_hub.web.texts import AnnotatedSentence, bounded
 
@@ -88,16 +88,16 @@ class _Unit:
     raw: RawSentence
 
 
-def add_recommender(app: FastAPI, desk: Desk) -> None:
+def add_recommender(app: FastAPI, jobs: JobRunner) -> None:
     """The routes below /inception, one address a stack; /inception/predict is for the only one."""
 
     @app.post("/inception/{stack}/predict", summary="INCEpTION: suggestions for a document")
     async def predict(stack: str, asked: PredictRequest, request: Request) -> PredictResponse:
-        return await _predicted(desk, stack, asked, request)
+        return await _predicted(jobs, stack, asked, request)
 
     @app.post("/inception/predict", summary="INCEpTION: the same where one stack is served")
     async def predict_with_the_only_one(asked: PredictRequest, request: Request) -> PredictResponse:
-        return await _predicted(desk, None, asked, request)
+        return await _predicted(jobs, None, asked, request)
 
     @app.post("/inception/{stack}/train", summary="INCEpTION: refused, since a stack is trained already")
     @app.post("/inception/train", include_in_schema=False)
@@ -108,8 +108,8 @@ def add_recommender(app: FastAPI, desk: Desk) -> None:
         )
 
 
-async def _predicted(desk: Desk, stack: str | None, asked: PredictRequest, request: Request) -> PredictResponse:
-    choice = desk.offer.choice(stack)
+async def _predicted(jobs: JobRunner, stack: str | None, asked: PredictRequest, request: Request) -> PredictResponse:
+    choice = jobs.served.choice(stack)
     wanted = (asked.metadata.layer, asked.metadata.feature)
     task = TASK_OF.get(wanted)
     if task is None:
@@ -119,8 +119,8 @@ async def _predicted(desk: Desk, stack: str | None, asked: PredictRequest, reque
         raise RequestRefused(422, f"{choice.key} has no task {task}; it has {', '.join(choice.tasks)}.")
     cas = await asyncio.to_thread(read_cas, asked.document.xmi, asked.type_system)
     units = await asyncio.to_thread(_units, cas)
-    pieces = bounded((unit.raw for unit in units), desk.offer.limits)
-    done = await desk.done(request, choice, desk.offer.annotating(choice, (task,), pieces))
+    pieces = bounded((unit.raw for unit in units), jobs.served.limits)
+    done = await jobs.run(request, choice, jobs.served.annotating(choice, (task,), pieces))
     return PredictResponse(document=await asyncio.to_thread(_suggesting, cas, units, done, wanted))
 
 

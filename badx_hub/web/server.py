@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from badx_hub.errors import BadxError, StorageError, UsageError
 from badx_hub.remedies import Advice
 from badx_hub.web.app import application
-from badx_hub.web.choices import Offer
+from badx_hub.web.choices import ServedStacks
 from badx_hub.web.guard import Policy
 
 LOOPBACK = "127.0.0.1"
@@ -29,14 +29,14 @@ _GRACE_SECONDS = 3
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerAddress:
     """Where the server is to be reached: an address of this machine, a port (0: a free one) and a token, if any."""
 
     host: str = LOOPBACK
     port: int = DEFAULT_PORT
     token: str | None = None
 
-    def guarded(self) -> Place:
+    def guarded(self) -> ServerAddress:
         """The same, with a token of our own where one is needed and none is given.
 
         Raises UsageError for a token that can be guessed or does not fit into an address.
@@ -78,14 +78,14 @@ def is_loopback(host: str) -> bool:
 
 
 class WebServer:
-    """A server that listens, with everything of an offer; it answers while `run` runs."""
+    """A server that listens, with the stacks it serves; it answers while `run` runs."""
 
-    def __init__(self, offer: Offer, place: Place, explain: Callable[[BadxError], str] = str) -> None:
+    def __init__(self, served: ServedStacks, place: ServerAddress, explain: Callable[[BadxError], str] = str) -> None:
         """`explain` is how an error of ours is told to a client.
 
         Raises UsageError for a port that is in use, and for an address or a token that cannot be used.
         """
-        self._offer = offer
+        self._served = served
         place = place.guarded()
         self._listening = _listen(place)
         port = self._listening.getsockname()[1]
@@ -93,8 +93,8 @@ class WebServer:
         """What to open in a browser, with the token if there is one."""
         self._server = _Server(
             uvicorn.Config(
-                application(offer, place.policy(port), explain),
-                http=_connection(offer.limits.head_seconds),
+                application(served, place.policy(port), explain),
+                http=_connection(served.limits.head_seconds),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -102,7 +102,7 @@ class WebServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=offer.limits.connections,
+                limit_concurrency=served.limits.connections,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
@@ -114,14 +114,14 @@ class WebServer:
             self._server.run(sockets=[self._listening])
         finally:
             self._listening.close()
-            self._offer.stop()
+            self._served.stop()
 
     def stop(self) -> None:
         """End it, from another thread."""
         self._server.should_exit = True
 
 
-def _listen(place: Place) -> socket.socket:
+def _listen(place: ServerAddress) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
         listening = socket.create_server((place.host, place.port), family=family, backlog=128)
@@ -133,7 +133,7 @@ def _listen(place: Place) -> socket.socket:
     return listening
 
 
-def _no_socket(place: Place, error: OSError | UnicodeError) -> BadxError:
+def _no_socket(place: ServerAddress, error: OSError | UnicodeError) -> BadxError:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         remedy = Advice("Take another, or any that is free: `{}`.", (("port", 0),))
         return UsageError(f"Port {place.port} is in use.", remedies=(remedy,))

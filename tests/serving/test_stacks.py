@@ -10,7 +10,7 @@ import pytest
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.registry import open_registry
 from badx_hub.serving.config import ServingConfig, read_config
-from badx_hub.serving.stacks import Refusal, Shelf, StackRequest, described, found
+from badx_hub.serving.stacks import LoadedStacks, Refusal, StackRequest, described, found
 from badx_hub.stack import BilingualStack
 from tests.made import made
 
@@ -32,25 +32,25 @@ def config(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Serving
 
 
 @pytest.fixture(scope="module")
-def shelf(config: ServingConfig) -> Shelf:
-    return Shelf.load(config)
+def loaded(config: ServingConfig) -> LoadedStacks:
+    return LoadedStacks.load(config)
 
 
-def test_stacks_on_one_base_share_it(shelf: Shelf) -> None:
-    assert [*shelf.stacks] == ["en-wo/pos", "en-wo/dp", "other"]
-    assert len({id(stack.model) for stack in shelf.stacks.values()}) == 1
+def test_stacks_on_one_base_share_it(loaded: LoadedStacks) -> None:
+    assert [*loaded.stacks] == ["en-wo/pos", "en-wo/dp", "other"]
+    assert len({id(stack.model) for stack in loaded.stacks.values()}) == 1
 
 
-def test_mixed_requests_have_the_answers_that_each_would_have_alone(shelf: Shelf) -> None:
+def test_mixed_requests_have_the_answers_that_each_would_have_alone(loaded: LoadedStacks) -> None:
     requests = []
     for name in ("en-wo/pos", "other", "en-wo/dp", "en-wo/pos"):
-        prepared = shelf.prepared(name, TEXTS if name != "other" else TEXTS[:1])
+        prepared = loaded.prepared(name, TEXTS if name != "other" else TEXTS[:1])
         assert isinstance(prepared, StackRequest)
         requests.append(prepared)
-    answers = shelf.answers(requests)
+    answers = loaded.answers(requests)
     assert [len(answer.predictions) for answer in answers] == [3, 1, 3, 3]
     for request, answer in zip(requests, answers, strict=True):
-        stack = shelf.stacks[request.stack]
+        stack = loaded.stacks[request.stack]
         alone = stack.predict_examples(request.examples)
         records = [stack.task.record(*both) for both in zip(request.examples, alone, strict=True)]
         assert [without(record) for record in answer.predictions] == records
@@ -62,7 +62,7 @@ def without(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "probabilities"}
 
 
-def test_each_stack_is_computed_once_a_batch(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_stack_is_computed_once_a_batch(loaded: LoadedStacks, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     before = BilingualStack.predict_with_probabilities
 
@@ -71,13 +71,13 @@ def test_each_stack_is_computed_once_a_batch(shelf: Shelf, monkeypatch: pytest.M
         return before(self, examples)
 
     monkeypatch.setattr(BilingualStack, "predict_with_probabilities", counted)
-    pos, dp = (StackRequest(name, shelf.stacks[name].examples(TEXTS[:1])) for name in ("en-wo/pos", "en-wo/dp"))
-    shelf.answers([pos, dp, pos, pos, dp])
+    pos, dp = (StackRequest(name, loaded.stacks[name].examples(TEXTS[:1])) for name in ("en-wo/pos", "en-wo/dp"))
+    loaded.answers([pos, dp, pos, pos, dp])
     assert sizes == [("pos", 3), ("dp", 2)]
 
 
-def test_what_no_stack_can_read_is_refused(shelf: Shelf) -> None:
-    unknown, words = shelf.prepared("en-fo/pos", TEXTS), shelf.prepared("en-wo/pos", [["a", ""]])
+def test_what_no_stack_can_read_is_refused(loaded: LoadedStacks) -> None:
+    unknown, words = loaded.prepared("en-fo/pos", TEXTS), loaded.prepared("en-wo/pos", [["a", ""]])
     assert isinstance(unknown, Refusal) and isinstance(words, Refusal)
     assert (unknown.status, words.status) == (404, 422)
     assert "en-wo/dp" in unknown.fact

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from badx_hub.web.choices import Offer
-from badx_hub.web.server import Place, WebServer
+from badx_hub.web.choices import ServedStacks
+from badx_hub.web.server import ServerAddress, WebServer
 
 JSON = {"Content-Type": "application/json"}
 
@@ -67,9 +67,9 @@ class Client:
 
 
 @contextmanager
-def serving(offer: Offer, place: Place | None = None) -> Iterator[Client]:
-    """A server of the offer until the block ends."""
-    server = WebServer(offer, place or Place(port=0))
+def serving(served: ServedStacks, place: ServerAddress | None = None) -> Iterator[Client]:
+    """A server of these stacks until the block ends."""
+    server = WebServer(served, place or ServerAddress(port=0))
     started = threading.Event()
     thread = threading.Thread(target=server.run, args=[started.set], daemon=True)
     thread.start()

@@ -9,7 +9,7 @@ import pytest
 
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.chain import RegistryChain
-from badx_hub.web.choices import ANNOTATING, Offer, choices_in
+from badx_hub.web.choices import ANNOTATING, ServedStacks, choices_in
 from badx_hub.web.limits import Limits
 from tests.made import made
 from tests.web.client import Client, serving
@@ -27,20 +27,22 @@ def stacks(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> LocalRe
     return registry
 
 
-def offer_of(registry: LocalRegistry, base: Path, limits: Limits | None = None, only: str | None = None) -> Offer:
+def served_of(
+    registry: LocalRegistry, base: Path, limits: Limits | None = None, only: str | None = None
+) -> ServedStacks:
     """Everything in the registry, or only one of its choices."""
     found = {choice.key: choice for choice in choices_in(RegistryChain([registry]), ANNOTATING)}
     chosen = {key: one for key, one in found.items() if only in (None, key)}
-    return Offer(chosen, limits or Limits(), base=str(base))
+    return ServedStacks(chosen, limits or Limits(), base=str(base))
 
 
 @pytest.fixture(scope="session")
-def offer(stacks: LocalRegistry, tiny_base: Path) -> Offer:
-    return offer_of(stacks, tiny_base)
+def served(stacks: LocalRegistry, tiny_base: Path) -> ServedStacks:
+    return served_of(stacks, tiny_base)
 
 
 @pytest.fixture(scope="session")
-def web(offer: Offer) -> Iterator[Client]:
+def web(served: ServedStacks) -> Iterator[Client]:
     """A client of a server of all of it."""
-    with serving(offer) as client:
+    with serving(served) as client:
         yield client

@@ -9,10 +9,10 @@ import pytest
 from badx_hub.annotation import annotated, sentences_in
 from badx_hub.registry import LocalRegistry
 from badx_hub.stack import load_bilingual_stack
-from badx_hub.web.choices import Offer
+from badx_hub.web.choices import ServedStacks
 from tests.waiting import until
 from tests.web.client import Client, serving
-from tests.web.conftest import offer_of
+from tests.web.conftest import served_of
 
 NASTY = (
     "\ufeff# first = comment\n# sent_id = a\n"
@@ -103,7 +103,7 @@ def test_other_addresses_and_methods(web: Client) -> None:
 
 
 def test_a_stack_that_cannot_be_loaded_is_told(stacks: LocalRegistry, tmp_path: Path) -> None:
-    with serving(offer_of(stacks, tmp_path, only="tiny.en-bm")) as client:
+    with serving(served_of(stacks, tmp_path, only="tiny.en-bm")) as client:
         told = client.post("/api/annotate", {"text": "a"})
         assert told.status == 500 and str(tmp_path) in told.error
         # A job gives its place back just after it has been answered.
@@ -117,10 +117,10 @@ def test_the_reference_needs_no_network_and_shows_every_field(web: Client) -> No
     assert all(f"<code>{name}</code>" in page for name in ("text", "overwrite", "pieces", "tasks", "document"))
 
 
-def test_bases_are_loaded_once_for_all_stacks(web: Client, offer: Offer) -> None:
-    for key in offer.choices:
+def test_bases_are_loaded_once_for_all_stacks(web: Client, served: ServedStacks) -> None:
+    for key in served.choices:
         assert web.post("/api/annotate", {"stack": key, "text": "a", "tasks": ["pos"]}).status == 200
-    models = {id(stack.model) for choice in offer.choices.values() for stack in offer.stacks(choice).values()}
+    models = {id(stack.model) for choice in served.choices.values() for stack in served.stacks(choice).values()}
     assert len(models) == 1
     # A job gives its place back just after it has been answered.
     until(lambda: web.get("/health").json == {"status": "ok", "waiting": 0})

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from badx_hub.registry import LocalRegistry
-from badx_hub.web.choices import Offer
+from badx_hub.web.choices import ServedStacks
 from badx_hub.web.limits import Limits
 from tests.web.client import Client, serving
-from tests.web.conftest import offer_of
+from tests.web.conftest import served_of
 
 ASKED = {"text": "Nanga def?", "tasks": ["pos"]}
 
 
-class Gated(Offer):
-    """An offer whose stacks are loaded when `gate` is opened; `begun` tells that one is waited for."""
+class Gated(ServedStacks):
+    """Its stacks are loaded when `gate` is opened; `begun` tells that one is waited for."""
 
     gate: threading.Event
     begun: threading.Event
@@ -39,30 +39,30 @@ class Gated(Offer):
 
 
 def gated(stacks: LocalRegistry, base: Path, limits: Limits) -> Gated:
-    plain = offer_of(stacks, base, limits, only="tiny.en-bm")
-    offer = Gated(plain.choices, limits, base=plain.base)
-    offer.gate, offer.begun = threading.Event(), threading.Event()
-    return offer
+    plain = served_of(stacks, base, limits, only="tiny.en-bm")
+    served = Gated(plain.choices, limits, base=plain.base)
+    served.gate, served.begun = threading.Event(), threading.Event()
+    return served
 
 
 @pytest.fixture
 def held(stacks: LocalRegistry, tiny_base: Path) -> Iterator[tuple[Client, Gated]]:
-    offer = gated(stacks, tiny_base, Limits(waiting=5, client_requests=1_000))
-    with serving(offer) as client:
-        yield client, offer
-        offer.gate.set()
+    served = gated(stacks, tiny_base, Limits(waiting=5, client_requests=1_000))
+    with serving(served) as client:
+        yield client, served
+        served.gate.set()
 
 
 def test_fifty_at_once_are_answered_or_refused(held: tuple[Client, Gated]) -> None:
     """The queue takes five; the others are told to come again, and the server answers meanwhile and afterwards."""
-    client, offer = held
+    client, served = held
     with ThreadPoolExecutor(50) as pool:
         futures = [pool.submit(client.post, "/api/annotate", ASKED) for _ in range(50)]
-        assert offer.begun.wait(60)
+        assert served.begun.wait(60)
         while sum(future.done() for future in futures) < 45:
             assert client.get("/health").json["waiting"] <= 5
         assert client.get("/").status == client.get("/api").status == 200
-        offer.gate.set()
+        served.gate.set()
         told = [future.result(60) for future in futures]
     assert Counter(one.status for one in told) == {200: 5, 503: 45}
     busy = next(one for one in told if one.status == 503)
@@ -71,35 +71,35 @@ def test_fifty_at_once_are_answered_or_refused(held: tuple[Client, Gated]) -> No
 
 
 def test_one_address_does_not_take_all(stacks: LocalRegistry, tiny_base: Path) -> None:
-    offer = gated(stacks, tiny_base, Limits(client_requests=2))
-    with serving(offer) as client, ThreadPoolExecutor(2) as pool:
+    served = gated(stacks, tiny_base, Limits(client_requests=2))
+    with serving(served) as client, ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(client.post, "/api/annotate", ASKED) for _ in range(2)]
-        while offer.waiting < 2:
+        while served.waiting < 2:
             assert client.get("/health").status == 200
         told = client.post("/api/annotate", ASKED)
         assert told.status == 429 and "2 of your requests" in told.error and told.headers["retry-after"] == "5"
-        offer.gate.set()
+        served.gate.set()
         assert [future.result(60).status for future in futures] == [200, 200]
         assert client.post("/api/annotate", ASKED).status == 200
 
 
 def test_work_that_takes_too_long_is_ended(stacks: LocalRegistry, tiny_base: Path) -> None:
-    offer = gated(stacks, tiny_base, Limits(answer_seconds=0.05))
-    with serving(offer) as client:
+    served = gated(stacks, tiny_base, Limits(answer_seconds=0.05))
+    with serving(served) as client:
         told = client.post("/api/annotate", ASKED)
         assert told.status == 503 and "was ended. Send a shorter text." in told.error
-        offer.gate.set()
+        served.gate.set()
 
 
 def test_who_leaves_is_worked_for_no_longer(held: tuple[Client, Gated]) -> None:
-    client, offer = held
+    client, served = held
     host, _, port = client.host.rpartition(":")
     body = b'{"text": "a", "tasks": ["pos"]}'
     head = f"POST /api/annotate HTTP/1.1\r\nHost: {client.host}\r\nContent-Type: application/json\r\n"
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        assert offer.begun.wait(60)
-    offer.gate.set()
-    while offer.waiting:
+        assert served.begun.wait(60)
+    served.gate.set()
+    while served.waiting:
         assert client.get("/health").status == 200
     assert client.post("/api/annotate", ASKED).status == 200

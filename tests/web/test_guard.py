@@ -12,10 +12,10 @@ import pytest
 from badx_hub.errors import UsageError
 from badx_hub.registry import LocalRegistry
 from badx_hub.web.limits import Limits
-from badx_hub.web.server import Place, is_loopback
+from badx_hub.web.server import ServerAddress, is_loopback
 from tests.refusals import refused
 from tests.web.client import JSON, Client, serving
-from tests.web.conftest import offer_of
+from tests.web.conftest import served_of
 
 READ = json.dumps({"text": "a", "tasks": []}).encode()
 TOKEN = "0123456789abcdef-XYZ_"
@@ -25,14 +25,14 @@ SMALL = Limits(body_bytes=2**20, sentences=3, words=6, words_a_sentence=4, chara
 @pytest.fixture(scope="module")
 def small(stacks: LocalRegistry, tiny_base: Path) -> Iterator[Client]:
     """A server with low bounds and nothing to load."""
-    with serving(offer_of(stacks, tiny_base, SMALL, only="tiny.en-bm")) as client:
+    with serving(served_of(stacks, tiny_base, SMALL, only="tiny.en-bm")) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def locked(stacks: LocalRegistry, tiny_base: Path) -> Iterator[Client]:
     """A server with a token, and a client that does not show it."""
-    with serving(offer_of(stacks, tiny_base, only="tiny.en-bm"), Place(port=0, token=TOKEN)) as client:
+    with serving(served_of(stacks, tiny_base, only="tiny.en-bm"), ServerAddress(port=0, token=TOKEN)) as client:
         yield Client(client.address.partition("?")[0])
 
 
@@ -145,7 +145,7 @@ def raw(client: Client, sent: bytes) -> bytes:
 def test_a_request_that_never_ends_is_ended(stacks: LocalRegistry, tiny_base: Path) -> None:
     """Neither a head nor a body that comes slowly keeps a connection."""
     limits = Limits(head_seconds=0.2, body_seconds=0.2)
-    with serving(offer_of(stacks, tiny_base, limits, only="tiny.en-bm")) as client:
+    with serving(served_of(stacks, tiny_base, limits, only="tiny.en-bm")) as client:
         assert raw(client, b"") == b""
         assert raw(client, b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
         head = f"POST /api/annotate HTTP/1.1\r\nHost: {client.host}\r\n"
@@ -181,13 +181,16 @@ def test_with_its_token_everything_is(locked: Client) -> None:
 
 
 def test_an_address_beyond_this_machine_gets_a_token() -> None:
-    place = Place("0.0.0.0", 1).guarded()
+    place = ServerAddress("0.0.0.0", 1).guarded()
     assert place.token is not None and len(place.token) > 40 and place.token in place.address(1)
-    assert place.token != Place("0.0.0.0", 1).guarded().token
-    assert Place("127.0.0.1", 1).guarded().token is None and Place("localhost", 1).address(1) == "http://localhost:1/"
+    assert place.token != ServerAddress("0.0.0.0", 1).guarded().token
+    assert (
+        ServerAddress("127.0.0.1", 1).guarded().token is None
+        and ServerAddress("localhost", 1).address(1) == "http://localhost:1/"
+    )
     for token in ("", "short", "a" * 15, "a" * 16 + "?", "ä" * 16):
         with refused(UsageError, "A token has 16 characters|letters of ASCII"):
-            Place(token=token).guarded()
+            ServerAddress(token=token).guarded()
     assert [is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
     assert [is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "no such host")] == [False] * 4
 
@@ -195,8 +198,8 @@ def test_an_address_beyond_this_machine_gets_a_token() -> None:
 def test_a_place_that_cannot_be_had_is_told(stacks: LocalRegistry, tiny_base: Path) -> None:
     from badx_hub.web.server import WebServer
 
-    offer = offer_of(stacks, tiny_base)
-    with serving(offer) as client, refused(UsageError, r"is in use. Take another, or any that is free: `--port 0`"):
-        WebServer(offer, Place(port=int(client.host.rpartition(":")[2])))
+    served = served_of(stacks, tiny_base)
+    with serving(served) as client, refused(UsageError, r"is in use. Take another, or any that is free: `--port 0`"):
+        WebServer(served, ServerAddress(port=int(client.host.rpartition(":")[2])))
     with refused(UsageError, "is no address of this machine"):
-        WebServer(offer, Place("192.0.2.1", 0))
+        WebServer(served, ServerAddress("192.0.2.1", 0))

@@ -16,7 +16,7 @@ from badx_hub.registry import LocalRegistry
 from badx_hub.stack import load_bilingual_stack
 from badx_hub.web.inception import DEPENDENCY, ENTITY, POS, PREDICTED, SENTENCE, TOKEN
 from tests.web.client import Client, serving
-from tests.web.conftest import offer_of
+from tests.web.conftest import served_of
 
 WORDS = (("Nanga", "def", "👍", "?"), ("Xanaa", "leeral", "Sutsas", "lëlu", "."))
 STRING, DOUBLE, BOOLEAN = "uima.cas.String", "uima.cas.Double", "uima.cas.Boolean"
@@ -128,7 +128,7 @@ def test_training_is_refused_with_what_to_do(web: Client) -> None:
 
 @pytest.fixture(scope="module")
 def single(stacks: LocalRegistry, tiny_base: Path) -> Iterator[Client]:
-    with serving(offer_of(stacks, tiny_base, only="tiny.en-bm")) as client:
+    with serving(served_of(stacks, tiny_base, only="tiny.en-bm")) as client:
         yield client
 
 

@@ -17,7 +17,7 @@ from tests.browser import browser as browser
 from tests.tiny import demo_data, demo_lines, write_tiny_base
 from tests.web.browser import opened
 from tests.web.client import serving
-from tests.web.conftest import offer_of
+from tests.web.conftest import served_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -125,7 +125,7 @@ def test_three_corrected_arcs_raise_the_score(browser: Browser, tmp_path: Path) 
     ]
     chosen = gold[errors.index(3)]
     text = " ".join(chosen.cells("FORM"))
-    with serving(offer_of(stranger.registry, base)) as client, opened(browser, client.address) as page:
+    with serving(served_of(stranger.registry, base)) as client, opened(browser, client.address) as page:
         page.fill("#text", text)
         page.click("#annotate")
         page.wait_for_selector("#status:text('Annotated:')")

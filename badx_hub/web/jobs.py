@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from badx_hub.errors import BadxError
-from badx_hub.web.choices import Choice, Offer
+from badx_hub.web.choices import Choice, ServedStacks
 from badx_hub.web.limits import RequestRefused
 from badx_hub.web.workers import Job
 
@@ -18,20 +18,20 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Desk:
+class JobRunner:
     """Takes work to the workers, and waits for it as long as the client does and the limits allow."""
 
-    offer: Offer
+    served: ServedStacks
     explain: Callable[[BadxError], str]
 
-    async def done(self, request: Request, choice: Choice, job: Job[T]) -> T:
+    async def run(self, request: Request, choice: Choice, job: Job[T]) -> T:
         """What the job returns.
 
         Raises RequestRefused: 503 after the time limit, 500 if a stack cannot be loaded or used.
         """
-        future = asyncio.wrap_future(self.offer.worker(choice).submit(job))
+        future = asyncio.wrap_future(self.served.worker(choice).submit(job))
         gone = asyncio.ensure_future(_gone(request))
-        seconds = self.offer.limits.answer_seconds
+        seconds = self.served.limits.answer_seconds
         try:
             both: set[asyncio.Future[Any]] = {future, gone}
             await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
