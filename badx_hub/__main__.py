@@ -22,7 +22,7 @@ def main() -> None:
     sys.unraisablehook = _unraisable
     try:
         run()
-    except KeyboardInterrupt:  # A second Ctrl-C, while the first one was being told of.
+    except KeyboardInterrupt:  # A second Ctrl-C, while the first one was being reported.
         sys.exit(INTERRUPTED)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Nothing is left to interrupt.

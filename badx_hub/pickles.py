@@ -28,7 +28,7 @@ MAX_PICKLE_BYTES = 2**31
 """The most that an adapter's pickle may have."""
 
 _MOST_VIEWS = 4
-"""Tensors may share memory, which files of safetensors do not; together they have at most so many times the file."""
+"""Tensors may share memory, which files of safetensors do not; together they have at most this many times the file."""
 
 # The first of the five pickles in files that torch wrote before its version 1.6.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -81,7 +81,7 @@ def _learned(manifest: Manifest) -> dict[str, str]:
 
 
 def _annotations(manifest: Manifest) -> str:
-    """What it learned from besides, or in place of, all the data of the source."""
+    """What it learned from in addition to, or instead of, all the data of the source."""
     if (known := manifest.annotations) is None:
         return ""
     counted = ", ".join(f"{count:,} sentences of {language}" for language, count in known.sentences.items())

@@ -28,7 +28,7 @@ def bases(
 ) -> None:
     """List bases that people use, and with a text how well those on this machine read it.
 
-    The figures of the list are those of the publishers. What is told of a text was measured here: sub-words a word,
+    The figures of the list are those of the publishers. The figures for a text are measured here: sub-words a word,
     sub-words that are unknown, words that fall into single characters, and seconds for a million words.
     """
     given = _options.text_option(text) if text is not None else None

@@ -61,7 +61,7 @@ def doctor(
 
 
 def _end(finding: Finding, mend: bool) -> str:
-    """What came of a finding."""
+    """The outcome of a finding."""
     if finding.mend is None:
         return _LEFT
     if not mend:

@@ -29,7 +29,7 @@ def rank_sources(
     ] = None,
     base: _options.BaseOption = None,
     sentences: Annotated[
-        int, typer.Option("--sentences", metavar="N", min=10, max=10_000, help="At most so many of each --text.")
+        int, typer.Option("--sentences", metavar="N", min=10, max=10_000, help="The most to read of each --text.")
     ] = 200,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:

@@ -45,7 +45,7 @@ def simulate(
     results: ResultsOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
-    """Tell how long the whole study would take on so many machines.
+    """Estimate how long the whole study would take on these numbers of machines.
 
     Steps begin as in `study run --on ray`. Speeds are those measured on the same base in the registry, or --rate; what
     steps take beside their training is known from those that ran. A node that fails is back after ten minutes; its

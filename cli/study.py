@@ -1,4 +1,4 @@
-"""`badx-hub study`: many runs from one file: what there is to do, doing it, and the report of what came of it."""
+"""`badx-hub study`: many runs from one file: what there is to do, doing it, and the report of the results."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run(
     registry: _options.RegistryOption = None,
     results: ResultsOption = None,
     only: OnlyOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do so many steps at most.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Do at most N steps.")] = None,
     on: OnOption = LOCAL,
     workers: WorkersOption = None,
     threads: ThreadsOption = None,

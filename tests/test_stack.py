@@ -145,7 +145,7 @@ def test_a_lock_loads_the_old_version_and_nothing_else(adapters: Adapters, tmp_p
     assert locked.entries[-1] == old
     assert locked.predict(SENTENCES) == before
     own.remove(old)
-    with pytest.raises(NotFoundError, match=r"badx.lock locks tiny/en-wo/pos .*which cannot be had"):
+    with pytest.raises(NotFoundError, match=r"badx.lock locks tiny/en-wo/pos .*which was not found"):
         load(adapters, "wo", registry=own, lock=lock)
     with pytest.raises(NotFoundError, match="no pos stack for en-fo"):
         load(adapters, "fo", registry=own, lock=lock)

@@ -37,7 +37,7 @@ class Perplexities:
 
     `head` is the one they were measured with: the one that was "published" beside the adapter; the base's, which the
     adapter was trained with as well ("frozen"); or the base's, because the one of training was "dropped". The last kind
-    is of no use for comparing with what training measured.
+    does not compare with what training measured.
     """
 
     entry: Entry

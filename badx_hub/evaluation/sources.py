@@ -70,7 +70,7 @@ def rank_sources(
         text: language -> source, of the target and of every candidate; without it, typology alone.
         candidates: languages; by default those that `text` has beside the target.
         base: whose hidden states are compared: `demo`, a folder or a Hub id; default mBERT.
-        sentences: at most so many of each language.
+        sentences: the most that are read of each language.
 
     Raises:
         UsageError: no candidate, the target among them, or text of some languages only.
@@ -93,7 +93,7 @@ def rank_sources(
 def _check(target: str, candidates: Sequence[str], text: Mapping[str, Any]) -> None:
     if not candidates or target in candidates:
         raise UsageError(
-            f"Which sources shall be ranked for {target}? Expected languages other than {target}.",
+            f"There is nothing to rank for {target}: expected languages other than {target}.",
             remedies=(Advice("Give {}, or a {} of each.", (("candidates", "en,fr"), ("text", ("fr", "FILE")))),),
         )
     if text and (missing := [one for one in (target, *candidates) if one not in text]):

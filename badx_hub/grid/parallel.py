@@ -73,7 +73,7 @@ class Workers(Protocol):
         """Begin `work(step)` on a free worker, as `timed` does it."""
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that ended, after waiting at most so long for the first one."""
+        """The attempts that ended, after waiting at most `seconds` for the first one."""
 
     def stop(self) -> None:
         """Have the running steps save what they did, and wait for that."""
@@ -243,7 +243,7 @@ def _begin_process() -> None:
 
 
 def timed(packed: bytes, threads: int) -> Done:
-    """Do a step in this process on so many threads. Loading the code is timed too: torch, and what is unpacked.
+    """Do a step in this process on this number of threads. Loading the code is timed too: torch, and what is unpacked.
 
     `packed` is the pickle of (step, work).
     """
@@ -260,7 +260,7 @@ def timed(packed: bytes, threads: int) -> Done:
 
 
 def use_threads(count: int) -> None:
-    """Have this process compute on so many threads. Another number changes the last digits of sums."""
+    """Have this process compute on this number of threads. Another number changes the last digits of sums."""
     import torch
 
     torch.set_num_threads(count)

@@ -1,4 +1,4 @@
-"""How long a study would take on a cluster that is not here: its graph on so many devices, some of which fail. Pure.
+"""How long a study would take on a cluster that is not here: its graph on devices, some of which fail. Pure.
 
 A step runs on one device and begins, in the order of the plan, when what it needs is done and a device is free. Each
 device has a process, which loads the code before its first step. Nodes fail independently after times drawn from an

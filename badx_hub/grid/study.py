@@ -202,7 +202,7 @@ class Study(StrictModel):
         return known[language] if language in known or language != self.source else self.recipe.data[task]
 
     def annotated(self, task: str, sentences: Mapping[str, int]) -> AnnotatedData:
-        """What a task adapter learns from: the source's data, and so many sentences of other languages."""
+        """What a task adapter learns from: the source's data, and as many `sentences` of other languages."""
         languages = Mixture.of(self.source, *sentences)
         return AnnotatedData.of(
             {language: self.train_data(task, language) for language in languages.languages},
@@ -279,7 +279,7 @@ class Study(StrictModel):
                 yield f"test has no data for the task {task} in {target}"
 
     def _sentence_problems(self) -> Iterator[str]:
-        """What is wrong with setups that learn from sentences of the target, and with what is said about such."""
+        """What is wrong with setups that learn from sentences of the target, and with the settings for them."""
         learned: dict[str, set[str]] = {task: {self.source} for task in self.train}
         few = False
         for block in self.blocks:

@@ -78,7 +78,7 @@ class HubClient:
     def models(self, owner: str | None, tags: Sequence[str], *, most: int) -> tuple[ListedRepo, ...]:
         """At most `most` model repositories of an owner, or of all those that have the tags.
 
-        What is no repository is passed over. The user is told of that, and of a listing that has more than was read.
+        What is no repository is passed over. A note says so, and also if a listing has more than was read.
         """
         doing = f"Looking for {f'the adapters of {owner}' if owner else 'adapters on the Hub'}"
         chosen = [("author", owner)] if owner else [("filter", tag) for tag in tags]

@@ -95,7 +95,7 @@ def _gain() -> float:
     # What cannot be kept (a full or read-only disk) is right all the same.
     with suppress(BadxError), exclusive(memory.with_suffix(".lock")):
         if (first := _remembered(memory, machine)) is not None:
-            return first  # Another process was sooner, and all of them have to decide alike.
+            return first  # Another process was first, and all of them have to decide alike.
         atomic_write_text(memory, canonical_json({"gain": gain, "machine": machine}))
     return gain
 

@@ -268,7 +268,7 @@ def _refuse_if_in_use(entry: Entry, entries: Sequence[Entry]) -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """The folders in `parent`, and links, which are told of and not followed."""
+    """The folders in `parent`, and links, which are reported and not followed."""
     with storage_errors(parent):
         try:
             with os.scandir(parent) as found:

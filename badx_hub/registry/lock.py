@@ -312,6 +312,6 @@ def _get(adapter: LockedAdapter, chain: RegistryChain, where: str) -> Entry:
     except (NotFoundError, HubError) as error:
         commit = f" (commit {adapter.commit[:12]})" if adapter.commit else ""
         raise NotFoundError(
-            f"{where} locks {adapter.name} {adapter.version}{commit}, which cannot be had: {error.fact}",
+            f"{where} locks {adapter.name} {adapter.version}{commit}, which was not found: {error.fact}",
             remedies=(*error.remedies, PullAdapter(adapter.name, adapter.registry), Advice("Or write the lock again.")),
         ) from error

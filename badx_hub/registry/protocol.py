@@ -173,7 +173,7 @@ def version_of(manifest_text: str, created: str) -> str:
 def same_weights(entries: Iterable[Entry], ref: LanguageAdapterRef) -> tuple[Entry, ...]:
     """Those that have the weights which `ref` names by digest, of its name if there are any.
 
-    An adapter that was imported or labelled anew may have the same weights under another name.
+    An adapter that was imported, or given another label, may have the same weights under another name.
     """
     same = [one for one in entries if one.manifest.digest == ref.digest and one.name.task is None]
     return tuple([one for one in same if one.manifest.name == ref.name] or same)

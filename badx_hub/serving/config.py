@@ -56,7 +56,7 @@ class ServingConfig(StrictModel):
         batch: requests that are computed together, at most.
         batch_wait: seconds that the first of them waits for others.
         waiting: requests that wait for a replica, at most; further ones get 503.
-        answer_seconds: after which a request gets 504, and a replica that computes so long is replaced.
+        answer_seconds: after which a request gets 504, and a replica that computes for longer is replaced.
         inputs, characters: of one request, and of one of its inputs.
         offline: nothing is asked of the network.
     """

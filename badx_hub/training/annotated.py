@@ -27,7 +27,7 @@ class AnnotatedData:
 
     Attributes:
         sources: what the task reads, by language; the source language is the first.
-        mixture: these languages, with so many batches of each in turn.
+        mixture: these languages, with the batches of each in turn.
         limit: only the first N training examples of a language.
         select_on: the language whose development data decides which step is kept. None: the first target that has
             development data, else the source.

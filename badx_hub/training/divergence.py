@@ -17,7 +17,7 @@ LEAST = 20
 """Fewer norms than these say nothing."""
 
 FACTOR = 1000.0
-"""A norm so many times the usual one is an explosion.
+"""A norm that is this many times the usual one is an explosion.
 
 Clipping makes single large gradients harmless, and the median of a training moves by a factor of ten or so: what is
 meant here are numbers about to overflow, or a batch of rubbish.
@@ -55,7 +55,7 @@ def diverged(fault: str, recipe: TrainingRecipe, batch: str = "") -> TrainingDiv
         " ".join(filter(None, (f"{fault}: training has diverged.", batch))),
         remedies=(
             Advice(
-                "Begin anew with smaller steps, {} {}, or with some warm-up (warmup_steps in a recipe file).",
+                "Start again with smaller steps, {} {}, or with some warm-up (warmup_steps in a recipe file).",
                 (("learning_rate", half), ("restart", True)),
             ),
         ),

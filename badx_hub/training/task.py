@@ -213,7 +213,7 @@ def train_job(
     Args:
         force: train although the registry holds this very run.
         restart: what to do about a stopped run of this name that had other settings or data. None: leave it alone;
-            False: raise SettingsChanged; True: drop it, and what this run did so far, and begin anew.
+            False: raise SettingsChanged; True: drop it, and what this run did so far, and start again.
         profiling: watches a few steps and writes where their time went; the run stays the same.
         time_limit: seconds, from now on, after which to save a checkpoint and stop; default none.
 

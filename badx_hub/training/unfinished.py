@@ -20,7 +20,7 @@ RUN_FILE = "run.json"
 """What a stopped run was asked to do, beside its checkpoints."""
 _ABSENT = "nothing"
 _SHOWN = 60
-_GIVE_OR_DROP = Advice("Give the earlier ones to go on with it, or {} to drop it and begin anew.", (("restart", True),))
+_GIVE_OR_DROP = Advice("Give the earlier ones to go on, or {} to drop it and start again.", (("restart", True),))
 
 
 @dataclass(frozen=True)

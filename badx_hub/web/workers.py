@@ -81,7 +81,7 @@ class Worker:
         return running.future
 
     def stop(self, seconds: float) -> None:
-        """Drop all jobs, and wait so long for the step that is being done."""
+        """Drop all jobs, and wait at most `seconds` for the step that is being done."""
         with self._changed:
             self._stopped = True
             for running in self._jobs:

@@ -39,7 +39,7 @@ def test_without_text_typology_ranks_alone_and_equals_share_a_rank() -> None:
 
 
 def test_what_cannot_be_ranked_is_refused(tmp_path: Path, text: dict[str, Path]) -> None:
-    with refused(UsageError, r"sources shall be ranked for wo.*--candidates en,fr"):
+    with refused(UsageError, r"nothing to rank for wo.*--candidates en,fr"):
         rank_sources("wo", {"wo": text["wo"]})
     with refused(UsageError, r"no text of fr.*--text fr=FILE"):
         rank_sources("wo", text, candidates=["en", "ff", "fr"])

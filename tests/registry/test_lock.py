@@ -139,7 +139,7 @@ def test_what_is_gone_is_refused(lock: Path, stack: tuple[Entry, Entry], registr
         ("digest", IntegrityError, "another adapter under that version"),
         ("manifest", IntegrityError, "another adapter under that version"),
         ("base", IntegrityError, "was trained on"),
-        ("version", NotFoundError, "cannot be had"),
+        ("version", NotFoundError, "was not found"),
     ],
 )
 def test_something_else_than_what_is_locked_is_refused(

@@ -63,7 +63,7 @@ def test_the_batch_is_named_by_a_digest_that_does_not_depend_on_slices(
         train(objective, recipe(steps=50, micro_batches=slices), CheckpointFolder(tmp_path), Silent())
 
 
-def test_the_way_on_is_half_the_learning_rate_and_to_begin_anew(tmp_path: Path) -> None:
+def test_the_advice_is_half_the_learning_rate_and_a_restart(tmp_path: Path) -> None:
     with refused(TrainingDiverged, "--learning-rate 0.025 --restart"):
         train(Poisoned(3, 1e30), recipe(), CheckpointFolder(tmp_path), Silent())
 

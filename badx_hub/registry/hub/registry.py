@@ -95,7 +95,7 @@ class HubRegistry:
         return tuple(one for one in found if query.fits(one.name))
 
     def page(self, query: RepoFilter, first: int, most: int) -> tuple[tuple[Entry, ...], int]:
-        """At most `most` of the adapters that fit, without the `first` so many, and how many more there can be.
+        """At most `most` of the adapters that fit, after the `first` ones, and how many more there can be.
 
         Only what badx.json confirms counts; of what comes after, the names alone are known.
         """
