@@ -56,7 +56,7 @@ class Tracked(PassedOn):
         os.environ.setdefault("WANDB_MODE", "offline")
         run = f"{name}-{key[:12]}"
         here = {"trackio": {"name": run}, "wandb": {"name": run, "id": run, "resume": "allow", "dir": str(folder)}}
-        config = {"run": key, "adapter": name}
+        config: dict[str, str | int | float] = {"run": key, "adapter": name}
         for setting, value in flattened(recipe):
             if value is not None:
                 config[setting] = value if isinstance(value, str | int | float | bool) else json.dumps(value)
