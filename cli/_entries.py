@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from badx_hub.cli import _output
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.metric_key import MetricKey
 from badx_hub.remedies import Advice
@@ -129,6 +130,11 @@ def row(entry: Entry) -> tuple[str, ...]:
 def table(entries: tuple[Entry, ...]) -> Table:
     """One row an entry."""
     return Table.of(COLUMNS, (row(entry) for entry in entries), folding=("name", "metric"))
+
+
+def show(entry: Entry, format: _output.Format, **more: object) -> None:
+    """Print an entry that was just registered; `more` is for scripts."""
+    _output.show(format, tables=[table((entry,))], document={**document(entry), **more}, quiet=[str(entry.name)])
 
 
 def headline(entry: Entry) -> str:

@@ -34,6 +34,15 @@ def open_there(registry: str | None) -> Registry:
     return open_registry(registry)
 
 
+def open_own(registry: str | None) -> Registry:
+    """The registry to write to. Raises UsageError for the embedded one."""
+    from badx_hub.registry import open_registry
+
+    if registry == "demo":
+        raise UsageError("The demo registry is read-only: leave --registry out, or give a folder.")
+    return open_registry(registry)
+
+
 def is_hub(registry: Registry) -> bool:
     """Whether it is on a Hub, so that reading all of it takes time."""
     from badx_hub.hub.ref import HubRef

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output
+from badx_hub.cli import _entries, _hub, _options, _output
 from badx_hub.cli._output import Format
-from badx_hub.errors import UsageError
 from badx_hub.table import Table
 
 
@@ -35,22 +34,13 @@ def import_adapter(
     Its manifest says that it was imported, and from where. Only safetensors are taken, or with --convert the tensors
     of a pickle, in which nothing is run.
     """
-    from badx_hub.registry import open_registry
-
-    if registry == "demo":
-        raise UsageError("The demo registry is read-only: leave --registry out, or give a folder.")
-    found = open_registry(registry)
+    found = _hub.open_own(registry)
     from badx_hub.registry.foreign import import_adapter as run
 
     done = run(place, language, found, base=base, label=label, licence=licence, pickles=convert)
     if done.already:
         _output.note(f"{done.entry.name} with these very weights is registered already.")
-    _output.show(
-        format,
-        tables=[_entries.table((done.entry,))],
-        document={**_entries.document(done.entry), "already": done.already},
-        quiet=[str(done.entry.name)],
-    )
+    _entries.show(done.entry, format, already=done.already)
 
 
 def convert(

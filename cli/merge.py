@@ -45,11 +45,7 @@ def merge(
     The mean of the LAs of a pair is used by the setups bad-x-merged and mad-x-merged, the latter of which needs no
     adapter of the pair to be trained at all. The manifest names the parents with their weights.
     """
-    from badx_hub.registry import open_registry
-
-    if registry == "demo":
-        raise UsageError("The demo registry is read-only: leave --registry out, or give a folder.")
-    found = open_registry(registry)
+    found = _hub.open_own(registry)
     if _hub.is_hub(found):
         raise UsageError("Adapters are merged in a folder. Pull them, merge them there, and push the mean.")
     shares = None if weights is None else _numbers(weights)
@@ -61,16 +57,8 @@ def merge(
     done = run(parents, found, weights=shares, name=name, on=beneath, base=folder_of(base), licence=licence)
     if done.already:
         _output.note(f"{done.entry.name} is the same mean of the same adapters, and is registered already.")
-    _output.show(
-        format,
-        tables=[_entries.table((done.entry,))],
-        document={
-            **_entries.document(done.entry),
-            "merged": [ref.model_dump() for ref in done.entry.manifest.merged],
-            "already": done.already,
-        },
-        quiet=[str(done.entry.name)],
-    )
+    merged = [ref.model_dump() for ref in done.entry.manifest.merged]
+    _entries.show(done.entry, format, merged=merged, already=done.already)
 
 
 def _parent(registry: Registry, text: str, base: str | None) -> Entry:

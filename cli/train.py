@@ -317,12 +317,7 @@ def _show(trained: Trained, format: Format, profiling: Profiling | None) -> None
     entry = trained.entry
     if trained.already:
         _output.note(f"{entry.name} was trained with the same run and data before; --force trains it again.")
-    _output.show(
-        format,
-        tables=[_entries.table((entry,))],
-        document={**_entries.document(entry), "already": trained.already},
-        quiet=[str(entry.name)],
-    )
+    _entries.show(entry, format, already=trained.already)
     _output.note(f"registered in {entry.location}")
     if profiling is not None and profiling.written:
         table, trace = profiling.files

@@ -41,21 +41,15 @@ def substitute(entries: Sequence[Entry], task_adapter: Entry, query: AdapterQuer
     be made first, and the error says how.
     """
     target, label = query.mixture.targets[0], plain_label(query.label)
-    there = [one for one in entries if one.name.kind == "language" and _fits(one, task_adapter)]
+    base = task_adapter.manifest.base
+    there = [one for one in entries if one.name.kind == "language" and one.manifest.base.has_weights_of(base)]
     if fallback == NEAREST_LA:
-        return _nearest(there, target, label)
-    name = AdapterName(task_adapter.name.base, Mixture.of(target), label=_proxy_label(label))
+        return _related(there, target, label)[0][0]
+    proxy = f"{PROXY_LABEL}-{label}" if label else PROXY_LABEL
+    name = AdapterName(task_adapter.name.base, Mixture.of(target), label=proxy)
     if made := [one for one in there if one.name == name]:
         return newest(made)
     raise _to_be_made(name, _related(there, target, label))
-
-
-def _fits(one: Entry, task_adapter: Entry) -> bool:
-    return one.manifest.base.has_weights_of(task_adapter.manifest.base)
-
-
-def _proxy_label(label: str | None) -> str:
-    return f"{PROXY_LABEL}-{label}" if label else PROXY_LABEL
 
 
 def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tuple[Entry, float]]:
@@ -73,10 +67,6 @@ def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tup
             remedies=(Advice("Install `urielplus` for the lineages of 8,000 languages, or train an adapter."),),
         )
     return found
-
-
-def _nearest(there: Sequence[Entry], target: str, label: str | None) -> Entry:
-    return _related(there, target, label)[0][0]
 
 
 def _to_be_made(name: AdapterName, related: Sequence[tuple[Entry, float]]) -> NotFoundError:
