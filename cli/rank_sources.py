@@ -12,7 +12,7 @@ from badx_hub.cli._output import Format
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.evaluation.sources import RankedSource
+    from badx_hub.evaluation.source_ranking import RankedSource
 
 
 def rank_sources(
@@ -40,7 +40,7 @@ def rank_sources(
     """
     given = _options.text_options(text)
     asked = [one for one in (candidates or "").split(",") if one.strip()]
-    from badx_hub.evaluation.sources import rank_sources as rank
+    from badx_hub.evaluation.source_ranking import rank_sources as rank
 
     ranked = rank(target, given, candidates=asked, base=base, sentences=sentences)
     from badx_hub.languages import normalise

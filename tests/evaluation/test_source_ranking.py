@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from badx_hub.errors import DataError, UsageError
-from badx_hub.evaluation.sources import rank_sources
+from badx_hub.evaluation.source_ranking import rank_sources
 from tests.refusals import refused
 from tests.tiny import demo_lines
 
