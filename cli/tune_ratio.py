@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _options, _output
+from badx_hub.cli import _means, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
+    from badx_hub.grid.means import MeansJob
     from badx_hub.grid.tuning import Trial, Tuning, TuningJob
     from badx_hub.languages import Mixture
+    from badx_hub.recipes import Recipe
 
 _AGREEMENT = (
     "judged by the target's perplexity and the source's dev data. How far they predict the target's score is not "
@@ -27,13 +29,30 @@ _AGREEMENT = (
 def tune_ratio(
     pair: _options.PairArgument,
     task: _options.RequiredTaskOption,
-    budget: Annotated[int, typer.Option("--budget", metavar="STEPS", min=1, help="Steps of all trials' BAs together.")],
+    budget: Annotated[
+        int | None,
+        typer.Option("--budget", metavar="STEPS", min=1, help="For bad-x: steps of all trials' BAs."),
+    ] = None,
+    setup: Annotated[
+        _options.SetupName,
+        typer.Option("--setup", metavar="SETUP", help="bad-x trains BAs; mad-x-merged scores means of LAs."),
+    ] = _options.SetupName.BAD_X,
     ratios: Annotated[
-        str, typer.Option("--ratios", metavar="LIST", help="Source to target batches.")
+        str, typer.Option("--ratios", metavar="LIST", help="Source to target: batches, or weights in a mean.")
     ] = "5:1,2:1,1:1,1:2,1:5",
     dev: Annotated[
         str | None,
         typer.Option("--dev", metavar="[LANG=]SOURCE", help="Annotated dev data of the target. It decides if given."),
+    ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            "--within",
+            metavar="POINTS",
+            min=0,
+            max=100,
+            help="For mad-x-merged without --dev: what more of the target's LA may cost the source. [default: 1]",
+        ),
     ] = None,
     text: Annotated[
         list[str] | None,
@@ -49,17 +68,31 @@ def tune_ratio(
     ] = None,
     base: _options.BaseOption = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
+    label: _options.LabelOption = None,
+    registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Find the ratio for a task by successive halving: all ratios train a little, the better half goes on.
 
     Without --dev the target's perplexity and the score on the source's dev data decide. A stopped run goes on with the
     same command. The adapters stay in a registry of their own.
+
+    With --setup mad-x-merged nothing is trained: the means of the LAs of the registry are scored in each ratio, with
+    the task adapter of the source's LA. --dev decides; without it, of the means that cost the source's dev data at most
+    --within points, the one with most of the target.
     """
     from badx_hub.languages import Mixture
 
+    languages = Mixture.parse(pair)
+    training = {"budget": budget, "text": text, "recipe": recipe, "seed": seed}
+    _check_flags(setup, training, {"label": label, "registry": registry, "within": within})
+    if within is not None and dev is not None:
+        raise UsageError("With --dev the target's score decides: leave --within out.")
     flags = {"ratios": ratios, "dev": dev, "data": data, "recipe": recipe, "base": base, "seed": seed, "budget": budget}
-    job = _job(Mixture.parse(pair), task, text or [], flags)
+    if setup is _options.SetupName.MAD_X_MERGED:
+        _means.tune(_means_job(languages, task, label, {**flags, "within": within}), registry, format)
+        return
+    job = _job(languages, task, text or [], flags)
     from badx_hub.cli._progress import reporter_for
     from badx_hub.grid.tuning import tune_ratio as run
     from badx_hub.grid.tuning import tuning_folder
@@ -95,9 +128,7 @@ def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, An
     recipe = load_recipe(flags["recipe"] or ("demo" if flags["base"] == "demo" else "quick"))
     if task not in recipe.tasks:
         raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {', '.join(recipe.tasks)}.")
-    data = flags["data"] or recipe.data.get(task)
-    if data is None:
-        raise UsageError(f"tune-ratio needs annotated data of {languages.source}: add --data FOLDER.")
+    data = _data(flags["data"], recipe, languages, task)
     given = _options.text_options(list(text), languages)
     from badx_hub.grid.tuning import TuningJob
 
@@ -110,10 +141,53 @@ def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, An
         override(recipe.tasks[task], seed),
         {**texts_for(recipe, languages.languages), **given},
         data,
-        ratios=tuple(one.strip() for one in flags["ratios"].split(",") if one.strip()),
+        ratios=_ratios(flags["ratios"]),
         dev=_dev(flags["dev"], languages, task),
         base=flags["base"] or recipe.base,
     )
+
+
+def _means_job(languages: Mixture, task: str, label: str | None, flags: dict[str, Any]) -> MeansJob:
+    from badx_hub.grid.means import MeansJob
+    from badx_hub.recipes import load_recipe
+    from badx_hub.tasks import task_named
+
+    task_named(task)
+    return MeansJob(
+        languages,
+        task,
+        _data(flags["data"], load_recipe("demo" if flags["base"] == "demo" else "quick"), languages, task),
+        dev=_dev(flags["dev"], languages, task),
+        ratios=_ratios(flags["ratios"]),
+        base=flags["base"],
+        label=label,
+        **({} if flags["within"] is None else {"slack": flags["within"] / 100}),
+    )
+
+
+def _check_flags(setup: _options.SetupName, training: dict[str, Any], adapters: dict[str, Any]) -> None:
+    """Raises UsageError for another setup, and for options that are about training or about adapters that are there."""
+    of_means = setup is _options.SetupName.MAD_X_MERGED
+    if not of_means and setup is not _options.SetupName.BAD_X:
+        raise UsageError(f"The ratio of {setup.value} is not tuned. Expected --setup bad-x or mad-x-merged.")
+    if given := [f"--{name}" for name, value in (training if of_means else adapters).items() if value is not None]:
+        why = "trains nothing" if of_means else "trains adapters of its own"
+        raise UsageError(f"tune-ratio with --setup {setup.value} {why}: leave {', '.join(given)} out.")
+    if not of_means and training["budget"] is None:
+        raise UsageError(
+            "tune-ratio with --setup bad-x trains a BA a ratio: add --budget STEPS, such as --budget 3000."
+        )
+
+
+def _ratios(given: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in given.split(",") if one.strip())
+
+
+def _data(given: str | None, recipe: Recipe, languages: Mixture, task: str) -> str:
+    """The annotated data of the source. Raises UsageError."""
+    if (data := given or recipe.data.get(task)) is None:
+        raise UsageError(f"tune-ratio needs annotated data of {languages.source}: add --data FOLDER.")
+    return data
 
 
 def _dev(given: str | None, languages: Mixture, task: str) -> str | None:

@@ -7,17 +7,19 @@ from math import isclose, prod
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 from safetensors import safe_open
 from typing_extensions import Self
 
-from badx_hub.errors import HubError
+from badx_hub.errors import DataError, HubError
 from badx_hub.evaluation import Evaluation
 from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef
 from badx_hub.manifest_fields import MergedRef
 from badx_hub.recipes.model import StrictModel
 from badx_hub.registry import Entry, Registry
 from badx_hub.registry.chain import RegistryChain
+from badx_hub.remedies import Advice, RunAgain
+from badx_hub.storage import storage_errors
 
 Option = str | bool | int | float
 CountPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
@@ -158,6 +160,19 @@ def result_of(
         options=None if evaluation.options is None else dict(evaluation.options),
         label=label,
     )
+
+
+def read_result(path: Path) -> Result | None:
+    """The result in a file; None if there is no such file. Raises DataError if it holds no result, StorageError."""
+    with storage_errors(path):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    try:
+        return Result.model_validate_json(text)
+    except ValidationError as error:
+        raise DataError(f"{path} is not a sound result.", remedies=(Advice("Remove it."), RunAgain())) from error
 
 
 def _found(ref: LanguageAdapterRef | MergedRef, registry: Registry) -> Entry | None:

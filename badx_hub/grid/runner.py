@@ -14,11 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from badx_hub.data.splits import DataReference, Split
-from badx_hub.errors import BadxError, DataError, NotFoundError, RunInProgress, UsageError
-from badx_hub.evaluation.results import Result, result_of
+from badx_hub.errors import BadxError, NotFoundError, RunInProgress, UsageError
+from badx_hub.evaluation.results import read_result, result_of
 from badx_hub.grid.pinned import Pinned
 from badx_hub.grid.plan import Evaluate, MergeAdapters, Step, TrainLanguage, TrainTask, plan_of, with_needs
 from badx_hub.grid.status import StepState, StepStatus
@@ -30,8 +28,8 @@ from badx_hub.names import plain_label, sentences_in
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, Registry, merging
 from badx_hub.registry.protocol import newest
-from badx_hub.remedies import Advice, RunAgain
-from badx_hub.storage import atomic_write_text, digest_of, results_folder, storage_errors
+from badx_hub.remedies import Advice
+from badx_hub.storage import atomic_write_text, digest_of, results_folder
 from badx_hub.tasks import task_named
 from badx_hub.training import language, task
 from badx_hub.training.annotated import AnnotatedData
@@ -225,14 +223,14 @@ class StudyRunner:
                 "max_length": recipe.max_length,
             }
         )
-        result = _read(self._result_path(key))
+        result = read_result(self._result_path(key))
         return StepStatus(step, StepState.READY if result is None else StepState.DONE, key, result=result)
 
     def _evaluate(self, step: Evaluate) -> None:
         """Score the stack, unless another driver is at it (RunInProgress) or has just done it."""
         key = str(self._evaluation_status(step).key)
         with claimed(self.claim_of(key), partial(_busy, step)):
-            if _read(self._result_path(key)) is None:
+            if read_result(self._result_path(key)) is None:
                 self._score(step, key)
 
     def _score(self, step: Evaluate, key: str) -> None:
@@ -329,15 +327,3 @@ class StudyRunner:
 
 def _busy(step: Step, owner: Owner) -> RunInProgress:
     return RunInProgress(f"{step.name} is being done by process {owner.pid} on {owner.host}, since {owner.since}.")
-
-
-def _read(path: Path) -> Result | None:
-    with storage_errors(path):
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
-            return None
-    try:
-        return Result.model_validate_json(text)
-    except ValidationError as error:
-        raise DataError(f"{path} is not a sound result.", remedies=(Advice("Remove it."), RunAgain())) from error
