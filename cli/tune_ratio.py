@@ -25,47 +25,55 @@ _AGREEMENT = (
     "settled (docs/method.md). Some annotated sentences of the target decide better: --dev"
 )
 
+_BudgetOption = Annotated[
+    int | None, typer.Option("--budget", metavar="STEPS", min=1, help="For bad-x: steps of all trials' BAs together.")
+]
+_SetupOption = Annotated[
+    _options.SetupName,
+    typer.Option("--setup", metavar="SETUP", help="bad-x trains BAs; mad-x-merged scores means of LAs."),
+]
+_RatiosOption = Annotated[
+    str, typer.Option("--ratios", metavar="LIST", help="Source to target: batches, or weights in a mean.")
+]
+_DevOption = Annotated[
+    str | None,
+    typer.Option("--dev", metavar="[LANG=]SOURCE", help="Annotated dev data of the target. It decides if given."),
+]
+_WithinOption = Annotated[
+    float | None,
+    typer.Option(
+        "--within",
+        metavar="POINTS",
+        min=0,
+        max=100,
+        help="For mad-x-merged without --dev: what more of the target's LA may cost the source. [default: 1]",
+    ),
+]
+_TextOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="LANG=SOURCE", help="As for train. [default: the recipe's, or Wikipedia]"),
+]
+_DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SOURCE", help="Annotated data of the source. [default: the recipe's]"),
+]
+_RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME|FILE", help="As for train. [default: quick; demo on base demo]"),
+]
+
 
 def tune_ratio(
     pair: _options.PairArgument,
     task: _options.RequiredTaskOption,
-    budget: Annotated[
-        int | None,
-        typer.Option("--budget", metavar="STEPS", min=1, help="For bad-x: steps of all trials' BAs."),
-    ] = None,
-    setup: Annotated[
-        _options.SetupName,
-        typer.Option("--setup", metavar="SETUP", help="bad-x trains BAs; mad-x-merged scores means of LAs."),
-    ] = _options.SetupName.BAD_X,
-    ratios: Annotated[
-        str, typer.Option("--ratios", metavar="LIST", help="Source to target: batches, or weights in a mean.")
-    ] = "5:1,2:1,1:1,1:2,1:5",
-    dev: Annotated[
-        str | None,
-        typer.Option("--dev", metavar="[LANG=]SOURCE", help="Annotated dev data of the target. It decides if given."),
-    ] = None,
-    within: Annotated[
-        float | None,
-        typer.Option(
-            "--within",
-            metavar="POINTS",
-            min=0,
-            max=100,
-            help="For mad-x-merged without --dev: what more of the target's LA may cost the source. [default: 1]",
-        ),
-    ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option("--text", metavar="LANG=SOURCE", help="As for train. [default: the recipe's, or Wikipedia]"),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="SOURCE", help="Annotated data of the source. [default: the recipe's]"),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option("--recipe", metavar="NAME|FILE", help="As for train. [default: quick; demo on base demo]"),
-    ] = None,
+    budget: _BudgetOption = None,
+    setup: _SetupOption = _options.SetupName.BAD_X,
+    ratios: _RatiosOption = "5:1,2:1,1:1,1:2,1:5",
+    dev: _DevOption = None,
+    within: _WithinOption = None,
+    text: _TextOption = None,
+    data: _DataOption = None,
+    recipe: _RecipeOption = None,
     base: _options.BaseOption = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Random seed.")] = None,
     label: _options.LabelOption = None,
@@ -92,7 +100,11 @@ def tune_ratio(
     if setup is _options.SetupName.MAD_X_MERGED:
         _means.tune(_means_job(languages, task, label, {**flags, "within": within}), registry, format)
         return
-    job = _job(languages, task, text or [], flags)
+    _train(_job(languages, task, text or [], flags), base, format)
+
+
+def _train(job: TuningJob, base: str | None, format: Format) -> None:
+    """Tune the ratio of BAs, show the trials, and say how to get the best one."""
     from badx_hub.cli._progress import reporter_for
     from badx_hub.grid.tuning import tune_ratio as run
     from badx_hub.grid.tuning import tuning_folder
