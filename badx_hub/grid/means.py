@@ -23,7 +23,7 @@ from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Result, read_result, result_of
 from badx_hub.grid.tuning import RATIOS
 from badx_hub.languages import Mixture, pair
-from badx_hub.modeling.machine import settled
+from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, Registry, copy
 from badx_hub.registry.chain import Where, find, open_chain
