@@ -61,11 +61,12 @@ def main() -> None:
 def starts(study: Study, registry: Registry, seed: int, *, heads: bool) -> Iterator[tuple[str, Entry | None]]:
     """What the BA begins with, by name; None: new weights."""
     yield COLD, None
-    source, target = (language_adapter(study, registry, Mixture.of(one), seed) for one in (SOURCE, TARGET))
+    target = language_adapter(study, registry, Mixture.of(TARGET), seed)
     yield "LA of the target", target
-    yield "LA of the source", source
-    yield "mean of both LAs", merge([source, target], registry, base=study.base).entry
     yield "BA of another target", language_adapter(study, registry, pair(SOURCE, RELATED), seed)
+    source = language_adapter(study, registry, Mixture.of(SOURCE), seed)
+    yield "mean of both LAs", merge([source, target], registry, base=study.base).entry
+    yield "LA of the source", source
     if heads:
         yield "LA of the target, with its head", language_adapter(study, registry, Mixture.of(TARGET), seed, head=True)
 
