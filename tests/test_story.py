@@ -355,5 +355,12 @@ def test_the_shipped_stack_works_offline_on_a_fresh_home() -> None:
     stack = load_bilingual_stack("en", "wo", "pos", registry="demo")
     ((*tags,),) = stack.predict([SENTENCE])
     assert tags[-1] == "PUNCT"
-    assert open_registry("demo").verify(stack.entries[0]).ok
-    assert open_registry("demo").verify(stack.entries[1]).ok
+    assert all(open_registry("demo").verify(entry).ok for entry in stack.entries)
+
+
+def test_the_shipped_parser_works_offline_on_a_fresh_home() -> None:
+    stack = load_bilingual_stack("en", "wo", "dp", registry="demo")
+    (tree,) = stack.predict([SENTENCE])
+    assert [head for head, name in zip(tree.heads, tree.deprels, strict=True) if name == "root"] == [0]
+    assert len(tree.heads) == len(SENTENCE)
+    assert all(open_registry("demo").verify(entry).ok for entry in stack.entries)

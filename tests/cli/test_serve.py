@@ -42,7 +42,7 @@ def test_it_serves_until_it_is_told_to_stop(sent: signal.Signals, tmp_path: Path
         (("en-wo", "--registry", "."), 1, "adapter for en-wo is not here"),
         (("--registry", "./nowhere"), 1, "There is no registry in ./nowhere. Check the folder given to --registry."),
         (("en-wo", "--registry", "./nowhere"), 1, "There is no registry in ./nowhere."),
-        (("en-wo", "--registry", "demo", "--tasks", "pos,dp"), 1, "adapter for en-wo is not here"),
+        (("en-wo", "--registry", "demo", "--tasks", "pos,ner"), 1, "adapter for en-wo is not here"),
         (("--tasks", "nli"), 2, "has no place in CoNLL-U. Give --tasks of pos, dp, ner."),
         (("--tasks", "pso"), 2, "There is no task 'pso'"),
         (("--label", "x"), 2, "Name it, such as badx-hub serve en-wo --label"),
