@@ -46,7 +46,12 @@ def nearest_first(language: str, others: Iterable[str]) -> Mapping[str, float]:
 
 def source_of_knowledge() -> str:
     """What `relatedness` goes by on this machine: "lineages of URIEL+" or "langcodes"."""
-    return "lineages of URIEL+" if find_spec(_PACKAGE) else "langcodes"
+    return "lineages of URIEL+" if has_lineages() else "langcodes"
+
+
+def has_lineages() -> bool:
+    """Whether `urielplus` is installed."""
+    return find_spec(_PACKAGE) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +78,7 @@ def _lineage(language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def _lineages() -> Mapping[str, tuple[str, ...]]:
     """By ISO 639-3 code."""
-    if find_spec(_PACKAGE) is None:
+    if not has_lineages():
         return {}
     families = {row["language_id"]: row["lineage"] for row in _rows("lang_fam_geo.csv")}
     codes = {row["iso_code"]: row["glottocode"] for row in _rows("uriel_glottocode_map.csv")}

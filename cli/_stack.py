@@ -37,10 +37,11 @@ def open_and_find(
         asked, registry, lock=lock, fallback=fallback.value if fallback else None, offline=offline
     )
     if resolution.setup != asked.setup and resolution.language_adapter is not None:
-        stack = f"{resolution.entry.name} on {resolution.language_adapter.name}"
+        entry, below = resolution.entry, resolution.language_adapter
+        own = below.manifest.digest in [ref.digest for ref in entry.manifest.language_adapters]
         _output.warning(
-            f"the fallback {fallback.value if fallback else resolution.setup} serves {asked.mixture}: {stack}, "
-            "which is not the adapter it was trained on."
+            f"the fallback {fallback.value if fallback else resolution.setup} serves {asked.mixture}: {entry.name} on "
+            f"{below.name}, which is {'the adapter of the source' if own else 'not the adapter it was trained on'}."
         )
     for entry in resolution.entries:
         if entry.place is not None:

@@ -13,13 +13,15 @@ from badx_hub.languages import Mixture
 from badx_hub.names import AdapterName, plain_label
 from badx_hub.registry.protocol import Entry, newest
 from badx_hub.registry.query import AdapterQuery
+from badx_hub.registry.suggest import training_call
 from badx_hub.remedies import Advice, TrainAdapters, TrainingCall
 from badx_hub.setups import DEFAULT, FALLBACKS, NEAREST_LA
-from badx_hub.typology import nearest_first, source_of_knowledge
+from badx_hub.typology import has_lineages, nearest_first, source_of_knowledge
 
 PROXY_LABEL = "proxy"
 """The label of a mean that stands in for an LA, before that of a seed: "proxy", "proxy-seed2"."""
 
+_LINEAGES = Advice("Install `urielplus` for the lineages of 8,000 languages.")
 _MOST = 3
 _HUNDRED = 100
 
@@ -43,20 +45,22 @@ def substitute(entries: Sequence[Entry], task_adapter: Entry, query: AdapterQuer
     target, label = query.mixture.targets[0], plain_label(query.label)
     base = task_adapter.manifest.base
     there = [one for one in entries if one.name.kind == "language" and one.manifest.base.has_weights_of(base)]
+    own = AdapterQuery(Mixture.of(target), label=label, on=base)
     if fallback == NEAREST_LA:
-        return _related(there, target, label)[0][0]
+        return _related(there, own)[0][0]
     proxy = f"{PROXY_LABEL}-{label}" if label else PROXY_LABEL
     name = AdapterName(task_adapter.name.base, Mixture.of(target), label=proxy)
     if made := [one for one in there if one.name == name]:
         return newest(made)
-    raise _to_be_made(name, _related(there, target, label))
+    raise _to_be_made(name, _related(there, own))
 
 
-def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tuple[Entry, float]]:
-    """The newest LA of each related language, the nearest first. Raises NotFoundError where there is none."""
+def _related(there: Sequence[Entry], own: AdapterQuery) -> list[tuple[Entry, float]]:
+    """The newest LA of each language related to that of `own`, the nearest first. Raises NotFoundError without any."""
+    target = own.mixture.source
     by_language: dict[str, list[Entry]] = {}
     for one in there:
-        if one.name.label == label and one.name.mixture.source != target:
+        if one.name.label == own.label and one.name.mixture.source != target:
             by_language.setdefault(one.name.mixture.source, []).append(one)
     found = [(newest(by_language[tag]), value) for tag, value in nearest_first(target, by_language).items()]
     if not found:
@@ -64,7 +68,7 @@ def _related(there: Sequence[Entry], target: str, label: str | None) -> list[tup
         raise NotFoundError(
             f"No language that has an adapter here ({known}) is known to be related to {target} "
             f"({source_of_knowledge()}).",
-            remedies=(Advice("Install `urielplus` for the lineages of 8,000 languages, or train an adapter."),),
+            remedies=(*(() if has_lineages() else (_LINEAGES,)), TrainAdapters((training_call(own),))),
         )
     return found
 

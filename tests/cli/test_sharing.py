@@ -92,6 +92,9 @@ def test_the_fallback_is_told_on_stderr(run: Run, there: Home, treebank: Path) -
     assert "warning" not in served.out
     judged = run("evaluate", "en-wo", "--task", "pos", "--data", treebank, "--fallback", "mad-x", "--format", "json")
     assert judged.json["setup"] == "mad-x"
+    pytest.importorskip("urielplus")  # English is the nearest to Faroese, and the source has its own adapter.
+    nearest = run("predict", "en-fo", "--task", "pos", "Góðan dag", "--fallback", "nearest-la")
+    assert nearest.code == 0 and "on tiny/en, which is the adapter of the source." in nearest.err
 
 
 def test_a_lock_is_written_and_obeyed(run: Run, there: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

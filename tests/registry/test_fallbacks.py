@@ -46,7 +46,9 @@ def test_a_mean_of_related_las_stands_in_once_it_is_made() -> None:
 
 @lineages
 def test_a_language_without_relatives_gets_none() -> None:
-    with refused(NotFoundError, r"\(da, en, fr, is\) is known to be related to wo"):
+    with refused(
+        NotFoundError, r"\(da, en, fr, is\) is known to be related to wo .*\. To train it: `badx-hub train wo"
+    ):
         resolve(THERE, want("en-wo"), fallback="nearest-la")
 
 
