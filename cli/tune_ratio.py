@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from badx_hub.recipes import Recipe
 
 _AGREEMENT = (
-    "judged by the target's perplexity and the source's dev data. In our own runs their ranks had a correlation of -0.3 "
-    "to 0.3 with those of the target's score, so 1:1 is as good a choice (docs/method.md). Some annotated sentences of "
+    "judged by the target's perplexity and the source's dev data. In our own runs their ranks had a correlation of "
+    "-0.3 to 0.3 with those of the target's score, so 1:1 is as good a choice (docs/method.md). Some annotated sentences of "
     "the target decide better: --dev"
 )
 
