@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _AGREEMENT = (
     "judged by the target's perplexity and the source's dev data. In our own runs their ranks had a correlation of "
-    "-0.3 to 0.3 with those of the target's score, so 1:1 is as good a choice (docs/method.md). Some annotated sentences of "
-    "the target decide better: --dev"
+    "-0.3 to 0.3 with those of the target's score, so 1:1 is as good a choice (docs/method.md). Some annotated "
+    "sentences of the target decide better: --dev"
 )
 
 _BudgetOption = Annotated[
