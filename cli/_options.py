@@ -154,6 +154,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print the
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _UNITS = (86_400, 3_600, 60, 1)
+_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([MG])B", re.ASCII)
 
 
 def task_options(given: list[str] | None) -> dict[str, str]:
@@ -169,13 +170,22 @@ def key_values(flag: str, example: str, given: list[str] | None) -> dict[str, st
     return {key: value for key, _, value in pairs}
 
 
-def duration(text: str) -> float:
+def duration(text: str, flag: str = "--time-limit") -> float:
     """Seconds: "23h", "1h30m", "90m" or "45s". Raises UsageError."""
     found = _DURATION.fullmatch(text.strip())
     seconds = sum(int(number or 0) * unit for number, unit in zip(found.groups(), _UNITS, strict=True)) if found else 0
     if not seconds:
-        raise UsageError(f"--time-limit expects a time such as 23h, 1h30m, 90m or 45s; got {text[:40]!r}.")
+        raise UsageError(f"{flag} expects a time such as 23h, 1h30m, 90m or 45s; got {text[:40]!r}.")
     return float(seconds)
+
+
+def size(text: str, flag: str) -> int:
+    """Bytes: "3GB", "1.5GB" or "800MB". Raises UsageError."""
+    found = _SIZE.fullmatch(text.strip())
+    count = round(float(found[1]) * {"M": 10**6, "G": 10**9}[found[2]]) if found else 0
+    if not count:
+        raise UsageError(f"{flag} expects a size such as 3GB, 1.5GB or 800MB; got {text[:40]!r}.")
+    return count
 
 
 def data_options(given: list[str] | None) -> dict[str | None, str]:

@@ -63,7 +63,7 @@ def simulate(
     timings = read_timings(runner.results, runner.study.name)
     steps = simulated_steps(runner.steps, runner.study, rates, timings)
     between = {"loading": loading(timings.values()), "handing_over": handing_over(timings.values())}
-    failing = math.inf if mtbf is None else _options.duration(mtbf)
+    failing = math.inf if mtbf is None else _options.duration(mtbf, "--mtbf")
     rows, documents = [], []
     for count in counts:
         found = simulate(steps, Cluster(count, gpus, failing, **between), seed=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.grid.estimates import StepEstimate
+    from badx_hub.grid.on_ray import RayWorkers
     from badx_hub.grid.plan import Step
     from badx_hub.grid.run import StepOutcome
     from badx_hub.grid.runner import StepStatus, StudyRunner
@@ -48,6 +50,12 @@ ThreadsOption = Annotated[
         min=1,
         help="Of each step. The same number gives the same results to the last digit. [default: all; its share of "
         "several workers; 1 on Ray]",
+    ),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", help="On Ray, what each step needs, such as 3GB. [default: by base and recipe]"
     ),
 ]
 
@@ -98,6 +106,7 @@ def run(
     on: OnOption = LOCAL,
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
+    memory: MemoryOption = None,
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Do the steps that are not done, each after those it needs.
@@ -107,11 +116,11 @@ def run(
     """
     from badx_hub.grid.run import StepEnd
 
-    place = _place(on)
+    where = _Where(_place(on), workers, threads, _memory(on, memory))
     runner = runner_of(file, registry, results)
     runner.registry.require_writable()
     steps = runner.pending(only or (), limit)
-    outcomes = _run_on(place, workers, threads, runner, steps, format) if steps else ()
+    outcomes = where.run(runner, steps, format) if steps else ()
     rows = [(outcome.step.name, outcome.end.value, _study_tables.duration(outcome.seconds)) for outcome in outcomes]
     _output.show(
         format,
@@ -183,29 +192,49 @@ def _place(on: str) -> str | None:
     raise UsageError(f"--on {on} is no place. Expected {LOCAL}, {RAY} or ray://HOST:PORT.")
 
 
-def _run_on(
-    place: str | None,
-    workers: int | None,
-    threads: int | None,
-    runner: StudyRunner,
-    steps: Sequence[Step],
-    format: Format,
-) -> tuple[StepOutcome, ...]:
-    from badx_hub.cli._progress import reporter_for
-    from badx_hub.grid.parallel import LocalWorkers, Parallel, use_threads
-    from badx_hub.grid.run import Sequential
-    from badx_hub.grid.timings import Recording
+def _memory(on: str, given: str | None) -> int | None:
+    if given is None:
+        return None
+    if on == LOCAL:
+        raise UsageError("--memory is about steps on Ray: add --on ray, or leave it out.")
+    return _options.size(given, "--memory")
 
-    lines = Recording(_Lines(len(steps)), runner.results, runner.study.name)
-    if place is None and (workers or 1) == 1:
-        if threads is not None:
-            use_threads(threads)
+
+@dataclass(frozen=True)
+class _Where:
+    """Where steps run, and with what each; `place` is that of `_place`, `memory` in bytes."""
+
+    place: str | None
+    workers: int | None
+    threads: int | None
+    memory: int | None
+
+    def run(self, runner: StudyRunner, steps: Sequence[Step], format: Format) -> tuple[StepOutcome, ...]:
+        """Do the steps."""
+        from badx_hub.cli._progress import reporter_for
+        from badx_hub.grid.parallel import LocalWorkers, Parallel, use_threads
+        from badx_hub.grid.run import Sequential
+        from badx_hub.grid.timings import Recording
+
+        lines = Recording(_Lines(len(steps)), runner.results, runner.study.name)
+        if self.place is not None:
+            return Parallel(self._on_ray(runner)).run(steps, runner.do, lines)
+        if (self.workers or 1) > 1:
+            return Parallel(LocalWorkers(self.workers or 1, self.threads)).run(steps, runner.do, lines)
+        if self.threads is not None:
+            use_threads(self.threads)
         return Sequential().run(steps, lambda step: runner.do(step, reporter=reporter_for(format)), lines)
-    if place is None:
-        return Parallel(LocalWorkers(workers or 1, threads)).run(steps, runner.do, lines)
-    from badx_hub.grid.on_ray import RayWorkers
 
-    return Parallel(RayWorkers(place or None, count=workers, threads=threads or 1)).run(steps, runner.do, lines)
+    def _on_ray(self, runner: StudyRunner) -> RayWorkers:
+        from badx_hub.grid.memory import memory_of
+        from badx_hub.grid.on_ray import RayWorkers
+
+        steps, needed = runner.steps, dict[str, int]()
+        if self.memory is not None:
+            needed = dict.fromkeys((step.name for step in steps), self.memory)
+        elif (base := runner.base()) is not None:
+            needed = {step.name: memory_of(step, runner.study, base.config) for step in steps}
+        return RayWorkers(self.place or None, count=self.workers, threads=self.threads or 1, memory=needed)
 
 
 def _register(file: Path, runner: StudyRunner, statuses: Sequence[StepStatus]) -> None:

@@ -130,7 +130,7 @@ def train(
     adapter on top of it, from annotated data of the source language; with --data wo=FILE also of the target, and its
     label tells of how many sentences. A stopped run goes on with the same command, and not with other settings.
     """
-    _processes.share(processes or 1)
+    _processes.share(processes)
     query = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     texts = _options.text_options(text, query.mixture)
     sources: dict[str, Any] = {"data": data, "ratio": data_ratio, "limit": limit, "select_on": select_on}

@@ -34,7 +34,12 @@ _SetupOption = Annotated[
     typer.Option("--setup", metavar="SETUP", help="bad-x trains BAs; mad-x-merged scores means of LAs."),
 ]
 _RatiosOption = Annotated[
-    str, typer.Option("--ratios", metavar="LIST", help="Source to target: batches, or weights in a mean.")
+    str | None,
+    typer.Option(
+        "--ratios",
+        metavar="LIST",
+        help="Source to target: batches, or weights in a mean. [default: five, from 5:1 to 1:5]",
+    ),
 ]
 _DevOption = Annotated[
     str | None,
@@ -69,7 +74,7 @@ def tune_ratio(
     task: _options.RequiredTaskOption,
     budget: _BudgetOption = None,
     setup: _SetupOption = _options.SetupName.BAD_X,
-    ratios: _RatiosOption = "5:1,2:1,1:1,1:2,1:5",
+    ratios: _RatiosOption = None,
     dev: _DevOption = None,
     within: _WithinOption = None,
     text: _TextOption = None,
@@ -192,7 +197,11 @@ def _check_flags(setup: _options.SetupName, training: dict[str, Any], adapters: 
         )
 
 
-def _ratios(given: str) -> tuple[str, ...]:
+def _ratios(given: str | None) -> tuple[str, ...]:
+    from badx_hub.grid.tuning import RATIOS
+
+    if given is None:
+        return RATIOS
     return tuple(one.strip() for one in given.split(",") if one.strip())
 
 

@@ -6,8 +6,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from badx_hub.errors import BadxError, UsageError
@@ -21,24 +21,37 @@ _MOST = 10_000
 
 
 class RayWorkers:
-    """The nodes of a Ray cluster: one CPU a step, or as many as it has threads, and one GPU where the cluster has any.
+    """The nodes of a Ray cluster: one CPU a step, or as many as it has threads, memory if it is known how much, and one
+    GPU where the cluster has any.
 
     Registry, results and, for going on from a checkpoint on another node, BADX_HUB_HOME are on storage that all reach.
     """
 
-    def __init__(self, address: str | None = None, *, count: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        count: int | None = None,
+        threads: int = 1,
+        memory: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Connect.
 
         Args:
             address: such as ray://HOST:10001; default a new cluster of this machine.
             count: of steps at the same time; default as many as there is room for.
             threads: of each step, which asks for as many CPUs.
+            memory: bytes that are to be free for a step, by its name; one that needs more than the largest node has
+                runs alone there.
 
         Raises UsageError without Ray, and BadxError if the cluster cannot be reached.
         """
         self.count, self._threads = count or _MOST, threads
-        self._ray = _connected(address)
-        self._gpus = int(self._ray.cluster_resources().get("GPU", 0) >= 1)
+        self._ray, self._memory = _connected(address), memory
+        gpus = int(self._ray.cluster_resources().get("GPU", 0) >= 1)
+        # One function for all steps: Ray gives a process that has it the next step at once. Retries are the driver's:
+        # it tells a lost node from a step that fails.
+        self._task = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(timed)
         self._running: dict[Any, Step] = {}
 
     @property
@@ -48,10 +61,10 @@ class RayWorkers:
 
     def begin(self, step: Step, work: Work) -> None:
         """See `Workers.begin`."""
-        # Retries are the driver's: it tells a lost node from a step that fails.
-        task = self._ray.remote(num_cpus=self._threads, num_gpus=self._gpus, max_retries=0)(timed)
         packed = self._ray.cloudpickle.dumps((step, work))  # also what a script defines in itself
-        self._running[task.options(name=step.name).remote(packed, self._threads)] = step
+        needed = self._memory.get(step.name)
+        asked = {} if needed is None else {"memory": min(needed, self._largest())}
+        self._running[self._task.options(name=step.name, **asked).remote(packed, self._threads)] = step
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
         """See `Workers.ended`."""
@@ -78,6 +91,10 @@ class RayWorkers:
         if kind is not None:
             self.stop()
         self._ray.shutdown()
+
+    def _largest(self) -> int:
+        """Bytes that the node with the most memory has for steps."""
+        return int(max(node["Resources"].get("memory", 0.0) for node in self._ray.nodes() if node["Alive"]))
 
     def _attempt(self, reference: Any) -> Attempt:
         step = self._running.pop(reference)

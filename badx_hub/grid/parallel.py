@@ -20,6 +20,8 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Protocol
 
+import psutil
+
 from badx_hub.errors import HubError, RunInProgress, StorageError, TrainingInterrupted
 from badx_hub.grid.plan import Step
 from badx_hub.grid.run import BROKEN, StepEnd, StepOutcome, Watcher, Work, one_line
@@ -51,15 +53,26 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Done:
-    """A step that its worker has done, now or before: seconds for loading the code, and for the step.
+    """A step that its worker has done, now or before.
 
-    `idle`: seconds since the process ended its step before; None for its first one.
+    Attributes:
+        seconds: for the step.
+        age: seconds from the start of the process until the step began.
+        idle: seconds since the process ended its step before; None for its first one.
     """
 
     already: bool
-    start: float = 0.0
     seconds: float = 0.0
+    age: float = 0.0
     idle: float | None = None
+
+    def start(self, took: float) -> float:
+        """Seconds for starting a process and loading the code, of the `took` that the driver waited for the step.
+
+        A first step that waited for room took longer than that, and a process may have been there before it was asked
+        for: it is the shorter of both times. A later step has 0.
+        """
+        return 0.0 if self.idle is not None else max(0.0, min(self.age, took - self.seconds))
 
 
 class Workers(Protocol):
@@ -119,7 +132,7 @@ class _Course:
         seconds = time.perf_counter() - self.began.pop(name)
         if isinstance(found, Done):
             end = StepEnd.ALREADY if found.already else StepEnd.RAN
-            return StepOutcome(attempt.step, end, found.seconds, start=found.start, idle=found.idle)
+            return StepOutcome(attempt.step, end, found.seconds, start=found.start(seconds), idle=found.idle)
         if isinstance(found, RunInProgress):
             self.not_before[name] = time.monotonic() + _BUSY_SECONDS
             return None
@@ -243,20 +256,17 @@ def _begin_process() -> None:
 
 
 def timed(packed: bytes, threads: int) -> Done:
-    """Do a step in this process on this number of threads. Loading the code is timed too: torch, and what is unpacked.
-
-    `packed` is the pickle of (step, work).
-    """
-    began = time.perf_counter()
-    idle = began - _ENDED[-1] if _ENDED else None
+    """Do a step in this process on this number of threads, and time it. `packed` is the pickle of (step, work)."""
     use_threads(threads)
     step, work = pickle.loads(packed)
-    loaded = time.perf_counter()
+    began = time.perf_counter()
+    idle = began - _ENDED[-1] if _ENDED else None
+    age = time.time() - psutil.Process().create_time()
     try:
         already = work(step)
     finally:
         _ENDED[:] = [time.perf_counter()]
-    return Done(already, loaded - began, _ENDED[-1] - loaded, idle)
+    return Done(already, _ENDED[-1] - began, age, idle)
 
 
 def use_threads(count: int) -> None:

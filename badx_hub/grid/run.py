@@ -42,7 +42,7 @@ class StepOutcome:
         seconds: of the attempt that ended it; where it ran, waiting for room not counted.
         reason: why it failed or was skipped.
         error: None unless it failed.
-        start: seconds before it in which its process loaded the code; 0 in a process that has it.
+        start: seconds before it in which its process was started and loaded the code; 0 in one that was there.
         idle: seconds between it and the step before in the same process; None where it was the first one.
     """
 

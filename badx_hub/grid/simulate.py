@@ -1,9 +1,9 @@
 """How long a study would take on a cluster that is not here: its graph on devices, some of which fail. Pure.
 
 A step runs on one device and begins, in the order of the plan, when what it needs is done and a device is free. Each
-device has a process, which loads the code before its first step. Nodes fail independently after times drawn from an
-exponential distribution; a failure ends the steps on that node, which go on elsewhere from their last checkpoint, and
-the node is back after its repair, with new processes.
+device has a process, which starts and loads the code before its first step. Nodes fail independently after times drawn
+from an exponential distribution; a failure ends the steps on that node, which go on elsewhere from their last
+checkpoint, and the node is back after its repair, with new processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Cluster:
     mtbf: mean seconds between two failures of one node; infinite: none fails.
     repair: seconds until a failed node is back.
     checkpoint: seconds of work between two checkpoints, which is what a failure loses at most.
-    loading: seconds in which the process of a device loads the code, before its first step.
+    loading: seconds in which the process of a device starts and loads the code, before its first step.
     handing_over: seconds before each step until the device has it.
     """
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,11 +18,11 @@ FILE = "timings.jsonl"
 _LOG = logging.getLogger(__name__)
 _MAX_BYTES = 64 * 2**20
 _LOADING = 0.5
-"""Seconds for loading the code below which the process had it already."""
+"""Seconds for starting a process and loading the code below which it was there already."""
 
 
 class Timing(BaseModel):
-    """A step that ran: seconds for loading the code before it, for the step, and since its process ended another."""
+    """A step that ran: seconds for starting its process before it, for the step, and since that ended another one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     study: str
@@ -102,6 +102,6 @@ def handing_over(timings: Iterable[Timing]) -> float:
 
 
 def loading(timings: Iterable[Timing]) -> float:
-    """The mean seconds for loading the code in a new process; 0 if none was timed."""
+    """The median seconds for starting a process that has loaded the code; 0 if none was timed."""
     found = [one.start for one in timings if one.start > _LOADING]
-    return fmean(found) if found else 0.0
+    return median(found) if found else 0.0

@@ -20,6 +20,12 @@ from torch import Tensor, distributed, nn
 from badx_hub.errors import BadxError, UsageError
 from badx_hub.remedies import Advice, RunAgain
 
+_IN_PARTS = {
+    "DeepSpeed": "ACCELERATE_USE_DEEPSPEED",
+    "FSDP": "ACCELERATE_USE_FSDP",
+    "Megatron-LM": "ACCELERATE_USE_MEGATRON_LM",
+}
+
 T = TypeVar("T")
 R = TypeVar("R")
 ErrorT = TypeVar("ErrorT", bound=BadxError)
@@ -29,12 +35,9 @@ class Processes:
     """How many processes there are, which of them this is, and what they tell each other."""
 
     def __init__(self) -> None:
-        """Raises UsageError if this machine has fewer GPUs than processes."""
-        cpu = on_processors()
+        """Raises UsageError as `accelerator` does."""
         # Buffers, such as the numbers of positions, are the same everywhere from the start.
-        self.accelerator = Accelerator(
-            cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
-        )
+        self.accelerator = accelerator(kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
         self.count: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
         self.device: torch.device = self.accelerator.device
@@ -110,7 +113,21 @@ def spread(pieces: Sequence[T], work: Callable[[T], R]) -> list[R]:
     return [shares[place % processes.count][place // processes.count] for place in range(len(pieces))]
 
 
-def on_processors() -> bool:
+def accelerator(**options: Any) -> Accelerator:
+    """Accelerate for this process, which computes as the recipe says, whatever `accelerate config` has.
+
+    Raises UsageError if this machine has fewer GPUs than processes, or if accelerate is to cut the model into parts.
+    """
+    for name, variable in _IN_PARTS.items():
+        if os.environ.get(variable, "").lower() == "true":
+            raise UsageError(
+                f"{name}, which accelerate is set to, cuts a model into parts. Each process has all of it here.",
+                remedies=(Advice("Use torchrun, or turn it off with `accelerate config`."),),
+            )
+    return Accelerator(cpu=_on_processors(), mixed_precision="no", dynamo_backend="no", **options)
+
+
+def _on_processors() -> bool:
     """Whether several processes are to run on this machine's processors: accelerate has to be told."""
     wanted = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
     if "LOCAL_RANK" not in os.environ:

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from badx_hub.documents import flattened
 from badx_hub.errors import UsageError
 from badx_hub.storage import home
-from badx_hub.training.processes import on_processors
+from badx_hub.training.processes import accelerator
 from badx_hub.training.reporters import EvaluationRow, PassedOn, Reporter
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
@@ -60,7 +60,7 @@ class Tracked(PassedOn):
         for setting, value in flattened(recipe):
             if value is not None:
                 config[setting] = value if isinstance(value, str | int | float | bool) else json.dumps(value)
-        self._accelerator = Accelerator(cpu=on_processors(), log_with=self._kind, project_dir=folder)
+        self._accelerator = accelerator(log_with=self._kind, project_dir=folder)
         self._accelerator.init_trackers(run if self._kind == "tensorboard" else PROJECT, config, here)
 
     def stepped(self, step: int, loss: float, units: int) -> None:

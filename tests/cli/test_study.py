@@ -173,7 +173,9 @@ def test_a_mistake_in_the_file_is_wrong_usage(run: Run, file: Path) -> None:
     assert "bass is not a known key" in result.err
 
 
-@pytest.mark.parametrize("option", [["--only", "nothing"], ["--limit", "0"]])
+@pytest.mark.parametrize(
+    "option", [["--only", "nothing"], ["--limit", "0"], ["--memory", "3GB"], ["--on", "ray", "--memory", "3 gigabytes"]]
+)
 def test_wrong_flags(run: Run, file: Path, option: list[str]) -> None:
     result = run("study", "run", file, *option)
     assert (result.code, result.out) == (2, "")

@@ -41,6 +41,15 @@ def test_wrong_flags_of_train(run: Run, arguments: list[str], said: list[str]) -
     assert result.err.splitlines()[-1].startswith("error: ")
 
 
+def test_one_process_of_accelerate_that_was_to_be_several(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `accelerate launch --cpu --num_processes 2` gives to the one process that it starts."""
+    for name, value in {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
+    refused = run("train", "en-wo")
+    assert (refused.code, refused.out) == (2, "")
+    assert "One process was started by accelerate" in refused.err and "add --processes 2" in refused.err
+
+
 def test_every_mistake_of_a_recipe_file_is_reported(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text("extends: quick\nlanguage: {stepz: 3, batch_size: -1}\n")

@@ -145,3 +145,24 @@ def test_a_killed_process_is_replaced(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # where the new process finds this module
     outcomes = Parallel(LocalWorkers(1)).run((language("a"),), partial(_killed_once, tmp_path), Notes())
     assert [outcome.end for outcome in outcomes] == [StepEnd.RAN]
+
+
+@pytest.mark.parametrize(
+    ("took", "age", "idle", "start"),
+    [
+        (5.0, 4.0, None, 3.0),  # asked of a machine that had nothing to do: the rest of the time was its start
+        (90.0, 4.0, None, 4.0),  # waited for room
+        (5.0, 300.0, None, 3.0),  # the process was there, and loaded the code
+        (5.0, 300.0, 0.1, 0.0),  # a process that has done a step
+    ],
+)
+def test_how_long_a_process_took_to_start(took: float, age: float, idle: float | None, start: float) -> None:
+    assert Done(already=False, seconds=2.0, age=age, idle=idle).start(took) == start
+
+
+def test_a_worker_times_its_steps_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_ENDED", [])
+    monkeypatch.setattr(parallel, "use_threads", lambda count: None)
+    first, second = (parallel.timed(pickle.dumps((language("a"), bool)), 1) for _ in range(2))
+    assert first.idle is None and first.age >= 0
+    assert second.idle is not None and second.age >= first.age and second.start(9.0) == 0.0

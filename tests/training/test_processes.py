@@ -64,6 +64,25 @@ def test_several_processes_do_what_one_does(tmp_path: Path, count: int, slices: 
     assert CheckpointFolder(tmp_path / "several").step == 18
 
 
+def test_what_accelerate_is_set_to_changes_nothing(tmp_path: Path) -> None:
+    """A run has the same key and so the same weights, whatever `accelerate config` has written."""
+
+    def configured(rank: int) -> Any:
+        os.environ |= {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_DYNAMO_BACKEND": "EAGER"}
+        return toy(tmp_path / "configured")
+
+    ((losses, history, weights),) = in_ranks(1, configured)
+    expected, others, trained = toy(tmp_path / "one")
+    assert (losses, history) == (expected, others)
+    assert all(torch.equal(weight, trained[name]) for name, weight in weights.items())
+
+
+def test_models_in_parts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UsageError, match="FSDP, which accelerate is set to, cuts a model into parts"):
+        Processes()
+
+
 def test_a_signal_to_one_process_stops_all_after_the_same_step(tmp_path: Path) -> None:
     """And the run goes on in another number of them."""
 
