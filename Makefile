@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DOCS   := $(VENV)/.installed-docs
 
+# Compiled files are kept: without them each start of Python, and of each worker of pytest, compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # `make unit PYTEST="-k names"` hands options to pytest, as `fast` and `coverage` do.
 PYTEST ?=
 

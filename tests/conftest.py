@@ -37,11 +37,15 @@ SLOW_FIXTURES = {
     "tiny_base": "a base that is loaded, and mostly trained on",
 }
 SLOW_PLACES = (
+    "tests/cases/test_conllu.py",
     "tests/faults/",
     "tests/hostile/",
     "tests/hub/",
     "tests/fuzz/test_failed.py::test_what_is_guided_by_coverage_runs",
     "tests/grid/test_parallel.py::test_a_killed_process_is_replaced",
+    "tests/modeling/test_base.py::test_a_damaged_copy_of_the_demo_base_is_made_again",
+    "tests/modeling/test_mlm.py::test_twenty_steps_of_the_fast_and_the_plain_way_agree",
+    "tests/registry/test_local.py::test_a_publish_cut_at_any_point_shows_all_or_nothing",
     "tests/test_docs.py::test_python_examples_run",
     "tests/test_cases.py",
     "tests/test_contributing.py",
@@ -52,7 +56,15 @@ SLOW_PLACES = (
     "tests/test_story.py",
     "tests/training/test_precision.py::test_the_shipped_stack_predicts_alike_in_both",
     "tests/training/test_processes.py",
+    "tests/training/test_vocabulary.py",
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where slow tests are left out, what holds nothing else is not even imported."""
+    place = collection_path.relative_to(ROOT).as_posix()
+    is_slow = not {place, f"{place}/"}.isdisjoint(SLOW_PLACES)
+    return True if is_slow and config.getoption("markexpr") == "not slow" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from badx_hub import open_registry
-from badx_hub.cli import app
+from badx_hub.cli import application
 from badx_hub.grid.study import load_study
 from badx_hub.modeling.base import resolve_base
 from badx_hub.recipes import load_recipe
@@ -90,7 +90,7 @@ def copy_the_demo_stack(folder: Path) -> None:
 def test_commands_exist_with_these_options(page: Path, command: str) -> None:
     """`--help` makes a command answer once it has parsed all of its options, before it does anything."""
     name, *rest = takewhile(lambda word: word not in BEHIND_THE_COMMAND, shlex.split(command))
-    result = CliRunner().invoke(app, [name, "--help", *rest])
+    result = CliRunner().invoke(application(name), [name, "--help", *rest])
     assert result.exit_code == 0, result.output
 
 

@@ -17,7 +17,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from badx_hub import remedies
-from badx_hub.cli import app
+from badx_hub.cli import app, application
 from badx_hub.cli._errors import _FLAGS, message, training, words
 from badx_hub.errors import BadxError, HubError, StorageError, UsageError
 from badx_hub.remedies import Advice, Remedy, TrainingCall, in_python
@@ -88,7 +88,7 @@ def test_words_are_sentences_and_python_ones_name_no_command(remedy: Remedy) -> 
 )
 def test_commands_in_advice_exist_with_these_options(command: str) -> None:
     name, *rest = takewhile(lambda word: word != ">", shlex.split(command))
-    result = CliRunner().invoke(app, [name, "--help", *rest])
+    result = CliRunner().invoke(application(name), [name, "--help", *rest])
     assert result.exit_code == 0, result.output
 
 

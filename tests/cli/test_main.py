@@ -10,9 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from badx_hub.cli import _COMMANDS, app, application
+from badx_hub.cli._errors import PROGRAM
 from badx_hub.cli._options import Fallback, SetupName, SplitName
 from badx_hub.registry import Entry, LocalRegistry
 from badx_hub.setups import FALLBACKS, SETUPS
@@ -33,11 +35,11 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def imported_by(arguments: Sequence[str]) -> set[str]:
+def imported_by(arguments: Sequence[str], run: str = "main()") -> set[str]:
     script = (
         "import sys\n"
-        "from badx_hub.cli import main\n"
-        "try:\n    main()\n"
+        "from badx_hub.cli import application, main\n"
+        f"try:\n    {run}\n"
         "finally:\n    sys.stderr.write('\\nMODULES ' + ' '.join(sys.modules))\n"
     )
     done = python("-c", script, *arguments)
@@ -48,18 +50,20 @@ def imported_by(arguments: Sequence[str]) -> set[str]:
 @pytest.mark.parametrize("name", [None, *NAMES])
 def test_help_fits_80_columns_and_has_an_example(name: str | None) -> None:
     arguments = [name, "--help"] if name else ["--help"]
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    result = CliRunner().invoke(application(name), arguments, env={"COLUMNS": "80"})
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert (f"badx-hub {name}" if name else "badx-hub demo") in result.stdout.rpartition("\n\n")[2]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "study"])
-def test_a_command_alone_is_the_command_among_all(name: str) -> None:
-    alone, among = (
-        CliRunner().invoke(one, [name, "--help"], env={"COLUMNS": "80"}) for one in (application(name), app)
-    )
-    assert (alone.exit_code, alone.stdout) == (0, among.stdout)
+def test_a_command_alone_is_the_command_among_all(capsys: pytest.CaptureFixture[str]) -> None:
+    all_of_them = typer.main.get_command(app)
+    for name in (*NAMES, "study"):
+        said = []
+        for program in (application(name), all_of_them):
+            program([name, "--help"], prog_name=PROGRAM, standalone_mode=False)
+            said.append(capsys.readouterr().out)
+        assert said[0] == said[1] != "", name
 
 
 @pytest.mark.parametrize("word", [None, "--help", "nonsense"])
@@ -142,7 +146,6 @@ def test_output_is_utf_8_in_any_locale(tmp_path: Path) -> None:
     "arguments",
     [
         ["--help"],
-        *([name, "--help"] for name in NAMES),
         ["list"],
         ["list", "--format", "json"],
         ["info", "en-wo", "--task", "pos"],
@@ -162,8 +165,14 @@ def test_no_tensor_library_is_imported(
     modules = imported_by([part.format(tmp=tmp_path, own=own.root) for part in arguments])
     assert "badx_hub.cli" in modules
     assert not modules & set(HEAVY)
-    if "--help" in arguments:
-        assert not modules & {"rich", "yaml", "langcodes"}
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    """Of all commands, one after the other in one process."""
+    shown = "for name in sys.argv[1:]: application(name)([name, '--help'], standalone_mode=False)"
+    modules = imported_by(NAMES, shown)
+    assert {f"badx_hub.cli.{place.partition(':')[0]}" for _, place, _ in _COMMANDS} <= modules
+    assert not modules & {*HEAVY, "rich", "yaml", "langcodes"}
 
 
 def test_choices_are_those_of_the_library() -> None:
