@@ -75,3 +75,8 @@ class HubError(BadxError):
     def __init__(self, fact: str, status: int | None = None, *, remedies: Iterable[Remedy] = ()) -> None:
         super().__init__(fact, remedies=remedies)
         self.status = status
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a library's Rust code gave up, which is told by an exception that is no `Exception`."""
+    return type(error).__name__ == "PanicException"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,10 @@ class StoredTensor:
         return f"{self.dtype}{list(self.shape)}"
 
 
-def read_header(path: Path) -> Mapping[str, StoredTensor]:
+def read_header(path: Path, *, formats: Collection[str] | None = None) -> Mapping[str, StoredTensor]:
     """The tensors of a safetensors file by name, from its header alone.
+
+    `formats`: what its metadata may name as the format of the tensors, if it names any; default anything.
 
     Raises IntegrityError (one line: a Git LFS pointer, empty, cut off, or what is wrong with the header), StorageError.
     """
@@ -72,7 +74,7 @@ def read_header(path: Path) -> Mapping[str, StoredTensor]:
             text = stream.read(length)
     data = _LENGTH_BYTES + length
     try:
-        return _tensors(read_json(text, "its header", limit=MAX_HEADER_BYTES), data, size)
+        return _tensors(read_json(text, "its header", limit=MAX_HEADER_BYTES), data, size, formats)
     except (DataError, ValueError) as error:
         fact = error.fact if isinstance(error, BadxError) else f"{error}."
         raise IntegrityError(f"{path.name} is not in the safetensors format: {fact}") from error
@@ -94,22 +96,31 @@ def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]]) -> byt
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
-def _no_header(path: Path, start: bytes, size: int, length: int) -> str:
-    if size == 0:
-        return f"{path.name} is empty: it was not downloaded, or the disk was full. Get it again."
+def not_downloaded(name: str, start: bytes) -> str | None:
+    """The error about a file that begins with `start` if that is nothing, or what Git LFS leaves in a file's place."""
+    if not start:
+        return f"{name} is empty: it was not downloaded, or the disk was full. Get it again."
     if start.startswith(_LFS_POINTER):
-        return f"{path.name} is a Git LFS pointer, not the file itself. Fetch it with `git lfs pull`."
+        return f"{name} is a Git LFS pointer, not the file itself. Fetch it with `git lfs pull`."
+    return None
+
+
+def _no_header(path: Path, start: bytes, size: int, length: int) -> str:
+    if (nothing := not_downloaded(path.name, start)) is not None:
+        return nothing
     if size < _LENGTH_BYTES or length <= MAX_HEADER_BYTES:
         return f"{path.name} is cut off: {size:,} bytes are too few for its header. Get it again."
     return f"{path.name} is not in the safetensors format: its header would have {length:,} bytes."
 
 
-def _tensors(header: Any, data: int, size: int) -> Mapping[str, StoredTensor]:
+def _tensors(header: Any, data: int, size: int, formats: Collection[str] | None) -> Mapping[str, StoredTensor]:
     if not isinstance(header, dict):
         raise ValueError("its header is not a table")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("the metadata in its header is not text")
+    if formats is not None and (found_format := metadata.get("format")) not in (None, *formats):
+        raise ValueError(f"its tensors are in the format of {shown_name(found_format)}, not of {' or '.join(formats)}")
     found = {name: _tensor(name, entry, data) for name, entry in header.items()}
     end = data
     for name, tensor in sorted(found.items(), key=lambda item: (item[1].start, item[1].end)):

@@ -17,7 +17,7 @@ import typer
 
 from badx_hub.cli import _output, _processes
 from badx_hub.cli._errors import PROGRAM, message
-from badx_hub.errors import BadxError, TrainingInterrupted, UsageError
+from badx_hub.errors import BadxError, TrainingInterrupted, UsageError, is_panic
 
 DEBUG_VARIABLE = "BADX_HUB_DEBUG"
 INTERRUPTED = 130
@@ -139,6 +139,12 @@ def _run() -> int:
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         return _interrupted() if stop.code == INTERRUPTED else int(stop.code or 0)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        reason = " ".join(str(error).split()).rstrip(".")
+        _output.error(f"A library gave up on this text or base: {reason}. Try another one.")
+        return 1
     return 0
 
 

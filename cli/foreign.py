@@ -67,7 +67,7 @@ def convert(
     done = convert_base(place)
     state = "already there" if done.already else "written"
     if not done.written:
-        _output.note(f"{place} has safetensors and a fast tokenizer: nothing had to be converted.")
+        _output.note(f"{place} needs no conversion.")
     _output.show(
         format,
         tables=[Table.of(("file", "state"), [(name, state) for name in done.written], title=place)],

@@ -21,11 +21,14 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
 from badx_hub.manifest_fields import first_problem
 from badx_hub.plain_files import read_plain
 from badx_hub.storage import atomic_write_text, canonical_json, digest_of
+from badx_hub.tensor_files import differences, read_header
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 MAX_VOCABULARY_BYTES = 4 * MIB
+ROWS, BIAS = "embeddings", "bias"
+"""The tensors of the sub-words: [sub-words, size], and the biases of a decoder, [sub-words]."""
 _MAX_VALUES = 6 * MAX_SUBWORDS
 LONGEST = 100
 """Characters of a sub-word."""
@@ -95,10 +98,15 @@ class SubWords(BaseModel):
             raise DataError(f"{path.name} is no list of sub-words: {first_problem(error)}.") from error
 
 
-def subwords_in(folder: Path) -> SubWords | None:
-    """The sub-words that an adapter brings along; None where it has none. Raises as `SubWords.read`."""
-    path = folder / VOCABULARY_FILE
-    return SubWords.read(path) if path.exists() else None
+def check_rows(path: Path, subwords: SubWords, size: int | None = None) -> None:
+    """Raises IntegrityError unless a file has a row and a bias for each of the sub-words; rows have any `size` if None.
+
+    Its header alone is read.
+    """
+    count, stored = len(subwords.words), read_header(path)
+    width = size or next((one.shape[-1] for name, one in stored.items() if name == ROWS and one.shape), 0)
+    if fault := differences({ROWS: (count, width), BIAS: (count,)}, stored):
+        raise IntegrityError(f"{path.name} does not fit: {fault}.")
 
 
 def model_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from badx_hub.modeling.base_configs import BaseConfig
 from badx_hub.modeling.base_files import another
 from badx_hub.modeling.base_hub import Found, found_on_hub
 from badx_hub.modeling.base_layout import needs_conversion, weights_among
+from badx_hub.modeling.base_vocabulary import read_vocabulary
 from badx_hub.modeling.converted import refuse_unconverted
 from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
@@ -135,7 +136,8 @@ def _base(name: str, folder: Path, on_hub: HubBase | None = None, commit: str | 
     refuse_unconverted(names, shown, shown)
     weights = [folder / one for one in weights_among(names)]
     tensors = base_files.encoder_tensors(weights, config, shown)
-    vocabulary = base_files.read_vocabulary(folder, config, shown)
+    base_files.check_numbers(weights, shown)
+    vocabulary = read_vocabulary(folder, config, shown)
     ref = BaseRef(
         name=name,
         digest=base_files.tensors_digest(tensors),

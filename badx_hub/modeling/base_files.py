@@ -2,85 +2,74 @@
 
 from __future__ import annotations
 
-import base64
+import errno
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.manifest import BaseRef
-from badx_hub.manifest_fields import first_problem
 from badx_hub.modeling.base_configs import BaseConfig
 from badx_hub.modeling.base_layout import (
     CONFIG_FILE,
     INDEX_FILE,
-    TOKENIZER_CONFIG_FILE,
-    TOKENIZER_FILE,
     WEIGHTS_FILE,
+    instead_of_base,
 )
-from badx_hub.modeling.characters_map import check_characters_map
 from badx_hub.modeling.families import checked_config, family_of
 from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home, storage_errors
-from badx_hub.tensor_files import StoredTensor, differences, read_header, shown_name
+from badx_hub.tensor_files import StoredTensor, check_finite, differences, not_downloaded, read_header, shown_name
 
 MAX_TOKENIZER_BYTES = 64 * MIB
 """That of XLM-V, with 901,629 words, has 40 MB."""
 
-# Values of tokenizer.json: a word of a Unigram model is three (a list, a text and a number).
-_MAX_TOKENIZER_VALUES = 2**23
-_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
-_SPECIAL = ("cls_token", "sep_token", "mask_token", "pad_token", "unk_token")
-_SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
+# Of tensors: transformers reads other ones with the libraries that wrote them, if these are installed.
+_FORMATS = ("pt", "mlx")
 # Names that TensorFlow gave; transformers renames them too.
 _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-_Special = str | dict[str, Any] | None
 
 
-class _TokenizerConfig(BaseModel):
-    """What transformers reads from tokenizer_config.json and acts on. Other fields are texts for other programs."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
-
-    auto_map: None = None
-    tokenizer_class: str | None = None
-    model_max_length: Annotated[float, Field(gt=0)] | None = None
-    cls_token: _Special = None
-    sep_token: _Special = None
-    mask_token: _Special = None
-    pad_token: _Special = None
-    unk_token: _Special = None
-    added_tokens_decoder: Annotated[dict[Annotated[str, Field(pattern=r"\A[0-9]{1,7}\z")], Any], Field()] = {}
-    additional_special_tokens: list[_Special] | None = None
+class NotDownloaded(DataError):  # noqa: N818 - what is there, as its siblings say
+    """An empty file, or a Git LFS pointer in place of one."""
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """`digest` identifies how text becomes numbers; `size` is the largest number of a token, and one."""
+def file_of_base(folder: Path, name: str, base: str, *, limit: int) -> bytes:
+    """The content of a file in the folder of the base called `base`.
 
-    digest: str
-    size: int
+    Raises NotDownloaded, IrregularFile, StorageError.
+    """
+    content = read_regular(folder / name, limit=limit)
+    if (nothing := not_downloaded(f"{base}/{name}", content[:64])) is not None:
+        raise NotDownloaded(nothing)
+    return content
 
 
 def read_config(folder: Path, base: str) -> BaseConfig:
     """The configuration in the folder of the base called `base`. Raises as `checked_config`."""
     try:
-        content = read_json(read_regular(folder / CONFIG_FILE, limit=MIB), f"{base}/{CONFIG_FILE}")
+        content = read_json(file_of_base(folder, CONFIG_FILE, base, limit=MIB), f"{base}/{CONFIG_FILE}")
+    except NotDownloaded:
+        raise
     except BadxError as error:
+        fact = f"{base}/{CONFIG_FILE} does not describe a transformer ({error.fact.rstrip('.')})."
+        if isinstance(error, StorageError) and error.errno == errno.ENOENT:
+            fact = no_config(base, (path.name for path in folder.iterdir()))
         raise DataError(
-            f"{base}/{CONFIG_FILE} does not describe a transformer ({error.fact.rstrip('.')}).",
-            remedies=(Advice("Give {} a folder written by `save_pretrained`.", (("base", None),)),),
+            fact, remedies=(Advice("Give {} a folder written by `save_pretrained`.", (("base", None),)),)
         ) from error
     return checked_config(content, base)
+
+
+def no_config(base: str, names: Iterable[str]) -> str:
+    """The error about a folder or repository with files of these names, without a config.json among them."""
+    return f"{base} has no {CONFIG_FILE}: {instead_of_base(names) or 'it is no transformer'}."
 
 
 RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
@@ -117,8 +106,10 @@ def parts_are_whole(folder: Path, parts: Sequence[str]) -> bool:
 
 def places_in_index(folder: Path, name: str, base: str) -> set[str]:
     """The files that an index of parts leads to. Raises DataError, IntegrityError, StorageError."""
-    index = read_json(read_regular(folder / name, limit=4 * MIB), f"{base}/{name}", limit=4 * MIB)
+    index = read_json(file_of_base(folder, name, base, limit=4 * MIB), f"{base}/{name}", limit=4 * MIB)
     places = index.get("weight_map") if isinstance(index, dict) else None
+    if name == INDEX_FILE and isinstance(index, dict) and not isinstance(index.get("metadata"), dict):
+        places = None  # transformers opens no index without it.
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise IntegrityError(f"{base}: {name} does not say where weights are. Get the base again.")
     return set(places.values())
@@ -137,11 +128,11 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
 
     Raises IntegrityError unless it is the whole encoder that the configuration describes.
     """
+    _check_index(weights[0].parent, [file.name for file in weights], base)
     stored, places = dict[str, StoredTensor](), dict[str, Path]()
-    names = [file.name for file in weights]
     for file in weights:
         try:
-            tensors = read_header(file)
+            tensors = read_header(file, formats=_FORMATS)
         except IntegrityError as error:
             raise IntegrityError(f"{base}: {error.fact}", remedies=error.remedies) from error
         for name, tensor in tensors.items():
@@ -154,8 +145,16 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
     size = sum(tensor.end - tensor.start for tensor in stored.values())
     if size > most_bytes(config):
         raise IntegrityError(f"{base}: its weights have {size:,} bytes, more than its config.json accounts for.")
-    _check_index(weights[0].parent, names, base)
     return {name: EncoderTensor(places[one], stored[one]) for name, one in own.items()}
+
+
+def check_numbers(weights: Iterable[Path], base: str) -> None:
+    """Raises IntegrityError if a weight is infinite or not a number: no step of training could mend it."""
+    for file in weights:
+        try:
+            check_finite(file, digest=cached_sha256(file))
+        except IntegrityError as error:
+            raise IntegrityError(f"{base}: {error.fact}", remedies=error.remedies) from error
 
 
 def names_in_encoder(stored: Iterable[str], config: BaseConfig, base: str) -> Mapping[str, str]:
@@ -210,102 +209,8 @@ def _check_index(folder: Path, names: list[str], base: str) -> None:
         return  # transformers reads an index only in absence of one file with all weights.
     if not (folder / INDEX_FILE).is_file():
         raise IntegrityError(f"{base} has its weights in parts and no {INDEX_FILE}. Get the base again.")
-    if not places_in_index(folder, INDEX_FILE, base) <= set(names):
+    places = places_in_index(folder, INDEX_FILE, base)
+    if missing := sorted(name for name in map(shown_name, places - set(names)) if Path(name).name == name):
+        raise IntegrityError(f"{base} lacks {missing[0]}, which {INDEX_FILE} names. Get the base again.")
+    if places != set(names):
         raise IntegrityError(f"{base}: {INDEX_FILE} leads to other files than {', '.join(names)}.")
-
-
-def read_vocabulary(folder: Path, config: BaseConfig, base: str) -> Vocabulary | None:
-    """The identity of a base's fast tokenizer; None without tokenizer.json.
-
-    It is the same for two files that make the same numbers of a text: how JSON is written and how inputs were padded
-    last do not count.
-
-    Raises DataError (it cannot be read, or brings code), IntegrityError (more tokens than embeddings).
-    """
-    settings = _tokenizer_config(folder, config, base)
-    path = folder / TOKENIZER_FILE
-    if not path.exists():
-        return None
-    vocabulary = _remembered(path, settings, base)
-    if vocabulary.size > config.vocab_size:
-        raise IntegrityError(too_many_tokens(base, vocabulary.size, config))
-    return vocabulary
-
-
-def too_many_tokens(base: str, count: int, config: BaseConfig) -> str:
-    """The error about a tokenizer whose `count` of tokens is more than the base has embeddings for."""
-    return (
-        f"The tokenizer of {base} has {count:,} tokens, and the base has embeddings for {config.vocab_size:,}. "
-        "Give the base the tokenizer that it was trained with."
-    )
-
-
-def _tokenizer_config(folder: Path, config: BaseConfig, base: str) -> Mapping[str, Any]:
-    """The fields of tokenizer_config.json that change the numbers of a text."""
-    path = folder / TOKENIZER_CONFIG_FILE
-    if not path.exists():
-        return {}
-    shown = f"{base}/{TOKENIZER_CONFIG_FILE}"
-    content = read_json(read_regular(path, limit=8 * MIB), shown, limit=8 * MIB)
-    try:
-        read = _TokenizerConfig.model_validate(content)
-    except ValidationError as error:
-        raise DataError(f"{shown} does not describe a tokenizer: {shown_name(first_problem(error))}.") from error
-    family = family_of(config)
-    known = (None, "PreTrainedTokenizerFast", *family.tokenizers)
-    if read.tokenizer_class not in known:
-        raise DataError(
-            f"{shown} names a tokenizer that no {family.title} has "
-            f"({shown_name(str(read.tokenizer_class))}): {', '.join(map(str, known[1:]))} are taken."
-        )
-    specials = {field: _token(getattr(read, field)) for field in _SPECIAL}
-    return {**specials, **{switch: content[switch] for switch in _SWITCHES if content.get(switch) is not None}}
-
-
-def _token(value: _Special) -> str | None:
-    return str(value.get("content")) if isinstance(value, dict) else value
-
-
-def _remembered(path: Path, settings: Mapping[str, Any], base: str) -> Vocabulary:
-    """What was found out once about a file of this content is kept: large ones take a second."""
-    if not path.is_file():
-        raise DataError(f"{base}/{TOKENIZER_FILE} is not a regular file.")
-    memory = home() / "cache" / "tokenizers" / f"{digest_of([cached_sha256(path), dict(settings)])}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(memory.read_bytes())
-        return Vocabulary(str(known["digest"]), int(known["size"]))
-    found = _vocabulary(path, settings, base)
-    with suppress(StorageError):
-        atomic_write_text(memory, canonical_json({"digest": found.digest, "size": found.size}))
-    return found
-
-
-def _characters_maps(normaliser: Any) -> Iterator[str]:
-    """Those in a normaliser, at whatever depth."""
-    if isinstance(normaliser, dict):
-        if characters := normaliser.get("precompiled_charsmap"):
-            yield characters
-        for one in normaliser.get("normalizers") or ():
-            yield from _characters_maps(one)
-
-
-def _vocabulary(path: Path, settings: Mapping[str, Any], base: str) -> Vocabulary:
-    shown = f"{base}/{TOKENIZER_FILE}"
-    content = read_json(
-        read_regular(path, limit=MAX_TOKENIZER_BYTES), shown, limit=MAX_TOKENIZER_BYTES, values=_MAX_TOKENIZER_VALUES
-    )
-    try:
-        words, added = content["model"]["vocab"], content.get("added_tokens") or []
-        numbers = words.values() if isinstance(words, dict) else range(len(words))
-        largest = max([*numbers, *(token["id"] for token in added)])
-        if type(largest) is not int or largest < 0:
-            raise ValueError("a token's number is none")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{shown} is not a tokenizer: it has no vocabulary.") from error
-    try:
-        for characters in _characters_maps(content.get("normalizer")):
-            check_characters_map(base64.b64decode(characters, validate=True))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{shown} is not a tokenizer: its map of characters is damaged.") from error
-    parts = {part: content.get(part) for part in _PARTS}
-    return Vocabulary(digest_of({**parts, "settings": dict(settings)}), largest + 1)

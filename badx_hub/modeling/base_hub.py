@@ -63,11 +63,6 @@ def found_on_hub(base: HubBase, *, offline: bool, expected: BaseRef | None) -> F
     return _complete(model, commit) or Found(_downloaded(client, model, commit, expected), commit)
 
 
-def files_at(client: HubClient, base: HubBase) -> Mapping[str, ListedFile]:
-    """The files of a base that `badx_hub` may want, as they are listed at its revision."""
-    return {name: file for name, file in client.files(base).items() if base_layout.is_of_base(name)}
-
-
 def take(
     client: HubClient,
     model: CachedModel,
@@ -82,7 +77,7 @@ def take(
     """
     repo = str(model.base)
     if base_layout.CONFIG_FILE not in files:
-        raise IntegrityError(f"{repo} has no {base_layout.CONFIG_FILE}: it is no transformer.")
+        raise IntegrityError(base_files.no_config(repo, files))
     weights = {name for name in files if base_layout.is_of_weights(name)}
     for name in files.keys() - weights:
         _refuse_larger(repo, name, files[name].size, base_files.most_beside(name))
@@ -131,8 +126,10 @@ def _complete(model: CachedModel, commit: str) -> Found | None:
 
 def _downloaded(client: HubClient, model: CachedModel, commit: str, expected: BaseRef | None) -> Path:
     place = replace(model.base, revision=commit)
-    listed = files_at(client, place)
+    listed = client.files(place)
     names = base_layout.wanted_among(listed)
+    if base_layout.CONFIG_FILE not in listed:
+        raise IntegrityError(base_files.no_config(str(model.base), listed))
     converted.refuse_unconverted(listed, str(model.base), str(model.base))
     files = {name: listed[name] for name in names}
     _refuse_other_weights(files, model.base, expected)

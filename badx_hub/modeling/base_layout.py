@@ -20,6 +20,18 @@ _BESIDE_TOKENIZER = (TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_to
 _VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")
 _PICKLED_PART = re.compile(r"pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin")
 _SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+# What is there in place of a base: names of files, and what they say.
+_INSTEAD = (
+    (r"badx\.json|adapter_config\.json|adapter_model\..*|pytorch_adapter\.bin", "it is an adapter, not a base"),
+    (r"0_Transformer", "it is a model of sentence-transformers, whose transformer lies in its folder 0_Transformer"),
+    (r"model_index\.json", "it is a pipeline of diffusers"),
+    (r".*\.gguf", "its weights are in GGUF, which is read for answers and not for training"),
+    (r"tf_model.*\.h5|.*\.ckpt\.(index|meta|data.*)|saved_model\.pb", "its weights are those of TensorFlow alone"),
+    (r"flax_model.*\.msgpack", "its weights are those of Flax alone"),
+    (r"onnx|.*\.onnx|openvino_model.*", "it is a graph for inference (ONNX, OpenVINO)"),
+    (r".*\.safetensors", "its weights have another name than transformers opens"),
+    (r".*\.(bin|pt|pth|ckpt|pkl)", "its weights are a pickle under another name than pytorch_model.bin"),
+)
 
 
 def weights_among(names: Iterable[str]) -> tuple[str, ...]:
@@ -40,7 +52,7 @@ def is_of_weights(name: str) -> bool:
 
 
 def is_of_base(name: str) -> bool:
-    """Whether a file of this name can be a part of a base: others are neither downloaded nor looked at."""
+    """Whether a file of this name can be a part of a base: others are not downloaded."""
     beside = (CONFIG_FILE, TOKENIZER_FILE, *_BESIDE_TOKENIZER, *_VOCABULARIES, SENTENCEPIECE_FILE)
     return is_of_weights(name) or name in (*beside, INDEX_FILE, PICKLE_INDEX_FILE)
 
@@ -60,6 +72,12 @@ def needs_fast_tokenizer(names: Iterable[str]) -> bool:
     return SENTENCEPIECE_FILE in there and TOKENIZER_FILE not in there
 
 
+def has_tokenizer(names: Iterable[str]) -> bool:
+    """Whether these files have a tokenizer that opens as a fast one."""
+    there = set(names)
+    return TOKENIZER_FILE in there or "vocab.txt" in there or {"vocab.json", "merges.txt"} <= there
+
+
 def needs_conversion(names: Iterable[str]) -> bool:
     """Whether a base with these files has something that conversion makes loadable."""
     there = set(names)
@@ -76,3 +94,9 @@ def wanted_to_convert(names: Iterable[str]) -> tuple[str, ...]:
     if needs_fast_tokenizer(there):
         wanted.append(SENTENCEPIECE_FILE)
     return tuple(name for name in wanted if name in there)
+
+
+def instead_of_base(names: Iterable[str]) -> str | None:
+    """What a folder or repository without a base's files is, told by the names of those it has; None if unknown."""
+    there = tuple(names)
+    return next((what for pattern, what in _INSTEAD if any(re.fullmatch(pattern, name) for name in there)), None)

@@ -10,6 +10,8 @@ import numpy as np
 
 _LEAF, _IS_VALUE = 1 << 8, 1 << 31
 _BLOCK = 256
+_LONGEST = 1024
+"""Bytes that may take the place of a character; 55 are the most in the map of XLM-R."""
 
 
 def check_characters_map(content: bytes) -> None:
@@ -26,4 +28,6 @@ def check_characters_map(content: bytes) -> None:
     places = units[children[inner & (units & _LEAF != 0)]] & (_IS_VALUE - 1)
     if (places >= len(texts)).any() or (texts[places] & 0xC0 == 0x80).any():
         raise ValueError("its map of characters leads to no text")
+    if max(map(len, content[4 + size :].split(b"\0"))) > _LONGEST:
+        raise ValueError("its map of characters makes much of one")
     content[4 + size :].decode()

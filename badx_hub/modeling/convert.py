@@ -15,6 +15,7 @@ from badx_hub.errors import IntegrityError, NotFoundError
 from badx_hub.modeling import base_files, base_hub, base_layout, converted
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.base_configs import BaseConfig
+from badx_hub.modeling.base_vocabulary import read_vocabulary
 from badx_hub.modeling.sentencepiece import write_fast_tokenizer
 from badx_hub.pickles import PickledTensor, pickled_tensors, write_safetensors
 from badx_hub.plain_files import open_regular, read_regular
@@ -94,7 +95,7 @@ def _on_hub(base: HubBase) -> tuple[Path, Path]:
     commit = base_hub.commit_of(client, base)
     model.remember(commit)
     place = replace(base, revision=commit)
-    listed = base_hub.files_at(client, place)
+    listed = client.files(place)
     wanted = base_layout.wanted_to_convert(listed)
     folder = base_hub.take(client, model, commit, {name: listed[name] for name in wanted})
     return folder, converted.place_of_commit(place)
@@ -115,7 +116,7 @@ def _fill(building: Path, folder: Path, spec: str) -> None:
         check_finite(building / name, digest=sha256_file(building / name))
     if base_layout.needs_fast_tokenizer(names):
         _write_tokenizer(folder, building, config, spec)
-    base_files.read_vocabulary(building, config, spec)
+    read_vocabulary(building, config, spec)
 
 
 def _copy(source: Path, target: Path) -> None:

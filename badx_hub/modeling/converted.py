@@ -63,8 +63,9 @@ def refuse_unconverted(names: Iterable[str], base: str, spec: str) -> None:
                 f"{base} has no safetensors, only a pickle, which could run code and is never loaded.",
                 remedies=(ConvertBase(spec),),
             )
+        what = base_layout.instead_of_base(there)
         raise IntegrityError(
-            f"{base} has no safetensors weights ({base_layout.WEIGHTS_FILE}).",
+            f"{base} has no safetensors weights ({base_layout.WEIGHTS_FILE}){': ' + what if what else ''}.",
             remedies=(Advice("Give {} a folder written by `save_pretrained`.", (("base", None),)),),
         )
     if base_layout.needs_fast_tokenizer(there):

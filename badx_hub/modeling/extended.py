@@ -14,12 +14,10 @@ from torch.nn import functional
 
 from badx_hub.adapter_files import VOCABULARY_FILE, VOCABULARY_WEIGHTS_FILE
 from badx_hub.corpora.subwords import pieces_of
-from badx_hub.corpora.vocabulary import SubWords
-from badx_hub.errors import IntegrityError, StorageError, UsageError
+from badx_hub.corpora.vocabulary import BIAS, ROWS, SubWords, check_rows
+from badx_hub.errors import StorageError, UsageError
 from badx_hub.storage import cached_sha256
-from badx_hub.tensor_files import check_finite, differences, read_header
-
-_ROWS, _BIAS = "embeddings", "bias"
+from badx_hub.tensor_files import check_finite
 
 
 class ExtendedEmbedding(nn.Embedding):
@@ -87,14 +85,14 @@ def extension_parameters(model: Any) -> Mapping[str, nn.Parameter]:
     if (found := extension_of(model)) is None:
         return {}
     of = found.subwords.digest[:16]
-    return {f"vocabulary.{of}.{_ROWS}": found.added, f"vocabulary.{of}.{_BIAS}": found.added_bias}
+    return {f"vocabulary.{of}.{ROWS}": found.added, f"vocabulary.{of}.{BIAS}": found.added_bias}
 
 
 def save_vocabulary(extension: ExtendedEmbedding, folder: Path) -> None:
     """Write the list of sub-words, their rows and, for whoever trains on, their biases in a decoder."""
     extension.subwords.write(folder / VOCABULARY_FILE)
     try:
-        kept = {_ROWS: extension.added, _BIAS: extension.added_bias}
+        kept = {ROWS: extension.added, BIAS: extension.added_bias}
         tensors = {name: one.detach().float().cpu().contiguous() for name, one in kept.items()}
         save_file(tensors, folder / VOCABULARY_WEIGHTS_FILE, metadata={"format": "pt"})
     except SafetensorError as error:  # on a full disk
@@ -107,10 +105,8 @@ def load_rows(folder: Path, subwords: SubWords, size: int) -> tuple[Tensor, Tens
     Raises IntegrityError if they are not those, or no finite numbers.
     """
     path = folder / VOCABULARY_WEIGHTS_FILE
-    count = len(subwords.words)
-    if fault := differences({_ROWS: (count, size), _BIAS: (count,)}, read_header(path)):
-        raise IntegrityError(f"{path.name} does not fit: {fault}.")
+    check_rows(path, subwords, size)
     check_finite(path, digest=cached_sha256(path))
     with safe_open(path, framework="pt") as stored:
-        rows, bias = (stored.get_tensor(name).to(torch.float32, copy=True) for name in (_ROWS, _BIAS))
+        rows, bias = (stored.get_tensor(name).to(torch.float32, copy=True) for name in (ROWS, BIAS))
     return rows, bias

@@ -12,6 +12,7 @@ from badx_hub.adapter_files import (
     PICKLE_SUFFIXES,
     SIGNATURE_FILE,
     VOCABULARY_FILE,
+    VOCABULARY_WEIGHTS_FILE,
     is_allowed_file,
     needed_files,
 )
@@ -91,9 +92,9 @@ def check_content(folder: Path, manifest: Manifest, shown: Path) -> None:
 def _check_weights(folder: Path, manifest: Manifest) -> None:
     """Raises IntegrityError (weights that are not safetensors, no floats, or not finite), DataError (no sub-words)."""
     if VOCABULARY_FILE in manifest.files:
-        from badx_hub.corpora.vocabulary import SubWords  # only few adapters have any
+        from badx_hub.corpora.vocabulary import SubWords, check_rows  # only few adapters have any
 
-        SubWords.read(folder / VOCABULARY_FILE)
+        check_rows(folder / VOCABULARY_WEIGHTS_FILE, SubWords.read(folder / VOCABULARY_FILE))
     for name, digest in manifest.files.items():
         if name.endswith(".safetensors"):
             check_floats(folder / name)

@@ -182,7 +182,10 @@ def train_language_adapter(
     run, sources = planned(mixture, recipe, base=base, text=text, label=label, init=init)
     if not force and (done := run.finished_in(registry)):
         return done
-    objective, model = _objective(run, recipe, sources, verified(init, registry) if init else None)
+    initial = verified(init, registry) if init else None
+    # Files that its manifest does not name may lie beside an adapter.
+    subwords = initial if init and init.manifest.vocabulary else None
+    objective, model = _objective(run, recipe, sources, initial, subwords)
     return run.execute(
         model,
         objective,
@@ -270,30 +273,35 @@ def _warn_of_poor_reading(run: TrainingRun, tokenizer: Any, sources: Mapping[str
 
 
 def _objective(
-    run: TrainingRun, recipe: LanguageRecipe, sources: Mapping[str, Source], initial: Path | None = None
+    run: TrainingRun,
+    recipe: LanguageRecipe,
+    sources: Mapping[str, Source],
+    initial: Path | None = None,
+    known: Path | None = None,
 ) -> tuple[LanguageObjective, Any]:
+    """`initial`: the folder of the adapter to begin with; `known`: the same, if it brings sub-words along."""
     tokenizer = plain = load_tokenizer(run.base)
+    model = load_masked_lm(run.base)  # Its file is mapped, so that memory is taken when it is used.
     targets = {language: sources[language] for language in run.name.mixture.targets}
-    subwords = subwords_for(recipe, targets, plain, initial)
+    subwords = subwords_for(recipe, targets, plain, known)
     if subwords is not None:
         tokenizer = load_tokenizer(run.base)
         extend_tokenizer(tokenizer, subwords)
-    stores = {
-        language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
-        for language, source in sources.items()
-    }
-    for store in stores.values():  # Too little text is found here, before the base is loaded.
-        store.held_out_blocks(1)
-        store.train_batch(range(1), recipe.seed)
-    _warn_of_poor_reading(run, tokenizer, sources, extended=subwords is not None)
-    model = load_masked_lm(run.base)
-    if subwords is not None:
-        extend_for_training(model, plain, subwords, initial, seed=recipe.seed)
+        extend_for_training(model, plain, subwords, known, seed=recipe.seed)
     add_adapter(model, run.name, recipe.adapter, seed=recipe.seed)
     if initial is not None:
         begin_as(model, run.name, initial)
         load_mlm_head(model, initial, recipe.head)
     activate(model, [run.name])
+    # What is wrong with the base or the adapter to begin with is known before the text is read.
+    stores = {
+        language: BlockStore(source, tokenizer, recipe.max_length, recipe.held_out)
+        for language, source in sources.items()
+    }
+    for store in stores.values():  # Too little text is found here, before step 1.
+        store.held_out_blocks(1)
+        store.train_batch(range(1), recipe.seed)
+    _warn_of_poor_reading(run, tokenizer, sources, extended=subwords is not None)
     return LanguageObjective(model, run.name, stores, SpecialTokens.of(tokenizer), recipe), model
 
 

@@ -7,10 +7,11 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from badx_hub.adapter_files import VOCABULARY_FILE
 from badx_hub.corpora.packing import PackingRules, training_lines
 from badx_hub.corpora.sources import Source
 from badx_hub.corpora.subwords import learn_subwords
-from badx_hub.corpora.vocabulary import SubWords, subwords_in
+from badx_hub.corpora.vocabulary import SubWords
 from badx_hub.errors import BadxError, UsageError
 from badx_hub.locks import exclusive
 from badx_hub.modeling.extended import extend_model, first_rows, load_rows
@@ -24,12 +25,12 @@ _FORMAT = 1
 def subwords_for(
     recipe: LanguageRecipe, targets: Mapping[str, Source], tokenizer: Any, initial: Path | None
 ) -> SubWords | None:
-    """The sub-words of a run: those of the adapter in `initial`, that it begins with, or new ones of the targets.
+    """The sub-words of a run: those of the adapter in `initial`, which brings some along, or new ones of the targets.
 
     Raises UsageError if `initial` has another number of them than the recipe asks for, and what learning raises.
     """
-    begun = subwords_in(initial) if initial is not None else None
-    if begun is not None:
+    if initial is not None:
+        begun = SubWords.read(initial / VOCABULARY_FILE)
         if recipe.extend_vocabulary != len(begun.words):
             raise UsageError(
                 f"The adapter to begin with has {len(begun.words):,} sub-words of its own, and the recipe asks for "
@@ -43,7 +44,7 @@ def subwords_for(
 def extend_for_training(model: Any, tokenizer: Any, subwords: SubWords, initial: Path | None, *, seed: int) -> None:
     """Extend a model with its decoder; `tokenizer` is the base's, not extended yet. Raises as `first_rows`."""
     rows, bias = first_rows(model, tokenizer, subwords, seed=seed)
-    if initial is not None and subwords_in(initial) is not None:
+    if initial is not None:
         rows, bias = load_rows(initial, subwords, rows.shape[1])
     extend_model(model, subwords, rows, bias)
 

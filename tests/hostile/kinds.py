@@ -20,6 +20,7 @@ KINDS = (
     "recipes",
     "runs",
     "bases",
+    "vocabularies",
     "forged",
     "pickles",
     "imports",
