@@ -126,6 +126,16 @@ def test_interrupt_is_one_line_and_130(run: Run, monkeypatch: pytest.MonkeyPatch
     assert "Traceback" not in result.err
 
 
+def test_a_panic_of_a_library_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(_: LocalRegistry) -> None:
+        raise type("PanicException", (BaseException,), {})("Onig: Regex search error:\nretry-limit-in-match over")
+
+    monkeypatch.setattr(LocalRegistry, "contents", panic)
+    result = run("list")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert result.err.startswith("error: A library gave up on this text or base: Onig: Regex search error: retry-")
+
+
 def test_a_reader_that_leaves_early_is_no_error(stack: tuple[Entry, Entry]) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -184,8 +184,10 @@ def test_subwords_of_strangers_are_checked(world: tuple[LocalRegistry, Path, Ent
         published(words=["a", "a"])
     with pytest.raises(IntegrityError, match="infinite or no numbers"):
         published(rows=torch.full((40, 32), torch.nan))
-    published(rows=torch.zeros(39, 32))
-    with refused(IntegrityError, r"vocabulary\.safetensors does not fit: embeddings is \[39, 32\] in the file"):
+    with pytest.raises(IntegrityError, match=r"embeddings is \[39, 32\] in the file and \[40, 32\]"):
+        published(rows=torch.zeros(39, 32))
+    published(rows=torch.zeros(40, 31))
+    with refused(IntegrityError, r"vocabulary\.safetensors does not fit: embeddings is \[40, 31\] in the file"):
         (entry,), found = other.list(), resolve_base(str(base))
         use_vocabulary(load_encoder(found), load_tokenizer(found), entry.name, other.fetch(entry))
 
