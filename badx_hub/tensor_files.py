@@ -120,7 +120,9 @@ def _tensors(header: Any, data: int, size: int, formats: Collection[str] | None)
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("the metadata in its header is not text")
     if formats is not None and (found_format := metadata.get("format")) not in (None, *formats):
-        raise ValueError(f"its tensors are in the format of {shown_name(found_format)}, not of {' or '.join(formats)}")
+        raise ValueError(
+            f"its tensors are in the format of {shown_name(str(found_format))}, not of {' or '.join(formats)}"
+        )
     found = {name: _tensor(name, entry, data) for name, entry in header.items()}
     end = data
     for name, tensor in sorted(found.items(), key=lambda item: (item[1].start, item[1].end)):
