@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from badx_hub import open_registry
+from badx_hub import load_bilingual_stack, open_registry
+from badx_hub.annotation import annotated, sentences_in
 from badx_hub.cli import application
 from badx_hub.grid.study import load_study
 from badx_hub.modeling.base import resolve_base
@@ -74,6 +75,15 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     names: dict[str, Any] = {}
     for example in examples:
         exec(compile(example, str(page), "exec"), names)
+
+
+def test_the_page_about_files_shows_what_the_shipped_tagger_says() -> None:
+    [shown] = [block for block in blocks(DOCS / "annotate.md", "console") if "--registry demo\n#" in block]
+    printed = shown[shown.index("# text") :]
+    texts = re.findall("^# text = (.*)$", printed, re.MULTILINE)
+    stack = load_bilingual_stack("en", "wo", "pos", registry="demo")
+    sentences = sentences_in([(number, f"{text}\n") for number, text in enumerate(texts, start=1)], "the page")
+    assert "".join(map(str, annotated([stack], sentences))) == printed
 
 
 def copy_the_demo_stack(folder: Path) -> None:
