@@ -50,7 +50,7 @@ OVERHEAD = 0.5
 """Seconds at each start of a step that waits."""
 NODES = (2, 4)
 SEED = 3
-DRAWS = 5
+DRAWS = 3
 """Runs of the study that is trained."""
 PART = ("pos/wo/*",)
 """Of the study that is trained."""
