@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import shlex
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,19 @@ from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
 MAX_LINE_BYTES = 2**24
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _SNIFFED_BYTES = 2**13
+_BEGINNINGS = {  # UTF-32 before UTF-16, which begins in the same way
+    rb"\xff\xfe\0\0|\0\0\xfe\xff": "utf-32",
+    rb"\xff\xfe|\xfe\xff": "utf-16",
+    rb"(?:[^\0]\0){8}": "utf-16le",
+    rb"(?:\0[^\0]){8}": "utf-16be",
+    rb"\x1f\x8b": "gzip -d",
+    rb"\xfd7zXZ\0": "xz -d",
+    rb"BZh[1-9]1AY&SY": "bzip2 -d",
+    rb"\x28\xb5\x2f\xfd": "zstd -d",
+    rb"PK\x03\x04": "unzip",
+}
+"""What files begin with that are no UTF-8 text: their encoding, or the command that unpacks them."""
+_BINARY = "a binary file, not text; expected UTF-8 text, one sentence or paragraph a line."
 _CONTROL_BYTES = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
 
 
@@ -60,8 +74,12 @@ def whole_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
                 raise DataError(
                     f"{name}:{number}: a line of more than {MAX_LINE_BYTES >> 20} MB. Check that it is a text file."
                 )
+            if number == 1 and (kind := _other_kind(raw, name)) is not None:
+                raise DataError(f"{name}:1: {kind}")
             yield number, raw.decode("utf-8")
     except UnicodeDecodeError as error:
+        if _looks_binary(error.object):
+            raise DataError(f"{name}:{number}: {_BINARY}") from error
         hint = _iconv("latin1", name)
         raise DataError(
             f"{name}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}). "
@@ -105,14 +123,11 @@ def json_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def require_text(path: Path) -> None:
-    """Look at the beginning of a file; raises DataError if it is UTF-16 or binary, else as the module says."""
+    """Look at the beginning of a file; raises DataError if it is no UTF-8 text, else as the module says."""
     with reading(path):
         head = _head(path)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        hint = _iconv("utf-16", str(path))
-        raise DataError(f"{path} is UTF-16, not UTF-8. Convert it with: {hint}")
-    if _looks_binary(head):
-        raise DataError(f"{path} is a binary file, not text; expected UTF-8 text, one sentence or paragraph a line.")
+    if (kind := _other_kind(head, str(path))) is not None:
+        raise DataError(f"{path} is {kind}")
 
 
 @contextmanager
@@ -127,7 +142,8 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotFoundError(f"{path} is not there. Check the path.") from error
     except OSError as error:
-        refusal = StorageError(f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions.")
+        advice = "Name a file in it." if path.is_dir() else "Check the file and its permissions."
+        refusal = StorageError(f"{path} cannot be read: {error.strerror or error}. {advice}")
         refusal.errno = error.errno
         raise refusal from error
 
@@ -141,6 +157,19 @@ def _head(path: Path) -> bytes:
         return b""
     with _opened(path) as stream:
         return stream.read(_SNIFFED_BYTES)
+
+
+def _other_kind(head: bytes, name: str) -> str | None:
+    """What a file is that begins so and is no UTF-8 text, with the command that makes text of it; the end of an error."""
+    kind = next((kind for beginning, kind in _BEGINNINGS.items() if re.match(beginning, head, re.DOTALL)), "")
+    if kind.startswith("utf"):
+        return f"{kind.upper()}, not UTF-8. Convert it with: {_iconv(kind, name)}"
+    if kind:
+        named = f" {shlex.quote(name)}" if Path(name).is_file() else ""
+        return f"compressed, and only gzip is read, by a name that ends in .gz. Unpack it first: {kind}{named}"
+    if not _looks_binary(head[:_SNIFFED_BYTES]):
+        return None
+    return _BINARY
 
 
 def _looks_binary(head: bytes) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import re
 from pathlib import Path
 
@@ -107,7 +108,12 @@ def test_reads_one_sentence_at_a_time(tmp_path: Path) -> None:
         (row(1, "0") + row(2, "3"), 2, "HEAD of word 2 is 3"),
         (row(1, "1"), 1, "none heads itself"),
         (row(1).encode() + b"2\tp\xeache\n", 2, "not UTF-8"),
-        (row(1).encode("utf-16"), 1, "not UTF-8"),
+        (row(1).encode("utf-16"), 1, "UTF-16, not UTF-8. Convert it with: iconv -f utf-16 -t"),
+        (row(1).encode("utf-16-be"), 1, "UTF-16BE, not UTF-8"),
+        (lzma.compress(row(1).encode()), 1, "compressed, .* Unpack it first: xz -d "),
+        (gzip.compress(row(1).encode()), 1, "compressed, .* Unpack it first: gzip -d "),
+        (b"PK\3\4\0\0", 1, "Unpack it first: unzip "),
+        (bytes(range(256)), 2, "a binary file"),
     ],
 )
 def test_errors_name_file_and_line(tmp_path: Path, content: str | bytes, line: int, message: str) -> None:
