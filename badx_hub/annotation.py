@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
-from badx_hub.data.lines import BOM, numbered_whole_lines, stripped
+from badx_hub.data.lines import BOM, CARRIAGE_RETURN, numbered_whole_lines, stripped
+from badx_hub.data.prose import SNIFFED_LINES, no_prose, no_text_by_name
 from badx_hub.data.treebanks import WordCount
+from badx_hub.errors import DataError
 from badx_hub.tasks.trees import is_tree
 from badx_hub.tasks.words import sentence_of
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 CHUNK = 512
 """Sentences in memory at a time, and those that are predicted before the first of them is written."""
 
-_SNIFFED_LINES = 1000
 _PROBABILITY = re.compile(r"[01]\.[0-9]+")
 _LOG = logging.getLogger(__name__)
 
@@ -34,26 +35,34 @@ def read_sentences(path: Path) -> Iterator[RawSentence]:
     Memory holds `CHUNK` sentences. Pieces of CoNLL-U that have no word are there as well, so that all of them together
     are the file; lines of text without a word are left out.
 
-    Raises what `badx_hub.data.conllu.read_conllu` does, and DataError if most words are withheld (FORM is "_"): before
-    the first sentence if the first `CHUNK` have none, else after the last one.
+    Raises what `badx_hub.data.conllu.read_conllu` does, DataError for what is neither, such as JSON or a table, and
+    DataError if most words are withheld (FORM is "_"): before the first sentence if the first `CHUNK` have none, else
+    after the last one.
     """
-    return sentences_in(numbered_whole_lines(path), str(path), conllu=is_conllu_name(path))
+    kind = no_text_by_name(path)
+    return sentences_in(numbered_whole_lines(path), str(path), conllu=is_conllu_name(path), other=kind)
 
 
-def sentences_in(lines: Iterable[tuple[int, str]], name: str, *, conllu: bool = False) -> Iterator[RawSentence]:
-    """`read_sentences` of numbered whole lines, called `name` in errors; `conllu` says what they are known to be."""
-    head: list[tuple[int, str]] = []
+def sentences_in(
+    lines: Iterable[tuple[int, str]], name: str, *, conllu: bool = False, other: str | None = None
+) -> Iterator[RawSentence]:
+    """`read_sentences` of numbered whole lines, called `name` in errors; `conllu` says what they are known to be.
+
+    `other` is what they are if they are no CoNLL-U, where that is known: ".csv".
+    """
     rest = iter(lines)
-    if not conllu:
-        # Only a row tells: text may begin with "#", too.
-        for number, line in islice(rest, _SNIFFED_LINES):
-            head.append((number, line))
-            content = stripped(number, line)
-            if content.strip() and not content.startswith("#"):
-                conllu = looks_like_conllu(content)
-                break
+    head = [] if conllu else list(islice(rest, SNIFFED_LINES))
+    contents = [stripped(number, line) for number, line in head]
+    # Only a row tells: text may begin with "#", too.
+    row = next((content for content in contents if content.strip() and not content.startswith("#")), "")
     every = chain(head, rest)
-    return _with_words(raw_sentences(every, name), name) if conllu else _of_text(every)
+    if conllu or looks_like_conllu(row):
+        return _with_words(raw_sentences(every, name), name)
+    if other is not None and row:
+        raise DataError(f"{name} is {other}, neither CoNLL-U nor text. Write its sentences to a .txt file, one a line.")
+    if (kind := no_prose(contents)) is not None:
+        raise DataError(f"{name} is {kind}")
+    return _of_text(every, name)
 
 
 def output_name(path: Path) -> str:
@@ -146,9 +155,12 @@ def _with_words(pieces: Iterator[RawSentence], name: str) -> Iterator[RawSentenc
     count.refuse()
 
 
-def _of_text(lines: Iterable[tuple[int, str]]) -> Iterator[RawSentence]:
+def _of_text(lines: Iterable[tuple[int, str]], name: str) -> Iterator[RawSentence]:
     for number, line in lines:
-        sentence = sentence_of(stripped(number, line).strip())
+        content = stripped(number, line).strip()
+        if "\r" in content:
+            raise DataError(f"{name}:{number}: {CARRIAGE_RETURN}")
+        sentence = sentence_of(content)
         if sentence.words:
             yield RawSentence.of(sentence)
 

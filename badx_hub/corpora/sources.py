@@ -16,9 +16,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from badx_hub.data.conllu import looks_like_conllu, read_raw_conllu
+from badx_hub.data.conllu import read_raw_conllu
 from badx_hub.data.embedded import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
+from badx_hub.data.prose import SNIFFED_LINES, no_prose
 from badx_hub.data.rows import Rows, first_line, open_rows, parsed
 from badx_hub.data.splits import is_rubbish, split_in
 from badx_hub.data.treebanks import WordCount
@@ -37,9 +38,6 @@ _NOTES = re.compile(
 )
 """Names of files that are about a corpus and no part of it."""
 _NAMED = 5
-_SNIFFED_LINES = 1000
-_FEWEST_ROWS = 20
-_WORD_AND_TAG = re.compile(r"[^\t ]+[\t ](?:.*[\t ])?(?:O|[BIESLU]-[^\t ]+)\s*\Z|-DOCSTART-")
 _LOG = logging.getLogger(__name__)
 
 
@@ -196,12 +194,9 @@ def _open_file(path: Path) -> _File:
 
 
 def _require_prose(path: Path) -> None:
-    """Raises DataError if the beginning of a text is CoNLL-U, or columns of words and their tags."""
-    lines = [line for _, line in islice(numbered_lines(path), _SNIFFED_LINES) if line.strip()]
-    if any(map(looks_like_conllu, lines)):
-        raise DataError(f"{path} is CoNLL-U, not text. Give it a name that ends in .conllu.")
-    if len(lines) >= _FEWEST_ROWS and all(map(_WORD_AND_TAG.match, lines)):
-        raise DataError(f"{path} holds columns of words and their tags, not text. Give the text itself.")
+    """Raises DataError if the beginning of a text shows that it is something else."""
+    if (kind := no_prose([line for _, line in islice(numbered_lines(path), SNIFFED_LINES)])) is not None:
+        raise DataError(f"{path} is {kind}")
 
 
 def _require_sound(file: _File) -> None:

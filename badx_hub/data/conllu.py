@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from badx_hub.data.lines import BOM, numbered_whole_lines, stripped
+from badx_hub.data.lines import BOM, CARRIAGE_RETURN, numbered_whole_lines, stripped
 from badx_hub.errors import DataError
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
@@ -25,6 +25,7 @@ _RANGE_ID = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
 _EMPTY_NODE_ID = re.compile(r"[0-9]{1,9}\.[1-9][0-9]{0,8}")
 _HEAD_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _COMMENT = re.compile(r"# *(text|sent_id) *= ?(.*)")
+_GLOBAL_COLUMNS = re.compile(r"# *global\.columns *=(.*)")
 _CELL_BREAK = re.compile(r"[\t\r\n]")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 
@@ -234,8 +235,11 @@ def _put(row: list[str], column: str, cell: str) -> None:
         return
     index = COLUMNS.index(name)
     parts = [] if row[index] == NOT_ANNOTATED else row[index].split("|")
-    at = next((place for place, part in enumerate(parts) if part.startswith(f"{key}=")), len(parts))
-    parts[at : at + 1] = [] if cell == NOT_ANNOTATED else [f"{key}={cell}"]
+    places = [place for place, part in enumerate(parts) if part.startswith(f"{key}=")]
+    at = places[0] if places else len(parts)
+    for place in reversed(places):
+        del parts[place]
+    parts[at:at] = [] if cell == NOT_ANNOTATED else [f"{key}={cell}"]
     row[index] = "|".join(parts) or NOT_ANNOTATED
 
 
@@ -282,6 +286,8 @@ def _word_rows(name: str, start: int, lines: Sequence[str]) -> list[tuple[int, l
         if line.startswith("#"):
             if inside:
                 raise DataError(f"{where}: a comment inside a sentence; is the blank line above it missing?")
+            if (match := _GLOBAL_COLUMNS.fullmatch(line)) and tuple(match[1].split()) != COLUMNS:
+                raise DataError(f"{where}: CoNLL-U Plus; expected CoNLL-U with the columns {' '.join(COLUMNS)}.")
             continue
         inside = True
         columns = _columns(where, line)
@@ -305,7 +311,7 @@ def _word_rows(name: str, start: int, lines: Sequence[str]) -> list[tuple[int, l
 def _columns(where: str, line: str) -> list[str]:
     columns = line.split("\t")
     if "\r" in line:
-        raise DataError(f"{where}: a carriage return inside a line. End lines with a line feed: tr '\\r' '\\n'")
+        raise DataError(f"{where}: {CARRIAGE_RETURN}")
     if len(columns) != len(COLUMNS):
         raise DataError(f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}.")
     if "" in columns:

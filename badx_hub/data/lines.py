@@ -23,6 +23,9 @@ from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
 
 MAX_LINE_BYTES = 2**24
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+CARRIAGE_RETURN = "a carriage return inside a line. End lines with a line feed: tr '\\r' '\\n' < OLD > NEW"
+"""What is wrong with a line that is several to other programs, with the remedy: the end of an error."""
+
 _SNIFFED_BYTES = 2**13
 _BEGINNINGS = {  # UTF-32 before UTF-16, which begins in the same way
     rb"\xff\xfe\0\0|\0\0\xfe\xff": "utf-32",

@@ -159,6 +159,28 @@ def test_a_file_without_a_word_is_refused(run: Run, arguments: list[str], treeba
     assert "has no word" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "id,text\n1,Nanga\n", "is .csv, neither CoNLL-U nor text"),
+        ("a.jsonl.gz", "", "is .jsonl, neither"),
+        ("a.conllup", "# global.columns = ID FORM\n1\tNanga\n", "is .conllup, neither"),
+        ("a.conllu", "# global.columns = ID FORM\n1\tNanga\n", "a.conllu:1: CoNLL-U Plus; expected"),
+        ("a.txt", "1 Nanga _ _ _ _ 0 root _ _\n", "a table of words like CoNLL-U"),
+        ("a.txt", "Nanga def?\rMaa ngi fi.\r", "a.txt:1: a carriage return inside a line"),
+        (".", "", "Name a file in it"),
+    ],
+)
+def test_what_is_neither_conllu_nor_text_is_refused(
+    run: Run, arguments: list[str], tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    packed = gzip.compress(b'{"text": "Nanga"}\n') if name.endswith(".gz") else content.encode()
+    if name != ".":
+        (tmp_path / name).write_bytes(packed)
+    refused = run(*arguments, tmp_path / name)
+    assert (refused.code, refused.out) == (1, "") and said in refused.err
+
+
 def test_what_is_stopped_leaves_what_was_there(
     run: Run, arguments: list[str], treebank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -333,6 +333,13 @@ def test_a_folder_leaves_out_what_adapters_are_scored_on_and_what_is_no_text(
     [
         (CONLLU, r"is CoNLL-U, not text\. Give it a name"),
         ("Dakar B-LOC\ndem O\n\n" * 20, "columns of words and their tags"),
+        ("Dakar B-LOC\ndem O\n\nO O", "columns of words and their tags"),
+        (CONLLU.replace("\t", " "), "a table of words like CoNLL-U"),
+        ("1\tNanga\tnanga\tADV\tADV\t_\t2\tadvmod\n", "a table of words like CoNLL-U"),
+        ("# global.columns = ID FORM\n1\tNanga\n", "CoNLL-U Plus"),
+        ('[{"text": "Nanga def?"}]\n', "is JSON"),
+        ('{"text": "Nanga"}\n{"text": "def?"}\n', "is JSON"),
+        ("\n<!DOCTYPE html>\n<p>Nanga def?\n", "is XML or HTML"),
     ],
 )
 def test_annotated_files_under_the_name_of_a_text_are_refused(tmp_path: Path, text: str, says: str) -> None:
@@ -342,3 +349,5 @@ def test_annotated_files_under_the_name_of_a_text_are_refused(tmp_path: Path, te
 
 def test_text_of_short_lines_is_text(tmp_path: Path) -> None:
     assert len(lines_of(write(tmp_path / "a.txt", "vitamin B-12\nO O\nNanga def?\n" * 20))) == 60
+    for text in ("1 of the very best of all of them _ .\n", "[...] {x}\n<3 ok\n", "a O\nb B-12\nc O\n"):
+        assert lines_of(write(tmp_path / "a.txt", text)) == text.splitlines()

@@ -235,6 +235,8 @@ def test_a_key_in_misc_is_replaced_where_it_stands(tmp_path: Path) -> None:
     (piece,) = read_raw_conllu(written(tmp_path, row(1).replace("_\n", "a=1|name=B-LOC|nickname=x\n")))
     assert piece.cells("MISC.name") == ("B-LOC",)
     assert piece.replaced({"MISC.name": ["O"]}).cells("MISC") == ("a=1|name=O|nickname=x",)
+    (piece,) = read_raw_conllu(written(tmp_path, row(1).replace("_\n", "name=B-LOC||a=1|name=I-LOC\n")))
+    assert piece.replaced({"MISC.name": ["O"]}).cells("MISC") == ("name=O||a=1",)
 
 
 def test_surface_text_is_made_of_tokens(tmp_path: Path) -> None:
