@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
-from badx_hub.data.lines import BOM, CARRIAGE_RETURN, numbered_whole_lines, stripped
+from badx_hub.data.lines import BOM, RETURN_HINT, numbered_whole_lines, stripped
 from badx_hub.data.prose import SNIFFED_LINES, no_prose, no_text_by_name
 from badx_hub.data.treebanks import WordCount
 from badx_hub.errors import DataError
@@ -60,8 +60,8 @@ def sentences_in(
         return _with_words(raw_sentences(every, name), name)
     if other is not None and row:
         raise DataError(f"{name} is {other}, neither CoNLL-U nor text. Write its sentences to a .txt file, one a line.")
-    if (kind := no_prose(contents)) is not None:
-        raise DataError(f"{name} is {kind}")
+    if (hint := no_prose(contents)) is not None:
+        raise DataError(f"{name} is {hint}")
     return _of_text(every, name)
 
 
@@ -159,7 +159,7 @@ def _of_text(lines: Iterable[tuple[int, str]], name: str) -> Iterator[RawSentenc
     for number, line in lines:
         content = stripped(number, line).strip()
         if "\r" in content:
-            raise DataError(f"{name}:{number}: {CARRIAGE_RETURN}")
+            raise DataError(f"{name}:{number}: {RETURN_HINT}")
         sentence = sentence_of(content)
         if sentence.words:
             yield RawSentence.of(sentence)

@@ -35,6 +35,7 @@ MIB = 2**20
 _MAX_DOTS = 256
 _MAX_TOML_LINE = 2**16
 _SHOWN = 200
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def read_json(content: str | bytes, name: str, *, limit: int = MIB, values: int = MAX_VALUES) -> Any:
@@ -136,7 +137,8 @@ def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES
         elif isinstance(one, str):
             if not record and "\0" in one:
                 raise ValueError("a text has a NUL character")
-            one.encode("utf-8")  # A half of a surrogate pair is no character: UnicodeEncodeError, a ValueError.
+            if _HALF_PAIR.search(one):
+                raise ValueError("a text has half a surrogate pair, which is no character")
         elif isinstance(one, float):
             if not record and not math.isfinite(one):
                 raise ValueError("a number is infinite or no number")
@@ -221,7 +223,13 @@ class _PlainLoader(yaml.SafeLoader):
             self.depth -= 1
 
     def flatten_mapping(self, node: MappingNode) -> None:
-        """Nothing is merged: `<<` is a key like any other."""
+        """Nothing is merged: `<<` is a key like any other. A key that is there twice is refused, as in JSON."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise _Refused(f"the key {str(key.value)[:_SHOWN]} is there twice", key.start_mark)
+                seen.add((key.tag, key.value))
 
     def integer(self, node: ScalarNode) -> int:
         return _integer(str(node.value))

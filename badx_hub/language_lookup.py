@@ -19,6 +19,16 @@ _SHOWN = 60
 _AGAIN = re.compile(r"( \([^()]+\))\1+\Z")
 _IN_BRACKETS = re.compile(r"(.+\S) +\(([^()]+)\)")
 
+# Scripts that FLORES and NLLB write although they are the usual ones; CLDR names no or another usual script.
+_USUAL_SCRIPTS = {
+    "acm": ("Arab",),
+    "acq": ("Arab",),
+    "ajp": ("Arab",),
+    "azb": ("Arab",),
+    "ko": ("Hang", "Kore"),
+    "pbt": ("Arab",),
+}
+
 # Names that speakers use for languages of AmericasNLI; language_data lacks them.
 _MORE_NAMES = {
     "náhuatl": "nah",
@@ -46,7 +56,8 @@ def _without_default_script(language: Language) -> Language:
     plain = Language.make(language=language.language)
     if language != Language.make(language=language.language, script=language.script):
         return language
-    return plain if plain.maximize().script == language.script else language
+    usual = _USUAL_SCRIPTS.get(language.language or "") or (plain.maximize().script,)
+    return plain if language.script in usual else language
 
 
 def _names_a_language(language: Language) -> bool:
@@ -74,6 +85,8 @@ def tag_of_name(text: str) -> str | None:
 
     What is in brackets after a name is a script, a region or the tag itself: "Chinese (Traditional)", "Ga (gaa)".
     """
+    if text.strip("-_") != text:
+        return None  # The look-up spelling has none of these: "en-" is no name.
     if match := _IN_BRACKETS.fullmatch(_AGAIN.sub(r"\1", text)):
         return _in_full(match[1], match[2])
     name = normalize_name(text)
@@ -83,10 +96,12 @@ def tag_of_name(text: str) -> str | None:
 
 
 def _in_full(name: str, inside: str) -> str | None:
-    plain = known_tag(name) or tag_of_name(name)
     tag = known_tag(inside)
-    if plain is None or (tag is not None and _named(tag, name)):
-        return None if plain is None else tag
+    if tag is not None and _named(tag, name):
+        return tag
+    plain = known_tag(name) or tag_of_name(name)
+    if plain is None:
+        return None
     codes = [
         _codes_of(kind).get(normalize_name(part)) for part in inside.split(",") for kind in ("script", "territory")
     ]

@@ -21,9 +21,9 @@ MixtureKind = Literal["language", "bilingual", "multilingual"]
 _LEGAL_MIXTURES = "en-wo, en-wo@5:1, en:5,wo:1, wo, en+bm+wo, en-zh_Hant"
 _LOCALE_LIKE = re.compile(r"([a-z]{2,3})-([A-Z]{2})")
 _MAX_SPELLING = 200
+_OTHER_JOINTS = re.compile(r"\s*(?:->|=>|[,;/_|>\s\u2010-\u2015\u2192])\s*")
 
 
-@lru_cache(maxsize=4096)
 def normalise(tag: str) -> str:
     """The canonical BCP-47 tag of a language: "wol", "WO" and "Wolof" give "wo", "aym" gives "ay".
 
@@ -31,8 +31,15 @@ def normalise(tag: str) -> str:
     a code and a name, the code wins. Script, region and variants are kept ("zh-Hant", "pt-BR"), and so are
     collections ("nah"). Private use, extensions and unassigned codes are refused.
 
-    Raises UsageError that offers the nearest known languages.
+    Raises UsageError that offers the nearest known languages, also for what is no text.
     """
+    if not isinstance(tag, str):
+        raise UsageError(f"{shown(str(tag))} is no language: expected text, a BCP-47 tag such as 'wo' or a name.")
+    return _normalised(tag)
+
+
+@lru_cache(maxsize=4096)
+def _normalised(tag: str) -> str:
     text = unicodedata.normalize("NFC", tag.strip())
     if len(text) > _MAX_SPELLING:
         raise UsageError(f"{shown(text)} is too long for a language: expected a BCP-47 tag such as wo, or a name.")
@@ -132,6 +139,8 @@ class Mixture:
         """The same languages with the weights of ``ratio`` ("5:1": one a language); None keeps them."""
         if ratio is None:
             return self
+        if not isinstance(ratio, str):
+            raise UsageError(f"The ratio {ratio!r} is no text: expected one such as '5:1'.")
         weights = tuple(_weight(text, ratio) for text in ratio.strip().split(":"))
         if len(weights) != len(self.parts):
             raise UsageError(
@@ -152,6 +161,8 @@ class Mixture:
         Between languages stands "-" (two of them) or "+" (two or more), so a tag writes its own subtags with
         "_": "en-zh_Hant". Raises UsageError with the legal spellings.
         """
+        if not isinstance(text, str):
+            raise UsageError(f"{shown(str(text))} is no text: expected a language or a pair, {_LEGAL_MIXTURES}.")
         return _parse_mixture(text.strip())
 
     def __str__(self) -> str:
@@ -168,9 +179,29 @@ def pair(source: str, target: str, ratio: str | None = None) -> Mixture:
 @lru_cache(maxsize=4096)
 def _parse_mixture(text: str) -> Mixture:
     body, at, ratio = text.partition("@")
-    if not at and (":" in text or "," in text):
-        return _parse_weighted(text)
-    return Mixture.of(*_split_languages(body)).with_ratio(ratio if at else None)
+    try:
+        if not at and (":" in text or "," in text):
+            return _parse_weighted(text)
+        return Mixture.of(*_split_languages(body)).with_ratio(ratio if at else None)
+    except UsageError as error:
+        if (meant := _meant(body)) is None:
+            raise
+        raise UsageError(f"{shown(text)} is no pair: write {meant}.") from error
+
+
+def _meant(body: str) -> str | None:
+    """The pair that somebody means who writes it with another sign between ("en_wo", "en->wo") or as an adapter's name.
+
+    None where there is no such sign, or something that is no code of a language.
+    """
+    parts = body.split("/")
+    if len(parts) in (2, 3) and "-" in parts[1]:  # base/pair/task
+        parts = parts[1].split("-")
+    else:
+        parts = _OTHER_JOINTS.split(body)
+    if len(parts) < 2 or not all(map(known_tag, parts)):
+        return None
+    return ("-" if len(parts) == 2 else "+").join(part.strip() for part in parts)
 
 
 def _check_part(tag: str, weight: int) -> None:

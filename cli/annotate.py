@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _inputs, _options, _output, _stack
+from badx_hub.cli import _entries, _inputs, _options, _output, _places, _stack
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from badx_hub.data.conllu import RawSentence
 
 
-_STDIN = Path("-")
 _FilesArgument = Annotated[
     list[Path] | None,
     typer.Argument(metavar="FILE...", help="CoNLL-U, or text, a sentence a line. [default: - (stdin)]"),
 ]
 _OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="OUT", help="A file, or a folder for several. [default: stdout]"),
+    str | None,
+    typer.Option("-o", "--output", metavar="OUT", help="A file, or a folder for several. [default: - (stdout)]"),
 ]
 _ReviewOption = Annotated[
     int | None,
@@ -73,8 +72,8 @@ def annotate(
     from badx_hub.annotation import LeastCertain, annotated
 
     options = _options_of_tasks(tasks, _options.task_options(option))
-    paths = _paths(files or ())
-    outputs = _outputs(paths, output.expanduser() if output else None, review)
+    paths = _places.inputs(files or ())
+    outputs = _places.outputs(paths, output, review)
     found = []
     for task in options:
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
@@ -88,27 +87,23 @@ def annotate(
         worst = LeastCertain(review or 0, columns)
         with counting("sentences", total, shown=(bool(out) and not show) or not sys.stdout.isatty()) as done:
             filled = fill(_inputs.sentences(None, path), done=done)
-            _write(_shown(filled) if show else filled, out, worst, quiet=show)
+            written = _write(_shown(filled) if show else filled, out, worst, quiet=show)
+        if not written:
+            _output.note("There is nothing to annotate: no line of stdin has a word.")
         if review and out:
-            _write_review(out, worst)
+            _places.write_review(out, worst.text())
 
 
-def _paths(files: Sequence[Path]) -> list[Path]:
-    """The files; none is stdin, which is also called "-"."""
-    if _STDIN not in files:
-        return [path.expanduser() for path in files]
-    if len(files) > 1:
-        raise UsageError("- is stdin, which is annotated alone. Leave out - or the files.")
-    return []
-
-
-def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain, *, quiet: bool) -> None:
-    """Write the sentences, to a file alone if `quiet`, and remember the least certain ones."""
+def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain, *, quiet: bool) -> int:
+    """Write the sentences, to a file alone if `quiet`, and remember the least certain ones; how many have a word."""
+    count = 0
     with nullcontext() if quiet and out is None else _opened(out) as write:
         for raw in sentences:
             if write:
                 write(str(raw))
             worst.add(raw)
+            count += raw.sentence is not None
+    return count
 
 
 def _shown(sentences: Iterator[RawSentence]) -> Iterator[RawSentence]:
@@ -120,16 +115,6 @@ def _shown(sentences: Iterator[RawSentence]) -> Iterator[RawSentence]:
         if tree := text_tree(raw, width):
             _output.write(tree)
         yield raw
-
-
-def _write_review(out: Path, worst: LeastCertain) -> None:
-    """Beside `out`, and under its name, the sentences to look at first."""
-    from badx_hub.annotation import output_name
-    from badx_hub.storage import atomic_write_text
-
-    path = out.with_name(f"{Path(output_name(out).removesuffix('.gz')).stem}.review.conllu")
-    atomic_write_text(path, worst.text())
-    _output.note(f"wrote {path}")
 
 
 def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -150,28 +135,6 @@ def _options_of_tasks(tasks: str, given: Mapping[str, str]) -> dict[str, dict[st
     return known
 
 
-def _outputs(paths: Sequence[Path], output: Path | None, review: int | None) -> list[Path | None]:
-    """Where each input goes; None is stdout. Raises UsageError for what would lose one of them."""
-    if review and output is None:
-        raise UsageError("--review writes a file beside OUT: add -o OUT.")
-    if output is None or not (output.is_dir() or len(paths) > 1):
-        if output is None and len(paths) > 1:
-            raise UsageError("Several files need a folder for what is made of them: add -o FOLDER.")
-        if output is not None and output.exists() and not output.is_file():
-            raise UsageError(f"{output} is no regular file. To write to stdout, leave -o out.")
-        return [output]
-    if not paths:
-        raise UsageError(f"{output} is a folder, and what comes from stdin has no name. Give -o a file.")
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file, but {len(paths)} files are to be annotated. Give -o a folder.")
-    from badx_hub.annotation import output_name
-
-    made = [output / output_name(path) for path in paths]
-    if twice := [path for path in made if made.count(path) > 1]:
-        raise UsageError(f"Two of the files would both become {twice[0]}. Annotate them one after the other.")
-    return list(made)
-
-
 def _checked(path: Path) -> int:
     """The number of sentences with a word in a file; raises DataError if it has none."""
     from badx_hub.annotation import read_sentences
@@ -190,7 +153,8 @@ def _opened(path: Path | None) -> Iterator[Callable[[str], object]]:
         return
     from badx_hub.storage import atomic_file
 
-    with atomic_file(path) as stream:
+    # A link stays a link to what is written.
+    with atomic_file(path.resolve()) as stream:
         if path.name.lower().endswith(".gz"):
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
                 yield lambda text: packed.write(text.encode())

@@ -72,7 +72,7 @@ HOSTILE = [
     ("json", "1" * 4400, "digits"),
     ("json", "NaN", "NaN is not a number"),
     ("json", "1e999", "infinite"),
-    ("json", r'"\ud800"', "surrogates"),
+    ("json", r'"\ud800"', "half a surrogate pair"),
     ("json", r'{"a\u0000": 1}', "NUL"),
     ("json", b"\xff", "UTF-8"),
     ("json", "{", "not JSON"),
@@ -99,6 +99,7 @@ HOSTILE = [
     ("yaml", "a: \x00", "not YAML"),
     ("yaml", "? [a, b]\n: c", "not YAML"),
     ("yaml", "- " * 10_000, "deep"),
+    ("yaml", "a: {wo: 1, en: 2, wo: 3}", r"the key wo is there twice \(line 1\)"),
 ]
 
 

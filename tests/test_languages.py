@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,7 @@ SUBTAGS = st.from_regex(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]
         ("Traditional Chinese", "zh-Hant"),
         ("iw", "he"),
         ("zh-yue", "yue"),
+        *(("kor_Hang", "ko"), ("acm_Arab", "acm"), ("zho_Hans", "zh"), ("zho_Hant", "zh-Hant"), ("kmr_Latn", "kmr")),
         ("ga", "ga"),  # the code of Irish, though also the name of gaa
     ],
 )
@@ -50,10 +52,11 @@ def test_normalise(given_text: str, tag: str) -> None:
     [
         *("", " ", "-", "xx", "qqq", "qaa", "und", "mul", "zxx", "mis", "x-foo", "en-x-foo", "en-u-co-phonebk"),
         *("419", "1901", "en-ZZ", "en-XA", "en-Zzzz", "en-Qaaa", "zh-pro", "ar-arb", "en_US.UTF-8", "a" * 500),
-        *("Proto-Chimakuan", "private use", "United States", "wo\x00", "w\no", "\uff57\uff4f"),
+        *("Proto-Chimakuan", "private use", "United States", "wo\x00", "w\no", "\uff57\uff4f", "en-", "_a"),
+        *(None, False, 5, float("nan"), b"wo", ["wo"]),
     ],
 )
-def test_what_is_no_known_language_is_refused_in_one_line(text: str) -> None:
+def test_what_is_no_known_language_is_refused_in_one_line(text: Any) -> None:
     with pytest.raises(UsageError) as caught:
         normalise(text)
     assert "\n" not in str(caught.value)
@@ -145,8 +148,12 @@ def test_parse(text: str, canonical: str, parts: tuple[tuple[str, int], ...]) ->
         ("es-419", "write es_419"),
         ("zh-Hant-TW", "zh_Hant_TW"),
         ("pt-BR", "write pt_BR or pt-br"),
-        ("en,wo", "no weight"),
+        ("en,wo", "write en-wo"),
         ("en:5,wo", "no weight"),
+        *((f"en{sign}wo", r"is no pair: write en-wo\.") for sign in ("_", " ", "/", "->", "\u2013", "\u2192", "; ")),
+        ("en bm wo", r"write en\+bm\+wo"),
+        ("mbert/en-wo/pos", "is no pair: write en-wo"),
+        ("en_xx", "Unknown language 'en_xx'"),
         ("en-wo@", "not a ratio"),
         ("en-wo@0:1", "not a ratio"),
         ("en-wo@-1:1", "not a ratio"),
@@ -233,7 +240,22 @@ def test_the_generated_tags_are_canonical() -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["wo", "zh-Hant", "sr-Latn", "pt-BR", "es-419", "uz-Cyrl", "gaa", "dnj", "mni-Mtei", "be-tarask", "nah"]
+    "tag",
+    [
+        "wo",
+        "zh-Hant",
+        "sr-Latn",
+        "pt-BR",
+        "es-419",
+        "uz-Cyrl",
+        "gaa",
+        "dnj",
+        "mni-Mtei",
+        "be-tarask",
+        "nah",
+        "luo",
+        "swh",
+    ],
 )
 def test_a_name_that_is_shown_is_a_name_that_is_read(tag: str) -> None:
     assert normalise(name_of(tag)) == normalise(f"{name_of(tag)} ({tag})") == normalise(tag)

@@ -195,8 +195,8 @@ def _open_file(path: Path) -> _File:
 
 def _require_prose(path: Path) -> None:
     """Raises DataError if the beginning of a text shows that it is something else."""
-    if (kind := no_prose([line for _, line in islice(numbered_lines(path), SNIFFED_LINES)])) is not None:
-        raise DataError(f"{path} is {kind}")
+    if (hint := no_prose([line for _, line in islice(numbered_lines(path), SNIFFED_LINES)])) is not None:
+        raise DataError(f"{path} is {hint}")
 
 
 def _require_sound(file: _File) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from badx_hub.data.lines import BOM, CARRIAGE_RETURN, numbered_whole_lines, stripped
+from badx_hub.data.lines import BOM, RETURN_HINT, numbered_whole_lines, stripped
 from badx_hub.errors import DataError
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
@@ -311,7 +311,7 @@ def _word_rows(name: str, start: int, lines: Sequence[str]) -> list[tuple[int, l
 def _columns(where: str, line: str) -> list[str]:
     columns = line.split("\t")
     if "\r" in line:
-        raise DataError(f"{where}: {CARRIAGE_RETURN}")
+        raise DataError(f"{where}: {RETURN_HINT}")
     if len(columns) != len(COLUMNS):
         raise DataError(f"{where}: {len(columns)} tab-separated columns, expected {len(COLUMNS)}: {line[:60]!r}.")
     if "" in columns:

@@ -23,7 +23,7 @@ from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
 
 MAX_LINE_BYTES = 2**24
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-CARRIAGE_RETURN = "a carriage return inside a line. End lines with a line feed: tr '\\r' '\\n' < OLD > NEW"
+RETURN_HINT = "a carriage return inside a line. End lines with a line feed: tr '\\r' '\\n' < OLD > NEW"
 """What is wrong with a line that is several to other programs, with the remedy: the end of an error."""
 
 _SNIFFED_BYTES = 2**13
@@ -77,21 +77,21 @@ def whole_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
                 raise DataError(
                     f"{name}:{number}: a line of more than {MAX_LINE_BYTES >> 20} MB. Check that it is a text file."
                 )
-            if number == 1 and (kind := _other_kind(raw, name)) is not None:
-                raise DataError(f"{name}:1: {kind}")
+            if number == 1 and (hint := _other_kind(raw, name)) is not None:
+                raise DataError(f"{name}:1: {hint}")
             yield number, raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        if _looks_binary(error.object):
-            raise DataError(f"{name}:{number}: {_BINARY}") from error
-        hint = _iconv("latin1", name)
-        raise DataError(
-            f"{name}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}). "
-            f"Convert the file; if it is Latin-1: {hint}"
-        ) from error
+        hint = _BINARY if _looks_binary(error.object) else _converting(error, name)
+        raise DataError(f"{name}:{number}: {hint}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"{name}:{number + 1}: damaged gzip file ({error}). Fetch or compress the file again."
         ) from error
+
+
+def _converting(error: UnicodeDecodeError, name: str) -> str:
+    byte = error.object[error.start]
+    return f"not UTF-8 (byte 0x{byte:02x}). Convert the file; if it is Latin-1: {_iconv('latin1', name)}"
 
 
 def _iconv(encoding: str, name: str) -> str:
@@ -129,8 +129,8 @@ def require_text(path: Path) -> None:
     """Look at the beginning of a file; raises DataError if it is no UTF-8 text, else as the module says."""
     with reading(path):
         head = _head(path)
-    if (kind := _other_kind(head, str(path))) is not None:
-        raise DataError(f"{path} is {kind}")
+    if (hint := _other_kind(head, str(path))) is not None:
+        raise DataError(f"{path} is {hint}")
 
 
 @contextmanager
@@ -145,8 +145,8 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotFoundError(f"{path} is not there. Check the path.") from error
     except OSError as error:
-        advice = "Name a file in it." if path.is_dir() else "Check the file and its permissions."
-        refusal = StorageError(f"{path} cannot be read: {error.strerror or error}. {advice}")
+        hint = "Name a file in it." if path.is_dir() else "Check the file and its permissions."
+        refusal = StorageError(f"{path} cannot be read: {error.strerror or error}. {hint}")
         refusal.errno = error.errno
         raise refusal from error
 
@@ -163,7 +163,7 @@ def _head(path: Path) -> bytes:
 
 
 def _other_kind(head: bytes, name: str) -> str | None:
-    """What a file is that begins so and is no UTF-8 text, with the command that makes text of it; the end of an error."""
+    """What a file that begins so is, if no UTF-8 text, with the command that makes text of it: the end of an error."""
     kind = next((kind for beginning, kind in _BEGINNINGS.items() if re.match(beginning, head, re.DOTALL)), "")
     if kind.startswith("utf"):
         return f"{kind.upper()}, not UTF-8. Convert it with: {_iconv(kind, name)}"

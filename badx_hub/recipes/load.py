@@ -169,7 +169,7 @@ def _describe(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{place} is not a known key"
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
     value = "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (got {problem['input']!r})"
     if len(value) > _MAX_SHOWN:
         value = f"{value[:_MAX_SHOWN]}...)"

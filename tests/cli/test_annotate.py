@@ -64,6 +64,19 @@ def test_a_file_may_be_filled_in_place(run: Run, arguments: list[str], treebank:
     assert "_" not in found.cells("UPOS")
 
 
+def test_a_link_stays_one_and_a_folder_may_be_new(
+    run: Run, arguments: list[str], treebank: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.conllu"
+    link.symlink_to(treebank.name)
+    assert run(*arguments, treebank, "-o", link).code == 0
+    assert link.is_symlink() and "_" not in next(read_raw_conllu(treebank)).cells("UPOS")
+    done = run(*arguments, treebank, "-o", f"{tmp_path / 'new'}/", "--review", "1")
+    assert (done.code, (tmp_path / "new" / treebank.name).read_bytes()) == (0, treebank.read_bytes())
+    assert "review.conllu, which is empty" in done.err
+    assert run(*arguments, treebank, "-o", "-").out.encode() == treebank.read_bytes()
+
+
 def test_several_files_go_into_a_folder(run: Run, arguments: list[str], treebank: Path, tmp_path: Path) -> None:
     text = tmp_path / "b.txt.gz"
     text.write_bytes(gzip.compress(b"Nanga def?\n"))
@@ -79,6 +92,9 @@ def test_stdin_goes_to_stdout(run: Run, arguments: list[str], monkeypatch: pytes
     done = run(*arguments)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("# a = b\r\n1-2\tdafa\t") and done.out.endswith("\r\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    done = run(*arguments)
+    assert (done.code, done.out) == (0, "") and "no line of stdin has a word" in done.err
 
 
 def test_overwriting_takes_the_prediction(run: Run, arguments: list[str], treebank: Path) -> None:
@@ -110,9 +126,14 @@ def test_what_to_look_at_first_goes_into_a_file_of_its_own(run: Run, arguments: 
     [
         (["a.conllu", "--review", "3"], "--review writes a file beside OUT"),
         (["a.conllu", "b.conllu"], "Several files need a folder"),
-        (["a.conllu", "b.conllu", "-o", "a.conllu"], "Give -o a folder"),
+        (["a.conllu", "b.conllu", "-o", "a.conllu"], "-o has to be a folder"),
         (["a.conllu", "x/a.conllu", "-o", "out"], "would both become out"),
         (["-o", "."], "has no name. Give -o a file"),
+        (["-o", "new/"], "has no name. Give -o a file"),
+        (["a.conllu", "-o", ""], "-o is empty"),
+        (["a.conllu", "-o", "b.conllu/"], "-o has to be a folder"),
+        (["a.review.conllu", "-o", "a.conllu", "--review", "1"], "--review would write over a.review.conllu"),
+        (["a.conllu", "a.review.conllu", "-o", "out", "--review", "1"], "--review would write over out"),
         (["a.conllu", "-o", "/dev/null"], "no regular file"),
         (["a.conllu", "--option", "decoding=greedy"], "None of the tasks pos, ner has an option 'decoding'"),
         (["a.conllu", "--tasks", "pos,nli"], "What nli predicts has no place in CoNLL-U"),
@@ -125,7 +146,7 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, tmp_path / "x"):
         folder.mkdir(exist_ok=True)
-        for name in ("a.conllu", "b.conllu"):
+        for name in ("a.conllu", "b.conllu", "a.review.conllu"):
             (folder / name).write_bytes(TREEBANK.encode())
     refused = run(*arguments, *more)
     assert (refused.code, refused.out) == (2, "")

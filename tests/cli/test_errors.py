@@ -170,7 +170,7 @@ def errors_of(classes: Sequence[ast.ClassDef]) -> frozenset[str]:
 ERRORS = errors_of([node for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)])
 NAMES_IN_FRONT = ("badx_hub", "predict", "max_length")
 COMMANDS_TO_COPY = ("iconv ", "tr ")
-QUOTES = (".fact", "{fact}", "one_line(", "hint", "_nearest")
+QUOTES = (".fact", "{fact}", "one_line(", "hint", "HINT", "_nearest")
 
 
 def spoilt(text: ast.expr) -> bool:
