@@ -51,6 +51,12 @@ def known_tag(text: str) -> str | None:
     return str(_without_default_script(language).to_tag())
 
 
+def is_written_language(text: str) -> str | None:
+    """The canonical tag of a code of a language with a known number of speakers: many words are codes of others."""
+    tag = known_tag(text)
+    return tag if tag is not None and tag.partition("-")[0] in {*_spoken_codes().values()} else None
+
+
 def _without_default_script(language: Language) -> Language:
     """`wol_Latn`, as FLORES and NLLB write Wolof, is `wo`: a script says something only where another is usual."""
     plain = Language.make(language=language.language)

@@ -194,11 +194,9 @@ def _meant(body: str) -> str | None:
 
     None where there is no such sign, or something that is no code of a language.
     """
-    parts = body.split("/")
-    if len(parts) in (2, 3) and "-" in parts[1]:  # base/pair/task
-        parts = parts[1].split("-")
-    else:
-        parts = _OTHER_JOINTS.split(body)
+    fields = body.split("/")  # base/pair/task
+    named = len(fields) in (2, 3) and "-" in fields[1]
+    parts = fields[1].split("-") if named else _OTHER_JOINTS.split(body)
     if len(parts) < 2 or not all(map(known_tag, parts)):
         return None
     return ("-" if len(parts) == 2 else "+").join(part.strip() for part in parts)

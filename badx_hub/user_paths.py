@@ -17,6 +17,15 @@ _MAX_NAME_BYTES = 255
 _MAX_PATH_BYTES = 4000
 
 
+def source_text(source: object, what: str) -> str:
+    """What names a file or a data set, as text. Raises UsageError, which says `what` it is of, for anything else."""
+    text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if not text or not isinstance(text, str):
+        shown = f"{str(source)[:_SHOWN]!r}"
+        raise UsageError(f"The {what} is {shown}; expected a path, or the name of a data set, as text.")
+    return text
+
+
 def user_path(text: str | Path) -> Path:
     """The path, "~" being the user's home.
 

@@ -7,9 +7,8 @@ source needs them.
 from __future__ import annotations
 
 import logging
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -25,9 +24,10 @@ from badx_hub.data.splits import is_rubbish, split_in
 from badx_hub.data.treebanks import WordCount
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from badx_hub.hub.ref import HUB
+from badx_hub.language_lookup import is_written_language
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_write_text, cached_sha256, digest_of, home
-from badx_hub.user_paths import user_path
+from badx_hub.user_paths import source_text, user_path
 
 TEXT_COLUMN = "text"
 
@@ -37,6 +37,8 @@ _NOTES = re.compile(
     re.IGNORECASE,
 )
 """Names of files that are about a corpus and no part of it."""
+_UNRELEASED = "not-to-release"
+"""The folder of a treebank of UD where its makers keep what they work with."""
 _NAMED = 5
 _LOG = logging.getLogger(__name__)
 
@@ -72,7 +74,8 @@ def open_source(language: str, spec: str | Path) -> Source:
     Args:
         language: named in the advice of errors.
         spec: ``.txt``, ``.conllu``, ``.jsonl`` (each also with ``.gz``), ``.parquet``, a folder of these
-            (read in sorted order, without dev and test splits, READMEs and licences) or
+            (read in sorted order, without dev and test splits, READMEs and licences; one that has other languages
+            beside this one is refused) or
             ``hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]`` (split ``train`` and column ``text`` by default).
 
     Raises:
@@ -81,10 +84,10 @@ def open_source(language: str, spec: str | Path) -> Source:
         StorageError: a file that cannot be read.
         DataError: empty, binary or not UTF-8; names the file.
     """
-    spec = os.fspath(spec)
+    spec = source_text(spec, f"text of {language}")
     if spec.startswith(HUB):
         return _open_dataset(language, spec)
-    return _open_files(user_path(embedded(spec)))
+    return _open_files(language, user_path(embedded(spec)))
 
 
 # --- files ---
@@ -128,13 +131,14 @@ class FileSource:
             yield from file.lines()
 
 
-def _open_files(path: Path) -> FileSource:
+def _open_files(language: str, path: Path) -> FileSource:
     with reading(path):
         if not path.exists():
             raise NotFoundError(
                 f"No such file or folder: {path}.", remedies=(Advice("Check the path given to {}.", (("text", None),)),)
             )
         paths = _paths_in(path) if path.is_dir() else (path,)
+    _require_one_language(language, path, paths)
     if not paths:
         held = "only dev and test splits and notes" if path.is_dir() and _texts_under(path) else "no text file"
         raise DataError(f"{path} holds {held}; expected {_KINDS}. A file that is named itself is read whatever it is.")
@@ -147,7 +151,7 @@ def _open_files(path: Path) -> FileSource:
 def _paths_in(folder: Path) -> tuple[Path, ...]:
     """The texts to learn from: what adapters are scored on, and what is about the texts, is left out with a warning."""
     found = _texts_under(folder)
-    notes = [path for path in found if _NOTES.match(path.name)]
+    notes = [path for path in found if _NOTES.match(path.name) or _UNRELEASED in path.relative_to(folder).parts]
     held_out = [path for path in found if path not in notes and _is_held_out(path.relative_to(folder))]
     for paths, what in (
         (held_out, "dev and test splits, on which adapters are scored"),
@@ -158,6 +162,18 @@ def _paths_in(folder: Path) -> tuple[Path, ...]:
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
             _LOG.warning("%s: %s%s left out (%s)", folder, names, more, what)
     return tuple(path for path in found if path not in {*notes, *held_out})
+
+
+def _require_one_language(language: str, folder: Path, paths: Sequence[Path]) -> None:
+    """Raises UsageError if files or folders called by languages, and one of them by this one, show a collection."""
+    tops = [path.relative_to(folder).parts[0] for path in paths if path != folder]
+    named = {top: tag for top in tops if (tag := is_written_language(top[: -len(_suffix_of(Path(top)) or "") or None]))}
+    mine = [top for top, tag in named.items() if tag == language]
+    if mine and len({*named.values()}) > 1:
+        raise UsageError(
+            f"{folder} holds text of several languages ({', '.join(sorted({*named.values()}))}).",
+            remedies=(Advice("Say which is meant: {}.", (("text", (language, str(folder / mine[0]))),)),),
+        )
 
 
 def _texts_under(folder: Path) -> list[Path]:

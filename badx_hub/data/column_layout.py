@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from badx_hub.data.lines import numbered_lines
+from badx_hub.data.lines import RETURN_HINT, numbered_lines
 from badx_hub.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"
-_IS_TAG = re.compile(r"O|[BIESLU]-\S+")
+_IS_TAG = re.compile(r"O|[BIESLUM]-\S+")
+_COUNT = re.compile(r"(?:.*[^0-9])?([0-9]{1,6})\W?", re.DOTALL)
+"""A number of a word, also with that of its sentence: "3", "2-3", "s2w3", "3."."""
 _PREFIX = re.compile(r"([a-z]{2,}(?:-[a-z]+)*:).*", re.DOTALL)
 _MOSTLY = 0.9
 _FEWEST = 3
@@ -35,6 +37,8 @@ def blocks_of(path: Path) -> Iterator[list[Row]]:
     comments: list[tuple[int, str, list[str]]] = []
     width: int | None = None
     for number, line in numbered_lines(path):
+        if "\r" in line:
+            raise DataError(f"{path}:{number}: {RETURN_HINT}")
         columns = _columns(line)
         if columns and line.startswith("#") and not block and (len(columns) != width or not _is_tag(columns[-1])):
             comments.append((number, line, columns))
@@ -104,8 +108,10 @@ def _all(blocks: Sequence[Sequence[Row]]) -> Iterator[Row]:
 def _counts(blocks: Sequence[Sequence[Row]]) -> bool:
     """Whether the first column counts the words, in each sentence from 0 or 1 or on from the one before."""
     end: int | None = None
+    if sum(map(len, blocks)) < _FEWEST and not all(row.cells[0].isdecimal() for row in _all(blocks)):
+        return False
     for rows in blocks:
-        numbers = [int(cell) if re.fullmatch(r"[0-9]{1,6}", cell) else -1 for cell in (row.cells[0] for row in rows)]
+        numbers = [int(match[1]) if (match := _COUNT.fullmatch(row.cells[0])) else -1 for row in rows]
         start = numbers[0]
         if start not in (0, 1) and (end is None or start != end + 1):
             return False

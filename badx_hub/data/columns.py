@@ -12,9 +12,9 @@ from badx_hub.data.column_layout import blocks_of, chosen_columns, language_pref
 from badx_hub.errors import DataError
 
 OUTSIDE = "O"
-_TAG = re.compile(r"([BIESLU])-(\S+)")
-# BIOES and BILOU also mark the ends of entities, which adds nothing to BIO.
-_BIO = {"B": "B", "I": "I", "E": "I", "L": "I", "S": "B", "U": "B"}
+_TAG = re.compile(r"([BIESLUM])-(\S+)")
+# BIOES, BILOU and BMES also mark the ends of entities, which adds nothing to BIO.
+_BIO = {"B": "B", "I": "I", "M": "I", "E": "I", "L": "I", "S": "B", "U": "B"}
 _LOG = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ class Tagged:
 def read_columns(path: Path) -> tuple[Tagged, ...]:
     """The sentences of a file with the word in the first column and its tag in the last, separated by tab or space.
 
-    Blank lines end sentences; `-DOCSTART-` lines are skipped. Tags are O, or B- or I- and a type; BIOES and BILOU
+    Blank lines end sentences; `-DOCSTART-` lines are skipped. Tags are O, or B- or I- and a type; BIOES, BILOU and BMES
     become BIO. An I- that does not continue an entity of its type (IOB1) becomes B-; a warning says how many did.
 
     Other layouts are recognised: numbers of words before the words, comments before a sentence, and columns after the
@@ -86,6 +86,7 @@ def type_of(tag: str) -> str:
 def _bio(place: str, tag: str) -> str:
     if tag == OUTSIDE:
         return OUTSIDE
-    if not (match := _TAG.fullmatch(tag)):
+    # A zero-width space in a tag would make it a type of its own.
+    if not (match := _TAG.fullmatch(tag)) or not tag.isprintable():
         raise DataError(f"{place}: {tag!r} is no tag; expected O, or B- or I- and a type, such as B-PER.")
     return f"{_BIO[match[1]]}-{match[2]}"

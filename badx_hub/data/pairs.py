@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from badx_hub.data.lines import json_objects, numbered_lines
+from badx_hub.data.lines import RETURN_HINT, json_objects, numbered_lines
 from badx_hub.data.rows import Rows, open_split
 from badx_hub.data.splits import DataReference, FileKind, Split
 from badx_hub.errors import DataError, UsageError
@@ -27,15 +27,17 @@ PAIR_FILES = FileKind("a table or JSON lines of pairs", (".tsv", ".jsonl", ".txt
 
 _NAMED: dict[str, str | None] = {
     **{label: label for label in LABELS},
+    **dict(zip("enc", LABELS, strict=True)),  # in ANLI
     "contradictory": "contradiction",  # in the translated training data of XNLI
     "-": None,  # annotators disagreed (SNLI, MultiNLI)
     "": None,
 }
 _COLUMNS = {
-    "premise": ("premise", "sentence1", "sentence_A"),
+    "premise": ("premise", "sentence1", "sentence_A", "context"),
     "hypothesis": ("hypothesis", "hypo", "sentence2", "sentence_B"),
     "label": ("gold_label", "label", "entailment_label", "entailment_judgment"),
 }
+_ROLES = frozenset(name for names in _COLUMNS.values() for name in names)
 _HUB_NO_GOLD = -1
 
 _ANNOTATOR = re.compile(r"label[1-5]")
@@ -65,7 +67,8 @@ def read_pairs(data: str | Path, split: Split, language: str = "") -> tuple[Pair
     """The pairs of a split, with or without a gold label; `data` is what `FileKind.split_files` takes, or `hf:...`.
 
     A table (`.tsv`, `.txt`) has a line of column names: premise, hypothesis and label, or sentence1, sentence2 and
-    gold_label, as JSON lines (`.jsonl`) have fields; quotes are text. MultiNLI's and XNLI's own files are such.
+    gold_label, as JSON lines (`.jsonl`) have fields; quotes are text. The own files of
+    MultiNLI, XNLI, SICK and ANLI are such.
     `hf:DATASET[:CONFIG[:SPLIT]]` streams from the Hub. `language`, a tag or a name, is that of the rows that are read
     where a column `language` says it; empty: there is only one.
 
@@ -179,12 +182,19 @@ def _reader(path: Path) -> Callable[[Path], Iterator[PlacedRow]]:
 
 def _table_rows(path: Path) -> Iterator[PlacedRow]:
     lines = numbered_lines(path)
-    columns = [name.strip() for _, line in islice(lines, 1) for name in line.split("\t")]
+    first = next((line for _, line in islice(lines, 1)), "")
+    if "\r" in first:
+        raise DataError(f"{path}:1: {RETURN_HINT}")
+    columns = [name.strip() for name in first.split("\t")]
+    if twice := [name for name in columns if name in _ROLES and columns.count(name) > 1]:
+        raise DataError(f"{path}:1: two columns are called {twice[0]}; leave the one that is meant.")
     if quoted := next((name for name in columns if _QUOTED.fullmatch(name)), None):
         raise DataError(f"{path}:1: the column {quoted} is quoted as in CSV.", remedies=_PLAIN)
     for number, line in lines:
         if not line.strip():
             continue
+        if "\r" in line:
+            raise DataError(f"{path}:{number}: {RETURN_HINT}")
         cells = line.split("\t")
         # Rows of MultiNLI's train.txt end after the first of five annotators' labels.
         if len(cells) < len(columns) and all(map(_ANNOTATOR.fullmatch, columns[len(cells) :])):

@@ -16,7 +16,11 @@ from badx_hub.user_paths import user_path
 Split: TypeAlias = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-_ALIASES: dict[str, Split] = {"dev_matched": "dev", "validation": "dev", "validation_matched": "dev", "valid": "dev"}
+_ALIASES: dict[str, Split] = {
+    **dict.fromkeys(("dev_matched", "validation", "validation_matched", "valid", "val"), "dev"),
+    **dict.fromkeys(("devel", "development", "trial"), "dev"),
+    "devtest": "test",
+}
 # MultiNLI's second dev set, of other genres: nothing is selected on it.
 _NO_SPLIT = ("dev_mismatched", "validation_mismatched")
 # The longest first, and of several in a name the last. What follows is a part of the split, or another data set.
@@ -99,13 +103,19 @@ class FileKind:
     def _chosen(self, place: Path, files: list[Path], split: Split) -> tuple[Path, ...]:
         wanted = self._without_twins([file for file in files if self._split(file) == split])
         if not wanted:
-            there = ", ".join(file.name for file in files) or f"no {' or '.join(self.suffixes)} file"
+            there = ", ".join(file.name for file in files) or self._nothing_in(place)
             raise NotFoundError(f"{place} has no {split} split; expected {self._expected(split)}, there is: {there}.")
         if clash := next(self._clashes(wanted), None):
             first, second = clash
             which = f" or say which{self._as_choice(first)}" if self._set(first) != self._set(second) else ""
             raise UsageError(f"{place} has two {split} splits, {first.name} and {second.name}; leave one there{which}.")
         return tuple(wanted)
+
+    def _nothing_in(self, place: Path) -> str:
+        """What there is, for an error, where there is no file of this format: the folders that hold some."""
+        inside = sorted(path for path in place.iterdir() if not is_rubbish(path)) if place.is_dir() else []
+        folders = ", ".join(str(path) for path in inside if self._files(path))
+        return f"no {' or '.join(self.suffixes)} file{f', but such files in {folders}' if folders else ''}"
 
     def _from_file(self, path: Path, split: Split) -> tuple[Path, ...]:
         called = self._split(path)

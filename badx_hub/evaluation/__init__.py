@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from badx_hub.registry import Entry
 from badx_hub.stack import BilingualStack
 from badx_hub.tasks import options_of
 from badx_hub.tasks.metrics import Scores
+from badx_hub.user_paths import source_text
 
 
 @keeps_old_attributes
@@ -48,9 +48,9 @@ def evaluate(stack: BilingualStack, data: str | Path, *, split: Split = "test", 
         split: "train", "dev" or "test".
 
     Raises:
-        NotFoundError, DataError: the data is not there or cannot be read.
+        UsageError, NotFoundError, DataError: the data is no path or name, not there, or cannot be read.
     """
-    data = os.fspath(data)
+    data = source_text(data, "data")
     examples = stack.task.aligned(stack.task.read(data, split), stack.labels)
     references = tuple(stack.task.references(data, split))
     began = time.perf_counter()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
+from unicodedata import normalize
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence
 from badx_hub.errors import DataError
@@ -159,4 +160,6 @@ def _other_words(number: int, ours: Sentence, gold: Sentence, names: tuple[str, 
         what = f"{len(ours.words)} words against {len(gold.words)}"
     else:
         what = f"word {at + 1} is {ours.words[at]!r} in one and {gold.words[at]!r} in the other"
+        if normalize("NFC", ours.words[at]) == normalize("NFC", gold.words[at]):
+            what += ", the same letters in another form of Unicode"
     return f"{places}: {what}. Gold has to have the same sentences, split into the same words."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from badx_hub.data.splits import DataReference, Split
 from badx_hub.data.treebanks import split_files, with_words
 from badx_hub.errors import DataError
 from badx_hub.modeling import IGNORED
-from badx_hub.tasks.labels import UNIVERSAL, counted, require_known, universal
+from badx_hub.tasks.labels import ROOT, UNIVERSAL, counted, require_known, universal
 from badx_hub.tasks.metrics import Scores, label_table
 from badx_hub.tasks.parsing import (
     Part,
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from badx_hub.modeling.configs import HeadType
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ def _read_parsed(path: Path) -> tuple[Sentence, ...]:
     for sentence in sentences:
         _check_complete(sentence, path)
     _check_trees(sentences, path)
+    _warn_of_other_roots(sentences, path)
     _check_relations(sentences, str(path))
     return sentences
 
@@ -221,6 +226,24 @@ def _check_trees(sentences: Sequence[Sentence], path: Path) -> None:
         raise DataError(
             f"{path}:{first.line}: the heads of this sentence are no tree: {fault}. There are {len(broken):,} such "
             f"sentences of {len(sentences):,}. Correct them or take them out; the official evaluator refuses them too."
+        )
+
+
+def _warn_of_other_roots(sentences: Sequence[Sentence], path: Path) -> None:
+    """Say how many words have head 0 or the relation "root", and not both: no prediction is right for them."""
+    odd = [
+        one.line
+        for one in sentences
+        for head, name in zip(one.heads, one.deprels, strict=True)
+        if head is not None and (head == 0) != (universal(name) == ROOT)
+    ]
+    if odd:
+        _LOG.warning(
+            "%s:%d: %d words have head 0 without the relation root, or root with another head, in this sentence first;"
+            " they count as wrong whatever is predicted",
+            path,
+            odd[0],
+            len(odd),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -75,8 +76,12 @@ def require_known(gold: Iterable[str | None], labels: Sequence[str], remedies: S
 
 
 def counted(names: Counter[str]) -> str:
-    """ "DATE (12), MISC (3)", the most frequent first."""
-    return ", ".join(f"{name} ({count})" for name, count in names.most_common())
+    """ "DATE (12), MISC (3)", the most frequent first; quoted where a space could not be seen otherwise."""
+    plain = re.compile(r"[^\s'\"]+")
+    return ", ".join(
+        f"{name if plain.fullmatch(name) and name.isprintable() else repr(name)} ({count})"
+        for name, count in names.most_common()
+    )
 
 
 def gold_id(label: str, ids: Mapping[str, int]) -> int:

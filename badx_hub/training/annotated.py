@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from badx_hub.manifest import SourceRef
 from badx_hub.manifest_fields import Annotations
 from badx_hub.remedies import Advice
 from badx_hub.tasks import Task
+from badx_hub.user_paths import source_text
 
 _KEPT = 6
 """Splits in memory: many runs in a row use the same few files."""
@@ -60,7 +60,11 @@ class AnnotatedData:
                 f"There is no data of the source, {languages.source}; a task adapter learns from it, too.",
                 remedies=(Advice("Add {}.", (("data", (languages.source, "SOURCE")),)),),
             )
-        ordered = {language: os.fspath(known[language]) for language in languages.languages if language in known}
+        ordered = {
+            language: source_text(known[language], f"data of {language}")
+            for language in languages.languages
+            if language in known
+        }
         mixture = Mixture.of(*ordered)
         if ratio is not None and len(ordered) < 2:
             raise UsageError("A ratio of the data needs data of two languages or more. Leave it out.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -45,6 +45,7 @@ from badx_hub.training.processes import spread
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.runs import Trained, TrainingRun, seed_label
 from badx_hub.training.vocabulary import extend_for_training, subwords_for
+from badx_hub.user_paths import source_text
 
 _LOG = logging.getLogger(__name__)
 
@@ -250,6 +251,8 @@ def _initial(init: Entry) -> LanguageAdapterRef:
 def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
     """The text by language tag. Raises UsageError for a language that is not in the mixture or is there twice."""
     tagged: dict[str, str] = {}
+    if not isinstance(text, Mapping):
+        raise UsageError(f"The text is {str(text)!r}; expected a source by language, such as {{'wo': 'wolof.txt'}}.")
     for language, source in text.items():
         tag = normalise(language)
         if tag not in mixture.languages or tag in tagged:
@@ -258,8 +261,15 @@ def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
                 f"The text of {language!r} is for a language that is {problem}. "
                 f"Give one text of each of {', '.join(mixture.languages)}, or none."
             )
-        tagged[tag] = os.fspath(source)  # Path objects are as good
+        tagged[tag] = source_text(source, f"text of {tag}")
     return tagged
+
+
+def _warn_of_same_text(sources: Mapping[str, Source]) -> None:
+    """Say so where two languages have one text: it can be of one of them alone."""
+    for first, second in combinations(sources, 2):
+        if sources[first].digest == sources[second].digest:
+            _LOG.warning("the text of %s and the text of %s are the same", first, second)
 
 
 def _warn_of_poor_reading(run: TrainingRun, tokenizer: Any, sources: Mapping[str, Source], *, extended: bool) -> None:
@@ -301,6 +311,7 @@ def _objective(
     for store in stores.values():  # Too little text is found here, before step 1.
         store.held_out_blocks(1)
         store.train_batch(range(1), recipe.seed)
+    _warn_of_same_text(sources)
     _warn_of_poor_reading(run, tokenizer, sources, extended=subwords is not None)
     return LanguageObjective(model, run.name, stores, SpecialTokens.of(tokenizer), recipe), model
 

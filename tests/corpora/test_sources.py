@@ -301,7 +301,7 @@ def test_a_folder_leaves_out_what_adapters_are_scored_on_and_what_is_no_text(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "UD_Wolof-X"
-    for inner in ("test", ".git", "__MACOSX", "more"):
+    for inner in ("test", ".git", "__MACOSX", "more", "not-to-release"):
         (folder / inner).mkdir(parents=True)
     for name in ("wo_x-ud-train.conllu", "wo_x-ud-test.CONLLU", "wo_x-ud-dev.conll"):
         write(folder / name, CONLLU)
@@ -313,19 +313,40 @@ def test_a_folder_leaves_out_what_adapters_are_scored_on_and_what_is_no_text(
         "README-wo.txt",
         "licence.txt",
         "dev.txt",
+        "wiki.val.txt",
+        "devtest.txt",
+        "not-to-release/old.txt",
     ):
         write(folder / name, "text\n")
     for name in (".git/c.txt", "__MACOSX/d.txt", "._a.txt", ".nfs01.txt", "notes.pdf"):
         write(folder / name, "rubbish\n")
     source = open_source("wo", str(folder))
     assert [line.strip() for line in source.lines()] == ["text", "Dem naa."]
-    assert all(name in caplog.text for name in ("wo_x-ud-test.CONLLU", "test/b.txt", "LICENSE.txt", "README-wo.txt"))
+    assert all(name in caplog.text for name in ("devtest.txt", "test/b.txt", "LICENSE.txt", "not-to-release"))
     only = tmp_path / "only"
     only.mkdir()
     write(only / "test.txt", "text\n")
     with pytest.raises(DataError, match="only dev and test splits and notes"):
         open_source("wo", str(only))
     assert lines_of(only / "test.txt") == ["text"]
+
+
+@pytest.mark.parametrize("others", [["en.txt"], ["fra_Latn.txt.gz", "Gn.jsonl"], ["en/a.txt"]], ids=str)
+def test_a_folder_of_several_languages_asks_which(tmp_path: Path, others: list[str]) -> None:
+    for name in ("wol.txt", *others):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, '{"text": "a"}' if "json" in name else "text\n")
+    with pytest.raises(UsageError, match=r"several languages .*, wo\)\. Say which is meant: .*wol\.txt"):
+        open_source("wo", str(tmp_path))
+    assert len(lines_of(tmp_path / "wol.txt")) == 1
+    with pytest.raises(UsageError, match="The text of wo is 'None'; expected a path"):
+        open_source("wo", None)  # type: ignore[arg-type]
+
+
+def test_names_that_only_look_like_languages_are_one_text(tmp_path: Path) -> None:
+    for name in ("wo.txt", "old.txt", "a.txt", "part.txt"):
+        write(tmp_path / name, "text\n")
+    assert len(list(open_source("wo", str(tmp_path)).lines())) == 4
 
 
 @pytest.mark.parametrize(

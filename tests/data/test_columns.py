@@ -34,9 +34,14 @@ AMINA = [(("Amina", "dem", "Dakar"), ("B-PER", "O", "B-LOC")), (("Lan",), ("O",)
         "# sent_id = b\n# text = Lan\n1\tLan\tO\t-\t-\n",
         "# id 5\tdomain=wo\nAmina _ _ B-PER\ndem _ _ O\nDakar _ _ B-LOC\n\n# id 6\tdomain=wo\nLan _ _ O\n",
         "wo:Amina\tB-PER\nwo:dem\tO\nwo:Dakar\tB-LOC\n\nwo:Lan\tO\n",
+        "1-1 Amina S-PER\n1-2 dem O\n1-3 Dakar S-LOC\n\n2-1 Lan O\n",
+        "w1. Amina B-PER\nw2. dem O\nw3. Dakar B-LOC\n\nw1. Lan O\n",
         "be-x-old:Amina B-PER\nbe-x-old:dem O\nbe-x-old:Dakar B-LOC\n\nbe-x-old:Lan O\n",
     ],
-    ids=["from 1", "from 0", "through the file", "CoNLL-2003", "UNER", "MultiCoNER", "WikiANN", "be-x-old"],
+    ids=[
+        *("from 1", "from 0", "through the file", "CoNLL-2003", "UNER", "MultiCoNER", "WikiANN"),
+        *("sentence-word", "w1.", "be-x-old"),
+    ],
 )
 def test_layouts_of_published_files(tmp_path: Path, text: str) -> None:
     assert words_and_tags(tmp_path, text) == AMINA
@@ -47,6 +52,7 @@ def test_what_looks_like_a_layout_and_is_words(tmp_path: Path) -> None:
         (("#", "1", "2"), ("O", "O", "O")),
         (("Dakar", "#"), ("B-LOC", "O")),
     ]
+    assert words_and_tags(tmp_path, "A1 B-LOC\nB2 M-LOC\n") == [(("A1", "B2"), ("B-LOC", "I-LOC"))]
     assert read(tmp_path, "http://x.sn B-LOC\nwo:lan O\nDakar B-LOC\n")[0].words == ("http://x.sn", "wo:lan", "Dakar")
 
 
@@ -61,6 +67,8 @@ def test_what_looks_like_a_layout_and_is_words(tmp_path: Path) -> None:
         ('"""" O\nDakar B-LOC\n', r"txt:1: the words are quoted"),
         ("Amina B-PER\n# a comment here\nDakar B-LOC\n", r"txt:2: 4 columns, expected 2"),
         ("1\tAmina\tPER\n2\tDakar\tLOC\n", "'PER' is no tag"),
+        ("Amina B-PER\u200b\n", "is no tag"),
+        ("Amina B-PER\rdem O\rDakar B-LOC\r", r"txt:1: a carriage return inside a line"),
     ],
 )
 def test_what_could_mean_two_things_is_refused(tmp_path: Path, text: str, says: str) -> None:

@@ -46,6 +46,12 @@ def test_gold_that_is_no_tree_is_reported_with_its_line(tmp_path: Path, heads: l
     assert len(PosTask().read(data, "test")) == 3
 
 
+def test_roots_that_no_prediction_can_have_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = write(tmp_path, sentence([0, 1]) + sentence([0, 1]).replace("root", "nsubj").replace("dep", "root"))
+    assert len(DpTask().read(data, "test")) == 2
+    assert "conllu:4: 2 words have head 0 without the relation root" in caplog.text
+
+
 @pytest.mark.parametrize(("heads", "says"), [([1], "none heads itself"), ([3, 0], "HEAD of word 1 is 3")])
 def test_heads_out_of_the_sentence(tmp_path: Path, heads: list[object], says: str) -> None:
     with pytest.raises(DataError, match=rf"conllu:1: .*{says}"):

@@ -55,8 +55,16 @@ def test_one_data_set_may_be_called_by_other_names_but_not_twice(tmp_path: Path)
         names(filled(tmp_path, "x.csv") / "x.csv", "test")
 
 
-def test_names_of_splits() -> None:
-    assert [split_called(name) for name in ("dev", "validation", "test", "mine")] == ["dev", "dev", "test", None]
+def test_names_of_splits(tmp_path: Path) -> None:
+    names_of = ("dev", "validation", "test", "mine", "val", "devel", "trial", "devtest")
+    assert [split_called(name) for name in names_of] == ["dev", "dev", "test", None, "dev", "dev", "dev", "test"]
+    assert names(filled(tmp_path / "x", "train.tsv", "val.tsv", "devtest.tsv"), "dev") == ["val.tsv"]
+
+
+def test_folders_that_hold_the_files_are_named(tmp_path: Path) -> None:
+    filled(tmp_path / "x" / "R1", "test.jsonl")
+    with pytest.raises(NotFoundError, match=r"no \.tsv or \.jsonl file, but such files in .*x/R1\.$"):
+        names(tmp_path / "x", "test")
 
 
 @pytest.mark.parametrize(

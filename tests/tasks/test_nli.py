@@ -60,6 +60,8 @@ def test_json_lines_and_pairs_without_gold(tmp_path: Path, caplog: pytest.LogCap
         {"gold_label": "-", "sentence1": "a\tc", "sentence2": "d"},
         {"gold_label": None, "sentence1": "", "sentence2": "d"},
     ]
+    path = write(tmp_path / "anli.jsonl", '{"uid": "x", "context": "A", "hypothesis": "B", "label": "c", "tag": ""}\n')
+    assert read_pairs(str(path), "test") == (Pair("A", "B", "contradiction"),)
     path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
     with caplog.at_level(logging.WARNING, logger="badx_hub"):
         pairs = TASK.read(str(path), "test")
@@ -86,6 +88,9 @@ def test_json_lines_and_pairs_without_gold(tmp_path: Path, caplog: pytest.LogCap
             "language\tpremise\thypothesis\tlabel\ngn\ta\tb\tneutral\naym\ta\tb\tneutral\n",
             "mixes the languages aym, gn",
         ),
+        ("a.tsv", "premise\tpremise\thypothesis\tlabel\na\tb\tc\tneutral\n", ":1: two columns are called premise"),
+        ("a.tsv", "premise\thypothesis\tlabel\ra\tb\tneutral\r", ":1: a carriage return inside"),
+        ("a.jsonl", '{"premise": "\\ud83d"}', ":1: .* half a surrogate pair"),
         ("a.jsonl", "{", r"a\.jsonl:1: this line is not JSON"),
         ("a.jsonl", "[]", r"a\.jsonl:1: not a JSON object"),
         ("a.jsonl", '{"premise": "a", "hypothesis": "b", "label": 2}', r":1: the label is 2, and what a number means"),
