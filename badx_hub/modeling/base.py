@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from badx_hub.base_spec import DEMO as DEMO
 from badx_hub.base_spec import HubBase, hub_base
 from badx_hub.errors import HubError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
+from badx_hub.manifest_fields import first_problem
 from badx_hub.modeling import base_files, converted
 from badx_hub.modeling.base_configs import BaseConfig
 from badx_hub.modeling.base_files import another
@@ -21,8 +25,12 @@ from badx_hub.modeling.converted import refuse_unconverted
 from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
-from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home
+from badx_hub.storage import atomic_write_text, cached_sha256, digest_of, home
+from badx_hub.tensor_files import shown_name
 from badx_hub.user_paths import user_path
+
+_NAME_ONE = Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),))
+_ADDRESS = re.compile(r"(?:https?|hf)://(?:(?:[^/]*\.[^/]*)/)?([\w.-]+(?:/[\w.-]+)?)?")
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
         from badx_hub.modeling.embedded_base import embedded_base  # numpy and safetensors
 
         return _base(DEMO, embedded_base())
+    if not spec.strip():
+        raise UsageError("The base has no name.", remedies=(_NAME_ONE,))
+    if (address := _ADDRESS.match(spec)) is not None:
+        named = Advice("Give {}.", (("base", address[1]),)) if address[1] else _NAME_ONE
+        raise UsageError(f"{spec!r} is an address; a base on a Hub is named as ORG/NAME.", remedies=(named,))
     if (on_hub := hub_base(spec)) is not None:
         found = _on_hub(on_hub, offline, expected)
         return _base(on_hub.repo, found.folder, on_hub, found.commit)
@@ -76,7 +89,7 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
         )
     raise NotFoundError(
         f"No folder {spec!r} with a base.",
-        remedies=(Advice("Give a folder, a Hub id or `{}`.", (("base", DEMO),)),),
+        remedies=(_NAME_ONE,),
     )
 
 
@@ -122,11 +135,12 @@ def _names(spec: str, ref: BaseRef) -> bool:
 
 def _in_folder(folder: Path, spec: str) -> Base:
     names = [path.name for path in folder.iterdir()]
-    base_files.read_config(folder, folder.name)  # Whatever else is missing, this is what makes it a base.
+    shown = folder.name or str(folder)
+    base_files.read_config(folder, shown)  # Whatever else is missing, this is what makes it a base.
     if needs_conversion(names) and (made := converted.of_folder(folder)):
-        return _base(folder.name, made)
-    refuse_unconverted(names, folder.name, spec)
-    return _base(folder.name, folder)
+        return _base(shown, made)
+    refuse_unconverted(names, shown, spec)
+    return _base(shown, folder)
 
 
 def _base(name: str, folder: Path, on_hub: HubBase | None = None, commit: str | None = None) -> Base:
@@ -138,18 +152,22 @@ def _base(name: str, folder: Path, on_hub: HubBase | None = None, commit: str | 
     tensors = base_files.encoder_tensors(weights, config, shown)
     base_files.check_numbers(weights, shown)
     vocabulary = read_vocabulary(folder, config, shown)
-    ref = BaseRef(
-        name=name,
-        digest=base_files.tensors_digest(tensors),
-        model_type=config.model_type,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        vocab_size=config.vocab_size,
-        config=digest_of(config.identity()),
-        tokenizer=vocabulary.digest if vocabulary else None,
-        files=digest_of({file.name: cached_sha256(file) for file in weights}),
-        revision=commit,
-    )
+    try:
+        ref = BaseRef(
+            name=name,
+            digest=base_files.tensors_digest(tensors),
+            model_type=config.model_type,
+            hidden_size=config.hidden_size,
+            num_layers=config.num_hidden_layers,
+            vocab_size=config.vocab_size,
+            config=digest_of(config.identity()),
+            tokenizer=vocabulary.digest if vocabulary else None,
+            files=digest_of({file.name: cached_sha256(file) for file in weights}),
+            revision=commit,
+        )
+    except ValidationError as error:
+        reason = shown_name(first_problem(error))
+        raise UsageError(f"{shown_name(name)} cannot name a base ({reason}). Rename the folder.") from error
     return Base(folder, ref, config.max_length, config)
 
 
@@ -171,7 +189,7 @@ def _on_hub(base: HubBase, offline: bool, expected: BaseRef | None) -> Found:
 
 
 def _remember(base: Base, folder: Path) -> None:
-    text = canonical_json({"folder": os.fspath(folder)})
+    text = json.dumps({"folder": os.fspath(folder)})  # ASCII: a path need not be UTF-8.
     for digest in base.ref.digests:
         target = _memory(digest)
         if not target.is_file() or target.read_text(encoding="utf-8") != text:

@@ -156,6 +156,20 @@ FAMILIES: Mapping[str, Family] = {
 _DECODER = "is a decoder: it reads from left to right and has not learnt to fill masks"
 _ENCODER_DECODER = "is made of an encoder and a decoder and has learnt to write text, not to fill masks"
 _NO_ADAPTERS = "fills masks, but `adapters` does not know its layers"
+_CODE = "is code of its repository, which is never run"
+_LESS_KNOWN = {
+    _DECODER: "opt falcon mpt phi3 olmo olmo2 cohere cohere2 deepseek_v2 deepseek_v3 smollm3 granite starcoder2 bitnet "
+    "gpt_oss qwen2_moe qwen3_moe mixtral stablelm codegen gpt_neo gpt_bigcode modernbert-decoder",
+    _ENCODER_DECODER: "marian fsmt encoder-decoder pegasus prophetnet xlm-prophetnet nllb-moe t5gemma blenderbot led "
+    "longt5 switch_transformers plbart seamless_m4t seamless_m4t_v2",
+    _NO_ADAPTERS: "roformer ernie luke esm funnel ibert mobilebert mra nystromformer squeezebert convbert fnet "
+    "data2vec-text layoutlm megatron-bert yoso roberta-prelayernorm",
+    "reads images, not text": "vit swin beit deit dinov2 clip siglip siglip2 blip convnext resnet",
+    "reads sound, not text": "whisper wav2vec2 wav2vec2-bert hubert wavlm speecht5",
+    "reads images or sound beside text and writes text": "mistral3 gemma3n qwen2_vl qwen2_5_vl qwen3_vl idefics3 llava "
+    "paligemma mllama",
+    _CODE: "neobert jina-bert new",
+}
 
 OTHERS: Mapping[str, tuple[str, str]] = {
     "camembert": ("CamemBERT", "is an XLM-RoBERTa of French alone, under a name that `adapters` does not know"),
@@ -171,8 +185,8 @@ OTHERS: Mapping[str, tuple[str, str]] = {
     "flaubert": ("FlauBERT", _NO_ADAPTERS),
     "longformer": ("Longformer", _NO_ADAPTERS),
     "big_bird": ("BigBird", _NO_ADAPTERS),
-    "nomic_bert": ("Nomic BERT", "is code of its repository, which is never run"),
-    "eurobert": ("EuroBERT", "is code of its repository, which is never run"),
+    "nomic_bert": ("Nomic BERT", _CODE),
+    "eurobert": ("EuroBERT", _CODE),
     "t5": ("T5", _ENCODER_DECODER),
     "mt5": ("mT5", _ENCODER_DECODER),
     "umt5": ("UMT5", _ENCODER_DECODER),
@@ -193,8 +207,9 @@ OTHERS: Mapping[str, tuple[str, str]] = {
     "qwen2": ("Qwen 2", _DECODER),
     "qwen3": ("Qwen 3", _DECODER),
     "phi": ("Phi", _DECODER),
+    **{kind: (kind, reason) for reason, kinds in _LESS_KNOWN.items() for kind in kinds.split()},
 }
-"""Well-known families that are not opened, by `model_type`: what people call them, and why not."""
+"""Families that are not opened, by `model_type`: what people call them, and why not."""
 
 _PLAIN_ATTENTION = ("eager", "sdpa", None)
 # Each of these can bring code, files of elsewhere, or other weights.

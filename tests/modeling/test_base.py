@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from badx_hub.base_spec import hub_base, spec_slug
-from badx_hub.errors import DataError, IntegrityError, NotFoundError
+from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.modeling.base import base_of, resolve_base
 from tests.refusals import refused
 
@@ -78,6 +78,33 @@ def test_a_base_that_cannot_be_downloaded_names_the_demo_base() -> None:
 def test_a_missing_folder_is_not_looked_up_on_the_hub(spec: str) -> None:
     with pytest.raises(NotFoundError, match="No folder"):
         resolve_base(spec)
+
+
+@pytest.mark.parametrize("name", ["C:model", "a\nb", "a\x1b[2Jb", "a\u202eb", "a\\b", "n" * 250, "b\udcff"])
+def test_a_folder_whose_name_no_manifest_takes_is_told(base_copy: Path, name: str) -> None:
+    with refused(UsageError, "Rename the folder") as caught:
+        resolve_base(str(base_copy.rename(base_copy.with_name(name))))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("", "has no name.*--base demo"),
+        ("https://huggingface.co/acme/tiny/tree/main", "is an address.*--base acme/tiny"),
+        ("hf://acme/tiny", "is an address.*--base acme/tiny"),
+        ("https://", "is an address.*--base demo"),
+    ],
+)
+def test_what_is_no_name_of_a_base_is_told(spec: str, says: str) -> None:
+    with refused(UsageError, says):
+        resolve_base(spec)
+
+
+def test_a_base_may_lie_below_a_folder_that_is_not_utf_8(base_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "b\udcff").mkdir()
+    base = resolve_base(str(base_copy.rename(tmp_path / "b\udcff" / "tiny")))
+    assert base_of(base.ref).folder == base.folder
 
 
 def test_pickled_weights_are_refused(base_copy: Path) -> None:
