@@ -7,6 +7,8 @@ import re
 # C0 (ESC, carriage return, ...), DEL and C1; marks, embeddings, overrides and isolates of the bidirectional algorithm;
 # the line and paragraph separators, which are line ends to some readers; the byte order mark.
 _STEERING = "\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff"
+PLAIN = f"\\A[^{_STEERING}]*\\z"
+"""A pattern, as pydantic reads it, of texts without such characters."""
 _ANY = re.compile(f"[{_STEERING}]")
 _ANY_BUT_BREAKS = re.compile(f"(?![\\t\\n])[{_STEERING}]")
 

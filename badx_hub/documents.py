@@ -115,16 +115,16 @@ def _parsed(
     return value
 
 
-def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES) -> None:
-    """Raises ValueError for what the readers here refuse in a value; `record`: as `read_json_record` does.
+def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES) -> list[str]:
+    """The texts in a value, keys too, in no order. Raises ValueError for what the readers here refuse in a value.
 
-    That is nesting that is too deep, more than `values` values, text that no file can hold (half surrogates, NUL),
-    numbers without end.
+    `record`: as `read_json_record` does. Refused is nesting that is too deep, more than `values` values, text that no
+    file can hold (half surrogates, NUL), numbers without end.
     """
-    left = [(value, 0)]
+    left, texts = [(value, 0)], list[str]()
     for count in itertools.count():
         if not left:
-            return
+            break
         if count > values:
             raise ValueError("it has too many values")
         one, depth = left.pop()
@@ -139,6 +139,7 @@ def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES
                 raise ValueError("a text has a NUL character")
             if _HALF_PAIR.search(one):
                 raise ValueError("a text has half a surrogate pair, which is no character")
+            texts.append(one)
         elif isinstance(one, float):
             if not record and not math.isfinite(one):
                 raise ValueError("a number is infinite or no number")
@@ -147,20 +148,7 @@ def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES
                 raise ValueError("a number has too many digits")
         elif one is not None:
             raise ValueError(f"a value is a {type(one).__name__}, which is not taken here")
-
-
-def texts_in(value: object) -> Iterator[str]:
-    """All the texts in a plain value, keys too, in no order."""
-    left = [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            left.extend(one)
-            left.extend(one.values())
-        elif isinstance(one, list | tuple):
-            left.extend(one)
+    return texts
 
 
 def _reason(error: Exception) -> str:
