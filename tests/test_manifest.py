@@ -294,7 +294,7 @@ def test_a_model_has_an_encoder_and_no_adapter() -> None:
 
 def test_the_manifests_of_the_embedded_registry_are_written_as_they_are() -> None:
     paths = sorted(Path(str(resources.files("badx_hub.demo"))).glob("registry/*/*/badx.json"))
-    assert len(paths) == 2
+    assert len(paths) == 3
     for path in paths:
         text = path.read_text(encoding="utf-8")
         assert Manifest.read(path.parent).to_json() == text

@@ -7,8 +7,10 @@ study or in another one. A step that is changed gets another key, and so do all 
 
 from __future__ import annotations
 
+import ctypes
 import fnmatch
 import gc
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -132,7 +134,7 @@ class StudyRunner:
             return False
         finally:
             self._forget()
-            gc.collect()  # A model has reference cycles: the next one would be loaded while it is in memory.
+            _give_memory_back()
 
     def base(self) -> Base | None:
         """The base of the study, if it is on this machine."""
@@ -327,3 +329,10 @@ class StudyRunner:
 
 def _busy(step: Step, owner: Owner) -> RunInProgress:
     return RunInProgress(f"{step.name} is being done by process {owner.pid} on {owner.host}, since {owner.since}.")
+
+
+def _give_memory_back() -> None:
+    """A model has reference cycles, and glibc keeps what it freed: the next one would be loaded on top of both."""
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none.
+        trim(0)
