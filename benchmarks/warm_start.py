@@ -6,7 +6,7 @@ A BA en-fo is trained with the same text, steps and seed, from new weights and f
 before: the LA of the source, the LA of the target, their mean, the BA of a related pair. What counts is the first
 evaluation at which the target's perplexity is not above that of the cold start at its end, and the tokens until then.
 
-The adapters to begin with are those of `studies/unseen.yaml`, with its recipe: LAs of 750 steps, a BA of 1,500. Those
+The adapters to begin with are those of `studies/transfer.yaml`, with its recipe: LAs of 750 steps, a BA of 1,500. Those
 that the registry in FOLDER does not hold are trained first; copy that of the study there to spare it. Their heads were
 not published, which is the default, so the head begins as the base's. `--with-heads` trains an LA of the target whose
 head was published, and begins with that too. Everything goes on where it was stopped. It expects the data of the
@@ -33,7 +33,7 @@ from badx_hub.training.curves import CSV, read_curves
 from badx_hub.training.language import train_language_adapter
 from badx_hub.training.runs import run_label
 
-STUDY = Path(__file__).resolve().parents[1] / "studies" / "unseen.yaml"
+STUDY = Path(__file__).resolve().parents[1] / "studies" / "transfer.yaml"
 SOURCE, TARGET, RELATED = "en", "fo", "wo"
 NUMBERS: Mapping[str, Any] = {"steps": 600, "eval_every": 50, "save_every": 200}
 
