@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle
 from math import ceil
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.evaluation.result_table import ResultTable, parts_of, share_of_source, task_title, titles
@@ -47,6 +48,9 @@ _ORDER: tuple[str | None, ...] = (None, *SETUPS)
 _WIDTH = 6.4
 _PANELS_A_ROW = 3
 _MARKED = 8
+_LABEL_WIDTH = 12
+"""Characters of a line below a column of a heat map."""
+
 _DARK = 0.6
 """Cells with a value above this share of the largest one are dark and have white text."""
 
@@ -150,7 +154,7 @@ def gains_figure(results: ResultTable) -> Figure | None:
     width, height = 1.6 + 0.8 * len(names), 0.9 + 0.34 * len(targets)
     figure, (axes,) = _figure(1, height=height, width=width)
     _heat(axes, [[gains.get((target, name)) for name in names] for target in targets])
-    axes.set_xticks(range(len(names)), [called[name].replace(" ", "\n", 1) for name in names])
+    axes.set_xticks(range(len(names)), [fill(called[name], _LABEL_WIDTH) for name in names])
     axes.set_yticks(range(len(targets)), [name_of(target) for target in targets])
     return _laid_out(figure)
 
