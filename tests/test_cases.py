@@ -31,7 +31,7 @@ SAYS = {
     "xtreme-layout": r"\Aerror: x has two test splits, test-en\.conllu and test-wo\.conllu; leave one there or say",
     "flores-codes": r"(?:^demo/en-wo .*\n(?:.*\n)*){2}",
     "late-bad-byte": r"\A(?!.*step 1\b).*late\.txt:1501: not UTF-8",
-    "nli-surrogate": r"DataError: p\.jsonl:1: .*surrogates not allowed",
+    "nli-surrogate": r"DataError: p\.jsonl:1: .*half a surrogate pair",
     "no-home": r"\Aerror: [^\n]*Set BADX_HUB_HOME[^\n]*\n\Z",
     "one-line-corpus": r"error: All text of wo\.txt is one line",
     "oserror-is-not-stdout": r"\Aerror: [^\n]*Too many open files[^\n]*\n\Z",

@@ -126,7 +126,7 @@ def test_other_settings_neither_continue_nor_drop_a_stopped_run_unasked(job: Job
     started.communicate()
     code, told = job.run("--learning-rate", "0.01", "--steps", "10")
     assert code == 2
-    assert "steps was 100000 and is now 10; learning_rate was 0.0005 and is now 0.01; " in told
+    assert "steps was 100000 and is now 10; learning_rate was 0.001 and is now 0.01; " in told
     assert "Give the earlier ones to go on, or --restart to drop it" in told
     assert list(job.home.glob("runs/*/step-*"))
     assert job.run("--learning-rate", "0.01", "--steps", "10", "--restart")[0] == 0
