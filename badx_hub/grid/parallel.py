@@ -24,13 +24,12 @@ import psutil
 
 from badx_hub.errors import HubError, RunInProgress, StorageError, TrainingInterrupted
 from badx_hub.grid.plan import Step
-from badx_hub.grid.run import BROKEN, StepEnd, StepOutcome, Watcher, Work, one_line
+from badx_hub.grid.run import BROKEN, BUSY_SECONDS, StepEnd, StepOutcome, Watcher, Work, one_line
 from badx_hub.remedies import ResumeTraining
 from badx_hub.training.interrupts import StopRequest, watched
 
 ATTEMPTS = 3
 _LOOK_SECONDS = 1.0
-_BUSY_SECONDS = 10.0
 # Of these, another attempt may get over.
 _PASSING = (TrainingInterrupted, StorageError, HubError)
 
@@ -134,7 +133,7 @@ class _Course:
             end = StepEnd.ALREADY if found.already else StepEnd.RAN
             return StepOutcome(attempt.step, end, found.seconds, start=found.start(seconds), idle=found.idle)
         if isinstance(found, RunInProgress):
-            self.not_before[name] = time.monotonic() + _BUSY_SECONDS
+            self.not_before[name] = time.monotonic() + BUSY_SECONDS
             return None
         self.attempts[name] = self.attempts.get(name, 0) + 1
         if isinstance(found, (WorkerLost, *_PASSING)) and self.attempts[name] < ATTEMPTS:

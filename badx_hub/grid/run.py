@@ -10,12 +10,12 @@ when and where a step runs, and starts it after the steps it needs have succeede
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from badx_hub.errors import TrainingInterrupted
+from badx_hub.errors import RunInProgress, TrainingInterrupted
 from badx_hub.grid.plan import Step
 
 Work: TypeAlias = Callable[[Step], bool]
@@ -32,6 +32,8 @@ class StepEnd(str, Enum):
 
 
 BROKEN = (StepEnd.FAILED, StepEnd.SKIPPED)
+BUSY_SECONDS = 10.0
+"""How long a step that somebody else works on is left alone."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,42 @@ class Executor(Protocol):
 
 
 class Sequential:
-    """Runs steps in this process, in the given order."""
+    """Runs steps in this process, in the given order; those that somebody else works on wait for the others."""
 
     def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
         """See `Executor.run`."""
         outcomes: dict[str, StepOutcome] = {}
-        for step in steps:
-            broken = [need for need in step.needs if need in outcomes and outcomes[need].end in BROKEN]
-            if broken:
-                outcome = StepOutcome(step, StepEnd.SKIPPED, reason=f"{broken[0]} is not there")
-            else:
-                watcher.started(step)
-                outcome = _attempt(step, work)
-            outcomes[step.name] = outcome
-            watcher.ended(outcome)
-        return tuple(outcomes.values())
+        told, left = set[str](), list(steps)
+        while left:
+            waiting: list[Step] = []
+            for step in left:
+                if {one.name for one in waiting}.intersection(step.needs):
+                    waiting.append(step)
+                    continue
+                if not _broken(step, outcomes) and step.name not in told:
+                    watcher.started(step)
+                    told.add(step.name)
+                outcome = _outcome(step, outcomes, work)
+                if isinstance(outcome.error, RunInProgress):
+                    waiting.append(step)
+                    continue
+                outcomes[step.name] = outcome
+                watcher.ended(outcome)
+            if len(waiting) == len(left):
+                time.sleep(BUSY_SECONDS)
+            left = waiting
+        return tuple(outcomes[step.name] for step in steps)
+
+
+def _broken(step: Step, outcomes: Mapping[str, StepOutcome]) -> str | None:
+    """The first step that `step` needs and that failed or was skipped."""
+    return next((need for need in step.needs if need in outcomes and outcomes[need].end in BROKEN), None)
+
+
+def _outcome(step: Step, outcomes: Mapping[str, StepOutcome], work: Work) -> StepOutcome:
+    if (broken := _broken(step, outcomes)) is not None:
+        return StepOutcome(step, StepEnd.SKIPPED, reason=f"{broken} is not there")
+    return _attempt(step, work)
 
 
 def _attempt(step: Step, work: Work) -> StepOutcome:

@@ -107,7 +107,7 @@ def test_a_step_that_fails_takes_along_what_is_built_on_it_alone(error: Exceptio
 
 
 def test_a_step_of_another_driver_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(parallel, "BUSY_SECONDS", 0.0)
     workers = Inline()
     outcomes = Parallel(workers).run(STEPS, failing({"a": 9}, RunInProgress("another one is at it")), Notes())
     assert {outcome.end for outcome in outcomes} == {StepEnd.RAN}

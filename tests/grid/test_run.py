@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from badx_hub.errors import NotFoundError, TrainingInterrupted
+from badx_hub.errors import NotFoundError, RunInProgress, TrainingInterrupted
+from badx_hub.grid import run
 from badx_hub.grid.plan import Step, TrainLanguage, TrainTask
 from badx_hub.grid.run import Sequential, StepEnd, StepOutcome
 from badx_hub.languages import Mixture
@@ -75,3 +76,22 @@ def test_ctrl_c_ends_the_run(stop: BaseException) -> None:
 
 def test_what_is_not_among_the_steps_is_taken_for_done() -> None:
     assert Sequential().run((task("a/pos", "a"),), raising({}), Notes())[0].end is StepEnd.RAN
+
+
+def test_a_step_of_another_driver_is_waited_for_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BUSY_SECONDS", 0.0)
+    busy = iter([True, True, True])
+    done: list[str] = []
+
+    def work(step: Step) -> bool:
+        if step.name == "a" and next(busy, False):
+            raise RunInProgress("another one is at it")
+        done.append(step.name)
+        return False
+
+    notes = Notes()
+    outcomes = Sequential().run((language("a"), task("a/pos", "a"), language("b")), work, notes)
+    assert [(outcome.step.name, outcome.end) for outcome in outcomes] == [
+        (name, StepEnd.RAN) for name in ("a", "a/pos", "b")
+    ]
+    assert done == ["b", "a", "a/pos"] and notes.lines.count("a started") == 1
