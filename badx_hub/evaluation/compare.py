@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,6 +17,7 @@ from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Cost, Result, result_of
 from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, interval_with_seeds, pooled
 from badx_hub.languages import Mixture
+from badx_hub.modeling.mapped import give_memory_back
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, Where, find, open_chain
 from badx_hub.registry.suggest import training_calls
@@ -179,9 +179,8 @@ def compare(
         results.append(
             result_of(done, stack.entries, chain, mixture=mixture, target=target, metric=metric, label=run.label)
         )
-        # A model has reference cycles: the next one would be loaded while it is in memory.
         del stack
-        gc.collect()
+        give_memory_back()
     there = named if any(run.name == named for run, _ in found) else None
     return Comparison(summarise(results, there), missing, there)
 

@@ -11,7 +11,6 @@ of the target's LA the task adapter bears. So they choose the largest lambda tha
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Result, read_result, result_of
 from badx_hub.grid.tuning import RATIOS
 from badx_hub.languages import Mixture, pair
+from badx_hub.modeling.mapped import give_memory_back
 from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, Registry, copy
@@ -258,7 +258,7 @@ class _Scorer:
             )
             atomic_write_text(self._path(setup, share, language), found[language].model_dump_json(indent=1) + "\n")
         del stack
-        gc.collect()  # A model has reference cycles: the next one would be loaded while it is in memory.
+        give_memory_back()
         return found
 
     def _copied(self, entry: Entry) -> Entry:

@@ -7,10 +7,7 @@ study or in another one. A step that is changed gets another key, and so do all 
 
 from __future__ import annotations
 
-import ctypes
 import fnmatch
-import gc
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +22,7 @@ from badx_hub.grid.status import StepState, StepStatus
 from badx_hub.grid.study import Study
 from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
+from badx_hub.modeling.mapped import give_memory_back
 from badx_hub.modeling.precision import DTYPES, with_settled_precision
 from badx_hub.names import plain_label, sentences_in
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
@@ -134,7 +132,7 @@ class StudyRunner:
             return False
         finally:
             self._forget()
-            _give_memory_back()
+            give_memory_back()
 
     def base(self) -> Base | None:
         """The base of the study, if it is on this machine."""
@@ -329,10 +327,3 @@ class StudyRunner:
 
 def _busy(step: Step, owner: Owner) -> RunInProgress:
     return RunInProgress(f"{step.name} is being done by process {owner.pid} on {owner.host}, since {owner.since}.")
-
-
-def _give_memory_back() -> None:
-    """A model has reference cycles, and glibc keeps what it freed: the next one would be loaded on top of both."""
-    gc.collect()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none.
-        trim(0)

@@ -62,7 +62,7 @@ class _TokenizerConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`digest` identifies how text becomes numbers; `size` is the largest number of a token, and one."""
+    """`digest` identifies how text becomes numbers; `size` is the largest number of a token plus one."""
 
     digest: str
     size: int

@@ -1,4 +1,4 @@
-"""Pages of weights that are mapped from a file, given back to the system once nobody needs them.
+"""Memory that is given back to the system once nobody needs it: models, and pages of weights mapped from a file.
 
 transformers maps a base's file instead of reading it. What is cast to another type has then been read once more, and
 its pages stay in memory beside the cast weights, although they would be read from the file again if they were needed.
@@ -7,7 +7,9 @@ its pages stay in memory beside the cast weights, although they would be read fr
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
+import sys
 from bisect import bisect_right
 from contextlib import suppress
 from pathlib import Path
@@ -41,3 +43,10 @@ class MappedWeights:
         first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
         if last > first:
             ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
+
+
+def give_memory_back() -> None:
+    """Call it after a model, which has reference cycles; glibc keeps what was freed, and the next would come on top."""
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none.
+        trim(0)

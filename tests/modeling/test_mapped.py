@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from badx_hub.modeling.mapped import MappedWeights
+from badx_hub.modeling.mapped import MappedWeights, give_memory_back
 
 
 def resident(path: Path) -> int:
@@ -35,3 +37,17 @@ def test_pages_of_a_file_are_given_back_and_read_again(tmp_path: Path) -> None:
     files.forget(own)
     assert before > 4000 and resident(path) <= before - 2000
     assert [float(one.min()) for one in (loaded["one"], loaded["other"], own)] == [2.0, 3.0, 4.0]
+
+
+def test_a_model_that_holds_itself_is_gone_when_memory_is_given_back() -> None:
+    gc.disable()
+    try:
+        model = torch.nn.Linear(2, 2)
+        model.itself = [model]  # type: ignore[assignment]
+        seen = weakref.ref(model)
+        del model
+        assert seen() is not None
+        give_memory_back()
+        assert seen() is None
+    finally:
+        gc.enable()
