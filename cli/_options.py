@@ -64,6 +64,18 @@ def _precision(default: str = "") -> Any:
     )
 
 
+def base_option(help: str) -> Any:
+    """`--base`, with a help text of its own."""
+    return typer.Option("--base", metavar="MODEL", callback=_named_base, help=help)
+
+
+def _named_base(base: str | None) -> str | None:
+    # An empty one, such as of a variable that is not set, would be the default base without a word.
+    if base is not None and not base.strip():
+        raise UsageError("--base is empty. Give a Hub id, a folder or `demo`, or leave --base out.")
+    return base
+
+
 PairArgument = Annotated[
     str,
     typer.Argument(metavar="PAIR", autocompletion=complete_pair, help="Source-target: en-wo (also wo, en+bm+wo)."),
@@ -83,9 +95,7 @@ SetupOption = Annotated[
         f"{', '.join(one.value for one in SetupName)}.",
     ),
 ]
-BaseOption = Annotated[
-    str | None, typer.Option("--base", metavar="MODEL", help="The base: a Hub id, a folder or demo.")
-]
+BaseOption = Annotated[str | None, base_option("The base: a Hub id, a folder or demo.")]
 RatioOption = Annotated[
     str | None, typer.Option("--ratio", metavar="N:M", help="Source to target batches, such as 5:1.")
 ]

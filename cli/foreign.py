@@ -15,10 +15,7 @@ from badx_hub.table import Table
 def import_adapter(
     place: Annotated[str, typer.Argument(metavar="REPO|DIR", help="org/name[@revision] on the Hub, or a folder.")],
     language: Annotated[str, typer.Option("--language", metavar="LANG", help="The language it was trained on.")],
-    base: Annotated[
-        str | None,
-        typer.Option("--base", metavar="MODEL", help="The base it was trained in. [default: the one it names]"),
-    ] = None,
+    base: Annotated[str | None, _options.base_option("The base it was trained in. [default: the one it names]")] = None,
     label: _options.LabelOption = None,
     licence: Annotated[
         str | None, typer.Option("--licence", metavar="ID", help="Its licence, such as apache-2.0.")

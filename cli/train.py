@@ -39,8 +39,7 @@ class Tracker(str, Enum):
 
 _TaskOption = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Train a task adapter, such as pos.")]
 _BaseOption = Annotated[
-    str | None,
-    typer.Option("--base", metavar="MODEL", help="A Hub id, a folder or demo. [default: mBERT, or the pair's base]"),
+    str | None, _options.base_option("A Hub id, a folder or demo. [default: mBERT, or the pair's base]")
 ]
 _TextOption = Annotated[
     list[str] | None,

@@ -29,6 +29,7 @@ from tests.tiny import demo_lines
         (["--ratio", "0:1"], ["0:1"]),
         (["--ratio", "1:2:3"], ["1:2:3"]),
         (["--registry", "demo"], ["read-only"]),
+        (["--base", ""], ["--base is empty"]),
         (["--extend-vocabulary", "-1"], ["extend_vocabulary", "greater than or equal to 0"]),
         (["--task", "pos", "--extend-vocabulary", "5"], ["--extend-vocabulary", "without --task"]),
     ],
