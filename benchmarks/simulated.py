@@ -7,7 +7,7 @@ Two comparisons, which go to simulated.json beside this file:
 - waiting: the graph of studies/small.yaml, whose steps wait in place of computing, each a fixed time that was drawn
   once, so that other work on the machine does not change it. How long Ray takes from one step to the next is measured
   on two nodes, and taken for four; the processes are there before. This is about the graph and Ray.
-- trained: the part of that study about tagging, its budgets cut (tests/grid/small.py), trained on two nodes of one
+- trained: the part of that study about tagging, its budgets cut (tests/studies/small.py), trained on two nodes of one
   processor each, several times. The simulation has the speeds and timings that the run left, as a later call of
   `study simulate` would: what it can get wrong is how they add up.
 """
@@ -30,16 +30,16 @@ from typing import Any
 import sized  # noqa: F401 - the root of the checkout, for `tests`
 from measuring import machine, say
 
-from badx_hub.grid.estimates import rates_of, simulated_steps
-from badx_hub.grid.on_ray import RayWorkers
-from badx_hub.grid.parallel import Parallel
-from badx_hub.grid.plan import Step, plan_of
-from badx_hub.grid.run import StepEnd, StepOutcome
-from badx_hub.grid.runner import StudyRunner
-from badx_hub.grid.simulate import Cluster, SimulatedStep, simulate
-from badx_hub.grid.study import load_study
-from badx_hub.grid.timings import Recording, handing_over, loading, read_timings
 from badx_hub.registry import open_registry
+from badx_hub.studies.executor import StepEnd, StepOutcome
+from badx_hub.studies.on_ray import RayWorkers
+from badx_hub.studies.parallel import Parallel
+from badx_hub.studies.plan import Step, plan_of
+from badx_hub.studies.runner import StudyRunner
+from badx_hub.studies.simulate import Cluster, SimulatedStep, simulate
+from badx_hub.studies.step_timings import Recording, handing_over, loading, read_timings
+from badx_hub.studies.study import load_study
+from badx_hub.studies.time_estimates import rates_of, simulated_steps
 
 # Other work on the machine may leave little time and memory; Ray's workers are to have their share of both.
 os.environ |= {"RAY_worker_niceness": "0", "RAY_memory_monitor_refresh_ms": "0"}
@@ -148,14 +148,14 @@ def _warm(workers: RayWorkers, nodes: int) -> None:
 def _loaded(seconds: float) -> None:
     import torch  # noqa: F401
 
-    import badx_hub.grid.parallel  # noqa: F401
+    import badx_hub.studies.parallel  # noqa: F401
 
     time.sleep(seconds)
 
 
 def trained(shared: Path, nodes: int = 2) -> dict[str, Any]:
     """The part of the cut study on so many nodes."""
-    from tests.grid.small import cut
+    from tests.studies.small import cut
 
     with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as ray_cluster:
         study = load_study(cut(shared, Path(folder)))

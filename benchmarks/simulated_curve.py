@@ -21,11 +21,11 @@ from typing import Any
 import langcodes
 from measuring import say
 
-from badx_hub.grid.estimates import SpeedClass, simulated_steps
-from badx_hub.grid.plan import plan_of
-from badx_hub.grid.simulate import Cluster, SimulatedStep, simulate
-from badx_hub.grid.study import Study, load_study
 from badx_hub.languages import normalise
+from badx_hub.studies.plan import plan_of
+from badx_hub.studies.simulate import Cluster, SimulatedStep, simulate
+from badx_hub.studies.study import Study, load_study
+from badx_hub.studies.time_estimates import SpeedClass, simulated_steps
 
 RESULT = Path(__file__).with_suffix(".json")
 ROOT = Path(__file__).resolve().parents[1]

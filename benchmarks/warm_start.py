@@ -24,11 +24,11 @@ from typing import Any
 
 from measuring import machine, say
 
-from badx_hub.grid.study import Study, load_study
 from badx_hub.languages import Mixture, pair
 from badx_hub.recipes import override
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.registry.merging import merge
+from badx_hub.studies.study import Study, load_study
 from badx_hub.training.curves import CSV, read_curves
 from badx_hub.training.language import train_language_adapter
 from badx_hub.training.runs import run_label

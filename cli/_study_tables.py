@@ -11,9 +11,9 @@ from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.grid.estimates import StepEstimate
-    from badx_hub.grid.plan import Step
-    from badx_hub.grid.runner import StepStatus, StudyRunner
+    from badx_hub.studies.plan import Step
+    from badx_hub.studies.runner import StepStatus, StudyRunner
+    from badx_hub.studies.time_estimates import StepEstimate
 
 
 def tree(runner: StudyRunner, statuses: Sequence[StepStatus], estimates: dict[str, StepEstimate | None]) -> Table:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _inputs, _options, _output, _places, _stack
+from badx_hub.cli import _annotate_places, _entries, _inputs, _options, _output, _stack
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
 
@@ -72,8 +72,8 @@ def annotate(
     from badx_hub.annotation import LeastCertain, annotated
 
     options = _options_of_tasks(tasks, _options.task_options(option))
-    paths = _places.inputs(files or ())
-    outputs = _places.outputs(paths, output, review)
+    paths = _annotate_places.inputs(files or ())
+    outputs = _annotate_places.outputs(paths, output, review)
     found = []
     for task in options:
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
@@ -91,7 +91,7 @@ def annotate(
         if not written:
             _output.note("There is nothing to annotate: no line of stdin has a word.")
         if review and out:
-            _places.write_review(out, worst.text())
+            _annotate_places.write_review(out, worst.text())
 
 
 def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCertain, *, quiet: bool) -> int:

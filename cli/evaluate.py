@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _perplexity, _stack
+from badx_hub.cli import _entries, _evaluate_perplexity, _options, _output, _stack
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
@@ -63,7 +63,7 @@ def evaluate(
     if task is None:
         if data or record or option or fallback:
             raise UsageError("--data, --record, --option and --fallback are about a task: add --task pos.")
-        _perplexity.measure(asked, text or [], registry, base=base, lock=lock, offline=offline, format=format)
+        _evaluate_perplexity.measure(asked, text or [], registry, base=base, lock=lock, offline=offline, format=format)
         return
     if data is None or text:
         raise UsageError(f"--task {task} is scored on annotated data: --data SOURCE. --text goes without --task.")

@@ -51,9 +51,9 @@ def simulate(
     steps take beside their training is known from those that ran. A node that fails is back after ten minutes; its
     steps go on from their last checkpoint, one every half hour.
     """
-    from badx_hub.grid.estimates import rates_of, simulated_steps
-    from badx_hub.grid.simulate import Cluster, simulate
-    from badx_hub.grid.timings import handing_over, loading, read_timings
+    from badx_hub.studies.simulate import Cluster, simulate
+    from badx_hub.studies.step_timings import handing_over, loading, read_timings
+    from badx_hub.studies.time_estimates import rates_of, simulated_steps
 
     given, counts = _rates(rate or []), _counts(nodes)
     runner = runner_of(file, registry, results)
@@ -86,7 +86,7 @@ def _counts(text: str) -> list[int]:
 
 
 def _rates(options: list[str]) -> dict[str | None, float]:
-    from badx_hub.grid.estimates import LANGUAGE_RATE
+    from badx_hub.studies.time_estimates import LANGUAGE_RATE
 
     found: dict[str | None, float] = {}
     for option in options:

@@ -19,11 +19,11 @@ from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.grid.estimates import StepEstimate
-    from badx_hub.grid.on_ray import RayWorkers
-    from badx_hub.grid.plan import Step
-    from badx_hub.grid.run import StepOutcome
-    from badx_hub.grid.runner import StepStatus, StudyRunner
+    from badx_hub.studies.executor import StepOutcome
+    from badx_hub.studies.on_ray import RayWorkers
+    from badx_hub.studies.plan import Step
+    from badx_hub.studies.runner import StepStatus, StudyRunner
+    from badx_hub.studies.time_estimates import StepEstimate
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Many runs from one file: plan, run, report.")
 
@@ -78,7 +78,7 @@ def plan(
     unknown where nothing was. --register writes beside FILE what is asked, once; the report says what has changed.
     --format quiet prints the names of the steps that are not done.
     """
-    from badx_hub.grid.estimates import estimate_of, rates_of
+    from badx_hub.studies.time_estimates import estimate_of, rates_of
 
     runner = runner_of(file, registry, results)
     statuses = runner.statuses()
@@ -114,7 +114,7 @@ def run(
     A stopped run goes on with the same command. A step that fails stops only what is built on it; the exit code is
     then 1. With several workers, a step whose process or node is lost is begun again, up to three times.
     """
-    from badx_hub.grid.run import StepEnd
+    from badx_hub.studies.executor import StepEnd
 
     where = _Where(_place(on), workers, threads, _memory(on, memory))
     runner = runner_of(file, registry, results)
@@ -152,8 +152,8 @@ def report(
     format: _options.FormatOption = Format.TABLE,
 ) -> None:
     """Write tables, figures and an HTML page about the results there are."""
-    from badx_hub.grid.registration import read_registration, told
-    from badx_hub.grid.report import write_report
+    from badx_hub.studies.preregistration import read_registration, told
+    from badx_hub.studies.report import write_report
 
     runner = runner_of(file, registry, results)
     statuses = runner.statuses()
@@ -212,9 +212,9 @@ class _Where:
     def run(self, runner: StudyRunner, steps: Sequence[Step], format: Format) -> tuple[StepOutcome, ...]:
         """Do the steps."""
         from badx_hub.cli._progress import reporter_for
-        from badx_hub.grid.parallel import LocalWorkers, Parallel, use_threads
-        from badx_hub.grid.run import Sequential
-        from badx_hub.grid.timings import Recording
+        from badx_hub.studies.executor import Sequential
+        from badx_hub.studies.parallel import LocalWorkers, Parallel, use_threads
+        from badx_hub.studies.step_timings import Recording
 
         lines = Recording(_Lines(len(steps)), runner.results, runner.study.name)
         if self.place is not None:
@@ -226,8 +226,8 @@ class _Where:
         return Sequential().run(steps, lambda step: runner.do(step, reporter=reporter_for(format)), lines)
 
     def _on_ray(self, runner: StudyRunner) -> RayWorkers:
-        from badx_hub.grid.memory import memory_of
-        from badx_hub.grid.on_ray import RayWorkers
+        from badx_hub.studies.memory_estimates import memory_of
+        from badx_hub.studies.on_ray import RayWorkers
 
         steps, needed = runner.steps, dict[str, int]()
         if self.memory is not None:
@@ -238,7 +238,7 @@ class _Where:
 
 
 def _register(file: Path, runner: StudyRunner, statuses: Sequence[StepStatus]) -> None:
-    from badx_hub.grid.registration import register
+    from badx_hub.studies.preregistration import register
 
     path = register(runner.study, file, sum(status.result is not None for status in statuses))
     _output.note(f"registered in {path}")

@@ -15,7 +15,7 @@ from badx_hub.table import Table
 from badx_hub.user_paths import user_path
 
 if TYPE_CHECKING:
-    from badx_hub.grid.progress import StepProgress, StudyProgress
+    from badx_hub.studies.progress import StepProgress, StudyProgress
 
 _SHOWN = 12
 _BAR = 10
@@ -38,8 +38,8 @@ def status(
     the process at work tells its steps every few seconds. Time left is at that speed or that of earlier trainings, with
     as many steps at a time as now. --format quiet prints the names of the steps at work.
     """
-    from badx_hub.grid.progress import study_progress
-    from badx_hub.grid.status_page import write_page
+    from badx_hub.studies.progress import study_progress
+    from badx_hub.studies.status_page import write_page
 
     runner = runner_of(file, registry, results)
     while True:
@@ -82,7 +82,7 @@ def _kinds(progress: StudyProgress) -> Table:
 
 def _steps(progress: StudyProgress) -> Table:
     """The steps at work, the stopped ones, and the first of those that can begin."""
-    from badx_hub.grid.progress import shown_first
+    from badx_hub.studies.progress import shown_first
 
     rows = [
         (one.status.step.name, one.state, _bar(one), one.speed, _left(one))

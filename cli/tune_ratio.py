@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _means, _options, _output
+from badx_hub.cli import _options, _output, _tune_means
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
-    from badx_hub.grid.means import MeansJob
-    from badx_hub.grid.tuning import Trial, Tuning, TuningJob
     from badx_hub.languages import Mixture
     from badx_hub.recipes import Recipe
+    from badx_hub.studies.mean_tuning import MeansJob
+    from badx_hub.studies.ratio_tuning import Trial, Tuning, TuningJob
 
 _AGREEMENT = (
     "judged by the target's perplexity and the source's dev data. In our own runs their ranks had a correlation of "
@@ -104,7 +104,7 @@ def tune_ratio(
         raise UsageError("With --dev the target's score decides: leave --within out.")
     flags = {"ratios": ratios, "dev": dev, "data": data, "recipe": recipe, "base": base, "seed": seed, "budget": budget}
     if setup is _options.SetupName.MAD_X_MERGED:
-        _means.tune(_means_job(languages, task, label, {**flags, "within": within}), registry, format)
+        _tune_means.tune(_means_job(languages, task, label, {**flags, "within": within}), registry, format)
         return
     _train(_job(languages, task, text or [], flags), base, format)
 
@@ -112,8 +112,8 @@ def tune_ratio(
 def _train(job: TuningJob, base: str | None, format: Format) -> None:
     """Tune the ratio of BAs, show the trials, and say how to get the best one."""
     from badx_hub.cli._progress import reporter_for
-    from badx_hub.grid.tuning import tune_ratio as run
-    from badx_hub.grid.tuning import tuning_folder
+    from badx_hub.studies.ratio_tuning import tune_ratio as run
+    from badx_hub.studies.ratio_tuning import tuning_folder
 
     found = run(job, reporter=reporter_for(format))
     _output.show(
@@ -148,7 +148,7 @@ def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, An
         raise UsageError(f"The recipe {recipe.name} has no task {task!r}. Its tasks: {', '.join(recipe.tasks)}.")
     data = _data(flags["data"], recipe, languages, task)
     given = _options.text_options(list(text), languages)
-    from badx_hub.grid.tuning import TuningJob
+    from badx_hub.studies.ratio_tuning import TuningJob
 
     seed = {"seed": flags["seed"]}
     return TuningJob(
@@ -166,8 +166,8 @@ def _job(languages: Mixture, task: str, text: Sequence[str], flags: dict[str, An
 
 
 def _means_job(languages: Mixture, task: str, label: str | None, flags: dict[str, Any]) -> MeansJob:
-    from badx_hub.grid.means import MeansJob
     from badx_hub.recipes import load_recipe
+    from badx_hub.studies.mean_tuning import MeansJob
     from badx_hub.tasks import task_named
 
     task_named(task)
@@ -198,7 +198,7 @@ def _check_flags(setup: _options.SetupName, training: dict[str, Any], adapters: 
 
 
 def _ratios(given: str | None) -> tuple[str, ...]:
-    from badx_hub.grid.tuning import RATIOS
+    from badx_hub.studies.ratio_tuning import RATIOS
 
     if given is None:
         return RATIOS

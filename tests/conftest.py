@@ -42,7 +42,7 @@ SLOW_PLACES = (
     "tests/hostile/",
     "tests/hub/",
     "tests/fuzz/test_failed.py::test_what_is_guided_by_coverage_runs",
-    "tests/grid/test_parallel.py::test_a_killed_process_is_replaced",
+    "tests/studies/test_parallel.py::test_a_killed_process_is_replaced",
     "tests/modeling/test_base.py::test_a_damaged_copy_of_the_demo_base_is_made_again",
     "tests/modeling/test_mlm.py::test_twenty_steps_of_the_fast_and_the_plain_way_agree",
     "tests/registry/test_local.py::test_a_publish_cut_at_any_point_shows_all_or_nothing",

@@ -13,7 +13,6 @@ from badx_hub.data.columns import read_columns
 from badx_hub.data.conllu import read_conllu
 from badx_hub.data.pairs import read_pairs
 from badx_hub.documents import read_json, read_toml, read_yaml
-from badx_hub.grid.study import load_study
 from badx_hub.hub.errors import one_line
 from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.languages import Mixture, normalise
@@ -26,6 +25,7 @@ from badx_hub.recipes import load_recipe
 from badx_hub.registry.cards import as_markdown
 from badx_hub.registry.hub.readme import is_ours, merged
 from badx_hub.registry.lock import Lock
+from badx_hub.studies.study import load_study
 from badx_hub.tasks.words import words_of
 from badx_hub.web.inception import read_cas
 from badx_hub.web.limits import Limits

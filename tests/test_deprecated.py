@@ -59,6 +59,8 @@ def test_other_names_are_unknown(module: str) -> None:
 
 
 def test_badx_hub_itself_uses_no_old_name() -> None:
-    modules = "badx_hub.cli, badx_hub.stack, badx_hub.evaluation.compare, badx_hub.grid.runner, badx_hub.training.task"
+    modules = (
+        "badx_hub.cli, badx_hub.stack, badx_hub.evaluation.compare, badx_hub.studies.runner, badx_hub.training.task"
+    )
     command = [sys.executable, "-W", "error::DeprecationWarning:badx_hub", "-c", f"import {modules}"]
     assert subprocess.run(command, capture_output=True, text=True).returncode == 0

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from badx_hub import load_bilingual_stack, open_registry
 from badx_hub.annotation import annotated, sentences_in
 from badx_hub.cli import application
-from badx_hub.grid.study import load_study
 from badx_hub.modeling.base import resolve_base
 from badx_hub.recipes import load_recipe
+from badx_hub.studies.study import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -16,7 +16,7 @@ from badx_hub.cli import app
 from badx_hub.errors import TrainingInterrupted
 from badx_hub.remedies import ResumeTraining
 from tests.cli.conftest import Run
-from tests.grid.conftest import write_corpora, written
+from tests.studies.conftest import write_corpora, written
 
 STEPS = [
     *("tiny/en-wo", "tiny/en-wo/pos", "pos/wo/bad-x"),
@@ -116,7 +116,7 @@ def test_a_report_tells_which_results_are_missing(
         asked.update(arguments, results=results)
         return (folder / "index.html",)
 
-    monkeypatch.setattr("badx_hub.grid.report.write_report", write_report)
+    monkeypatch.setattr("badx_hub.studies.report.write_report", write_report)
     write_corpora(tmp_path / "study")
     block = {"targets": ["wo"], "tasks": ["pos"], "setups": ["ta-only", "mad-x"]}
     file = written(tmp_path / "study", tiny_base, blocks=[block], note="Two setups.")

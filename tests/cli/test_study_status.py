@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from badx_hub.grid.runner import StudyRunner
-from badx_hub.grid.study import load_study
 from badx_hub.locks import Owner
 from badx_hub.registry import LocalRegistry
+from badx_hub.studies.runner import StudyRunner
+from badx_hub.studies.study import load_study
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Silent, train
 from badx_hub.training.progress import Noted, RunProgress, progress_of
 from badx_hub.training.unfinished import claim_of, folder_of
 from tests.cli.conftest import Run
-from tests.grid.conftest import WriteStudy
-from tests.grid.conftest import no_pictures as no_pictures
-from tests.grid.conftest import recipe as recipe_of
-from tests.grid.conftest import write_study as write_study
+from tests.studies.conftest import WriteStudy
+from tests.studies.conftest import no_pictures as no_pictures
+from tests.studies.conftest import recipe as recipe_of
+from tests.studies.conftest import write_study as write_study
 from tests.training.regression import Regression, recipe
 
 ALIVE = Owner.this_process()

@@ -12,8 +12,8 @@ from badx_hub.evaluation.result_table import ResultTable, result_tables
 from badx_hub.evaluation.results import Result
 from badx_hub.evaluation.sentence_curves import sentence_curves
 from badx_hub.evaluation.tables import sentences_table
-from badx_hub.grid.report import report_of
 from badx_hub.languages import pair
+from badx_hub.studies.report import report_of
 from badx_hub.table import to_csv
 from tests.evaluation.made import made
 

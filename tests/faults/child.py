@@ -82,12 +82,12 @@ def prepare() -> None:
     import badx_hub.cli
     import badx_hub.demo.run
     import badx_hub.evaluation
-    import badx_hub.grid.parallel
-    import badx_hub.grid.runner
     import badx_hub.registry.foreign
     import badx_hub.registry.hub
     import badx_hub.registry.lock
     import badx_hub.stack
+    import badx_hub.studies.parallel
+    import badx_hub.studies.runner
     import badx_hub.training.curves
     import badx_hub.training.language
     import badx_hub.training.task

@@ -57,7 +57,7 @@ def write_inputs(root: Path, base: Path) -> None:
 
     import yaml
 
-    from tests.grid.conftest import minimal, recipe, write_corpora
+    from tests.studies.conftest import minimal, recipe, write_corpora
     from tests.tiny import small_treebank
 
     shutil.copytree(base, root / "base" / "tiny")
