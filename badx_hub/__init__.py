@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from badx_hub.registry.merging import merge as merge
     from badx_hub.stack import BilingualStack as BilingualStack
     from badx_hub.stack import load_bilingual_stack as load_bilingual_stack
-    from badx_hub.training.language import train_language_adapter as train_language_adapter
-    from badx_hub.training.task import train_task_adapter as train_task_adapter
+    from badx_hub.training.language_adapter import train_language_adapter as train_language_adapter
+    from badx_hub.training.task_adapter import train_task_adapter as train_task_adapter
 
 _HOMES = {
     "AdapterName": "badx_hub.names",
@@ -29,8 +29,8 @@ _HOMES = {
     "load_bilingual_stack": "badx_hub.stack",
     "merge": "badx_hub.registry.merging",
     "open_registry": "badx_hub.registry",
-    "train_language_adapter": "badx_hub.training.language",
-    "train_task_adapter": "badx_hub.training.task",
+    "train_language_adapter": "badx_hub.training.language_adapter",
+    "train_task_adapter": "badx_hub.training.task_adapter",
 }
 
 __all__ = sorted(_HOMES)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, is_conllu_name, looks_like_conllu, raw_sentences
 from badx_hub.data.lines import BOM, RETURN_HINT, numbered_whole_lines, stripped
-from badx_hub.data.prose import SNIFFED_LINES, no_prose, no_text_by_name
+from badx_hub.data.prose_check import SNIFFED_LINES, no_prose, no_text_by_name
 from badx_hub.data.treebanks import WordCount
 from badx_hub.errors import DataError
 from badx_hub.tasks.trees import is_tree

@@ -48,10 +48,10 @@ from badx_hub.manifest_fields import (
 from badx_hub.manifest_fields import BaseRef as BaseRef
 from badx_hub.manifest_fields import Training as Training
 from badx_hub.names import AdapterKind, AdapterName, few_label, plain_label
-from badx_hub.plain_files import read_plain
 from badx_hub.remedies import RemoveAdapter
 from badx_hub.setups import SETUPS, LanguageAdapterRole, Setup
 from badx_hub.storage import digest_of
+from badx_hub.untrusted_files import read_plain
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 4 * 2**20

@@ -20,8 +20,8 @@ from pydantic import (
 )
 
 from badx_hub.adapter_files import check_file_names
-from badx_hub.characters import PLAIN, steering
-from badx_hub.documents import check_plain
+from badx_hub.control_characters import PLAIN, steering
+from badx_hub.json_toml_yaml import check_plain
 
 _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\z"
 

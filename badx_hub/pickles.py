@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from badx_hub.errors import IntegrityError
-from badx_hub.pickle_programs import TYPES, Bounded, Refused, Sizes, Tensor, run_program
+from badx_hub.pickle_interpreter import TYPES, Bounded, Refused, Sizes, Tensor, run_program
 from badx_hub.storage import storage_errors
 from badx_hub.tensor_files import header_bytes
 

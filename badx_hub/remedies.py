@@ -262,7 +262,8 @@ def in_python(remedy: Remedy) -> str:
                 "and import that folder."
             )
         case ConvertBase():
-            return f"Convert it once (badx_hub.modeling.convert.convert_base({remedy.base!r})), then call this again."
+            call = f"badx_hub.modeling.convert_base.convert_base({remedy.base!r})"
+            return f"Convert it once ({call}), then call this again."
         case CompareBases():
             text = f"{remedy.language!r}, {remedy.source!r}"
             return f"Call badx_hub.evaluation.bases.read_text(base, {text}) to see how others read it."

@@ -13,20 +13,20 @@ from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import DataError, UsageError
 from badx_hub.languages import pair
 from badx_hub.manifest import Manifest
+from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.bfloat16 import hold
-from badx_hub.modeling.configs import ExpectedHead
-from badx_hub.modeling.full import load_model
-from badx_hub.modeling.models import load_encoder, load_tokenizer
+from badx_hub.modeling.full_finetuning import load_model
+from badx_hub.modeling.loading import load_encoder, load_tokenizer
+from badx_hub.modeling.model_adapters import activate, load_adapter, use_vocabulary
 from badx_hub.modeling.precision import settled
-from badx_hub.modeling.stacks import activate, load_adapter, use_vocabulary
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
 from badx_hub.registry import AdapterQuery, Entry, Registry
+from badx_hub.registry.adapter_folder import signed_by
 from badx_hub.registry.chain import Where
-from badx_hub.registry.folders import signed_by
 from badx_hub.registry.lock import resolved
-from badx_hub.registry.stacking import stacked, verified, with_vocabulary
+from badx_hub.registry.stack_checks import stacked, verified, with_vocabulary
 from badx_hub.setups import DEFAULT
 from badx_hub.tasks import Task, task_named
 from badx_hub.tasks.batching import decode_windows

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 
 import platformdirs
 
+from badx_hub.abandoned_files import sweep
 from badx_hub.errors import BadxError, StorageError, UsageError
-from badx_hub.leftovers import sweep
 from badx_hub.remedies import Advice, Remedy, RunAgain
 from badx_hub.user_paths import HOME_VARIABLE, NO_HOME, user_path
 

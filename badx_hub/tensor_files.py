@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
+from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.storage import atomic_write_text, home, storage_errors
 
 MAX_HEADER_BYTES = MIB

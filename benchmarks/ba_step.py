@@ -73,7 +73,7 @@ def ours(base: Path, batch: int, steps: int, precision: Precision) -> Run:
     from badx_hub.languages import pair
     from badx_hub.recipes import load_recipe, override
     from badx_hub.registry import open_registry
-    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.language_adapter import train_language_adapter
     from badx_hub.training.loop import Silent
 
     stamps, watch = Stamps(), peak_memory(anonymous)
@@ -166,7 +166,7 @@ def blocks(base: Path, count: int) -> Any:
     from badx_hub.corpora.blocks import BlockStore
     from badx_hub.corpora.sources import open_source
     from badx_hub.modeling.base import resolve_base
-    from badx_hub.modeling.models import load_tokenizer
+    from badx_hub.modeling.loading import load_tokenizer
 
     store = BlockStore(open_source("en", "demo:text/en.txt.gz"), load_tokenizer(resolve_base(str(base))), LENGTH)
     return Dataset.from_dict({"input_ids": store.train_batch(range(count), seed=1).tolist()})
@@ -181,9 +181,9 @@ def counted(base: Path, batch: int, precision: Precision) -> tuple[float, int]:
     from badx_hub.modeling.base import resolve_base
     from badx_hub.modeling.bfloat16 import hold
     from badx_hub.modeling.fast import cheap_dropout
+    from badx_hub.modeling.loading import load_masked_lm
     from badx_hub.modeling.mlm import MaskedLanguageModel
-    from badx_hub.modeling.models import load_masked_lm
-    from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+    from badx_hub.modeling.model_adapters import activate, add_adapter, own_parameters
     from badx_hub.names import AdapterName
     from badx_hub.recipes import AdapterRecipe
 

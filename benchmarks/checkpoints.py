@@ -81,7 +81,7 @@ def train_ba(base: Path, registry: Path, saves: int, reporter: Reporter) -> None
     from badx_hub.languages import pair
     from badx_hub.recipes import load_recipe, override
     from badx_hub.registry import open_registry
-    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.language_adapter import train_language_adapter
 
     flags = {"steps": saves + 1, "save_every": 1, "eval_every": saves, "batch_size": BATCH, "max_length": LENGTH}
     recipe = override(load_recipe("paper").language, {**flags, "eval_blocks": 1})

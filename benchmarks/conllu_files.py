@@ -21,7 +21,7 @@ from sized import place, publish_ba, publish_ta, write_base
 
 from badx_hub.annotation import annotated, read_sentences
 from badx_hub.data.conllu import read_raw_conllu
-from badx_hub.data.embedded import embedded
+from badx_hub.data.demo_data import embedded
 from badx_hub.registry import open_registry
 from badx_hub.stack import StackParts, load_together
 

@@ -30,7 +30,7 @@ from torch.nn.functional import pad
 from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.heads import ParsingHead
-from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.tasks.batching import bucketed
 from badx_hub.tasks.dp import DpTask
 from badx_hub.tasks.labels import UNIVERSAL

@@ -26,10 +26,10 @@ from badx_hub.languages import pair
 from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import Registry, open_registry
 from badx_hub.stack import load_entries
-from badx_hub.training.language import train_language_adapter
+from badx_hub.training.language_adapter import train_language_adapter
 from badx_hub.training.loop import EvaluationRow, Silent
 from badx_hub.training.runs import seed_label
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 TASK = "pos"
 PAIR = pair("en", "wo")

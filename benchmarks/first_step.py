@@ -49,7 +49,7 @@ def write_text(path: Path, megabytes: int) -> Path:
 
 
 def _pairs() -> Iterator[bytes]:
-    from badx_hub.data.embedded import embedded
+    from badx_hub.data.demo_data import embedded
 
     with gzip.open(embedded("demo:text/en.txt.gz")) as stream:
         lines = list(dict.fromkeys(filter(None, (line.strip() for line in stream))))
@@ -68,7 +68,7 @@ def ours(text: Path, base: Path, home: Path) -> None:
     from badx_hub.languages import Mixture
     from badx_hub.recipes import load_recipe, override
     from badx_hub.registry import open_registry
-    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.language_adapter import train_language_adapter
     from badx_hub.training.loop import Silent
 
     class UpToOne(Silent):
@@ -120,13 +120,14 @@ def loaded(text: Path, base: Path, home: Path) -> None:
     """Libraries, base and adapter in memory, and nothing else: what our side needs without any text."""
     os.environ["BADX_HUB_HOME"] = str(home)
     from badx_hub.modeling.base import resolve_base
-    from badx_hub.modeling.models import load_masked_lm
-    from badx_hub.training import language
+    from badx_hub.modeling.loading import load_masked_lm
 
     model = load_masked_lm(resolve_base(str(base)))
+    from badx_hub.training import language_adapter
+
     for weight in model.parameters():  # They are mapped from the file, and in memory once they are used.
         weight.sum()
-    assert language
+    assert language_adapter
 
 
 SIDES = {"ours": ours, "run_mlm": run_mlm, "loaded": loaded}

@@ -29,16 +29,16 @@ from badx_hub.errors import NotFoundError
 from badx_hub.evaluation import evaluate
 from badx_hub.languages import pair
 from badx_hub.manifest import ManifestDraft, SourceRef, Training
-from badx_hub.modeling.models import load_tokenizer
-from badx_hub.modeling.stacks import save_adapter
+from badx_hub.modeling.loading import load_tokenizer
+from badx_hub.modeling.model_adapters import save_adapter
 from badx_hub.recipes import HeadTraining, LanguageRecipe, load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.stack import load_entries
-from badx_hub.training.language import LanguageObjective, _objective, planned, train_language_adapter
+from badx_hub.training.language_adapter import LanguageObjective, _objective, planned, train_language_adapter
 from badx_hub.training.loop import Silent
 from badx_hub.training.runs import TrainingRun
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 PAIR = pair("en", "wo")
 NUMBERS = {"batch_size": 16, "max_length": 64, "save_every": 100, "eval_blocks": 128, "warmup_steps": 0}

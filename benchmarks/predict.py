@@ -25,7 +25,7 @@ from plain import encoded_for_parsing, model_on, to_predict
 from sized import place, publish_ba, publish_ta, write_base
 
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.modeling.precision import DTYPES, settled
 from badx_hub.recipes import Precision
 from badx_hub.registry import Entry, Registry, open_registry

@@ -29,8 +29,8 @@ from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import Entry, Registry, copy, open_registry
 from badx_hub.stack import load_entries
 from badx_hub.storage import home
-from badx_hub.training.language import train_language_adapter
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.language_adapter import train_language_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 Numbers = Mapping[str, Any]
 LANGUAGE: Numbers = {"steps": 600, "eval_every": 150}

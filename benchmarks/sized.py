@@ -25,7 +25,7 @@ from transformers import BertConfig, BertForMaskedLM
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.registry import Entry, Registry
 from tests.made import made
 

@@ -33,7 +33,7 @@ from transformers import DataCollatorForTokenClassification, TrainerCallback, Tr
 from badx_hub.data.conllu import Sentence, to_conllu
 from badx_hub.languages import pair
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.modeling.precision import settled
 from badx_hub.recipes import Precision, load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
@@ -41,7 +41,7 @@ from badx_hub.tasks import task_named
 from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.pos import UPOS
 from badx_hub.training.loop import Silent
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 DATA = "demo:ud/UD_English-EWT"
 BATCH, SEED = 8, 1

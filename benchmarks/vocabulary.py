@@ -29,19 +29,19 @@ from scipy.sparse.linalg import svds
 from badx_hub.corpora.coverage import coverage_of
 from badx_hub.corpora.packing import held_out, training_lines
 from badx_hub.corpora.sources import open_source
-from badx_hub.corpora.vocabulary import extend_tokenizer
+from badx_hub.corpora.subword_list import extend_tokenizer
 from badx_hub.evaluation import evaluate
 from badx_hub.languages import pair
-from badx_hub.modeling.extended import extension_of
+from badx_hub.modeling.extended_embeddings import extension_of
+from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.modeling.mlm import MaskedLanguageModel
-from badx_hub.modeling.models import load_tokenizer
 from badx_hub.recipes import load_recipe, override
 from badx_hub.registry import LocalRegistry
 from badx_hub.stack import load_entries
-from badx_hub.training import language
+from badx_hub.training import language_adapter
 from badx_hub.training.loop import Silent
 from badx_hub.training.runs import TrainingRun
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 # What stands between spaces, punctuation included: a piece may hold the end of a word and what follows it.
 _WORD = regex.compile(r"\S*\p{L}\S*")
@@ -151,7 +151,7 @@ def overlapping(model: Any, tokenizer: Any, lines: Sequence[str]) -> None:
 
 def trained(run: TrainingRun, recipe: Any, sources: Any, registry: LocalRegistry, begin: str) -> tuple[Any, Any]:
     """The entry of the BA, and the model with the weights and the head that were kept."""
-    objective, model = language._objective(run, recipe, sources)
+    objective, model = language_adapter._objective(run, recipe, sources)
     if begin == "overlap":
         target = run.name.mixture.targets[0]
         tokenizer = load_tokenizer(run.base)
@@ -170,7 +170,7 @@ def measured(given: argparse.Namespace, subwords: int) -> Mapping[str, Any]:
     recipe = override(load_recipe("demo").language, {**flags, "extend_vocabulary": subwords, "seed": given.seed})
     label = f"v{subwords}-{given.begin}-seed{given.seed}"
     text = {"en": given.source_text, given.target: given.text}
-    run, sources = language.planned(both, recipe, base=given.base, text=text, label=label)
+    run, sources = language_adapter.planned(both, recipe, base=given.base, text=text, label=label)
     row = {"base": given.base, "target": given.target, "subwords": subwords, "steps": given.steps, "seed": given.seed}
     row |= {"begin": given.begin}
     if given.data:

@@ -30,7 +30,7 @@ from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.registry.merging import merge
 from badx_hub.studies.study import Study, load_study
 from badx_hub.training.curves import CSV, read_curves
-from badx_hub.training.language import train_language_adapter
+from badx_hub.training.language_adapter import train_language_adapter
 from badx_hub.training.runs import run_label
 
 STUDY = Path(__file__).resolve().parents[1] / "studies" / "transfer.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from badx_hub.cli import _options, _output, _stack
+from badx_hub.cli import _load_stack, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
@@ -38,10 +38,10 @@ def measure(
             "evaluate scores a stack (--task pos --data SOURCE) or a language adapter on text: one --text LANG=SOURCE "
             "for each language."
         )
-    chain, resolution = _stack.open_and_find(registry, asked, lock=lock, offline=offline)
+    chain, resolution = _load_stack.open_and_find(registry, asked, lock=lock, offline=offline)
     from badx_hub.evaluation.perplexity import measure_perplexity
 
-    done = measure_perplexity(resolution.entry, chain, given, base=_stack.folder_of(base), offline=offline)
+    done = measure_perplexity(resolution.entry, chain, given, base=_load_stack.folder_of(base), offline=offline)
     if not done.compare:
         _output.warning(_DROPPED)
     trained = done.entry.manifest.metrics.get("dev", {})

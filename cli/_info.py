@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def info_tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
-    from badx_hub.documents import flattened  # with yaml, which --help does without
+    from badx_hub.json_toml_yaml import flattened  # with yaml, which --help does without
 
     manifest = entry.manifest
     recipe = ((key, str(value)) for key, value in flattened(manifest.recipe))

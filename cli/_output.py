@@ -18,8 +18,8 @@ from typing import Any
 
 import typer
 
-from badx_hub.characters import escaped
 from badx_hub.cli._errors import message
+from badx_hub.control_characters import escaped
 from badx_hub.errors import StorageError
 from badx_hub.remedies import Notice
 from badx_hub.table import Table

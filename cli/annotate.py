@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _annotate_places, _entries, _inputs, _options, _output, _stack
+from badx_hub.cli import _annotate_places, _entries, _inputs, _load_stack, _options, _output
 from badx_hub.cli._progress import counting
 from badx_hub.errors import UsageError
 
@@ -77,9 +77,9 @@ def annotate(
     found = []
     for task in options:
         asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-        found.append(_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline))
+        found.append(_load_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline))
     totals = [_checked(path) for path in paths]  # a bad line is answered before work is spent
-    stacks = _stack.load_together(found, list(options.values()), base, offline=offline, precision=precision)
+    stacks = _load_stack.load_together(found, list(options.values()), base, offline=offline, precision=precision)
     fill = partial(annotated, stacks, overwrite=overwrite, confidence=confidence or bool(review), batch_size=batch_size)
     columns = [column for stack in stacks if (column := stack.task.probability_column)]
     inputs: list[tuple[Path | None, int | None]] = list(zip(paths, totals, strict=True)) or [(None, None)]
@@ -108,7 +108,7 @@ def _write(sentences: Iterator[RawSentence], out: Path | None, worst: LeastCerta
 
 def _shown(sentences: Iterator[RawSentence]) -> Iterator[RawSentence]:
     """The sentences, each of which is printed as a tree first."""
-    from badx_hub.text_trees import text_tree
+    from badx_hub.terminal_trees import text_tree
 
     width = shutil.get_terminal_size().columns
     for raw in sentences:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _options, _output, _stack
+from badx_hub.cli import _errors, _load_stack, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.remedies import TrainAdapters
@@ -71,11 +71,11 @@ def compare(
         baseline=baseline,
         split=split.value,
         registry=registry,
-        base=_stack.folder_of(base),
+        base=_load_stack.folder_of(base),
         offline=offline,
         options=options,
         batch_size=batch_size,
-        dtype=_stack.dtype_of(precision),
+        dtype=_load_stack.dtype_of(precision),
         before=lambda run: _output.note(f"evaluating {run.name}, seed {run.seed}"),
     )
     commands = [_errors.training(call) for call in library.calls_of(found.missing)]
@@ -122,8 +122,8 @@ def _tell_missing(found: Comparison, baseline: str, commands: Sequence[str]) -> 
 
 
 def _tables(found: Comparison) -> list[Table]:
+    from badx_hub.evaluation.report_tables import sentences_table
     from badx_hub.evaluation.sentence_curves import sentence_curves
-    from badx_hub.evaluation.tables import sentences_table
 
     first = found.compared[0].results[0]
     files = ", ".join(name for name, _ in first.data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _errors, _hub, _options, _output
+from badx_hub.cli import _errors, _options, _output, _registries
 from badx_hub.cli._output import Format
 from badx_hub.cli._study import ResultsOption
 from badx_hub.errors import BadxError, UsageError
@@ -42,7 +42,7 @@ def doctor(
     from badx_hub.registry import LocalRegistry
     from badx_hub.storage import results_folder
 
-    found = _hub.open_there(registry)
+    found = _registries.open_there(registry)
     if not isinstance(found, LocalRegistry):
         raise UsageError("The doctor looks after registries in folders. Give --registry a folder, or leave it out.")
     if results is not None and not user_path(results).is_dir():

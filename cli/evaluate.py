@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _evaluate_perplexity, _options, _output, _stack
+from badx_hub.cli import _entries, _evaluate_perplexity, _load_stack, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.errors import UsageError
 from badx_hub.metric_key import MetricKey
@@ -72,10 +72,10 @@ def evaluate(
     options = _options.task_options(option)
     task_named(task, options).references(data, split.value)  # a wrong path is answered before anything loads
     spoken = _recorded_language(language, asked, registry, fallback) if record else None
-    found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
+    found, resolution = _load_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     from badx_hub.evaluation import evaluate as run
 
-    stack = _stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
+    stack = _load_stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
     done = run(stack, data, split=split.value, batch_size=batch_size)
     entry = done.entry if spoken is None else _record(done, found, spoken)
     _show(done, entry, task, format)
@@ -121,7 +121,7 @@ def _recorded_language(
 
 
 def _record(done: Evaluation, chain: RegistryChain, language: str) -> Entry:
-    from badx_hub.evaluation.record import record
+    from badx_hub.evaluation.record_scores import record
 
     recorded = record(done, chain, language=language)
     if recorded.already:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _options, _output
+from badx_hub.cli import _entries, _options, _output, _registries
 from badx_hub.cli._output import Format
 from badx_hub.table import Table
 
@@ -31,7 +31,7 @@ def import_adapter(
     Its manifest says that it was imported, and from where. Only safetensors are taken, or with --convert the tensors
     of a pickle, in which nothing is run.
     """
-    found = _hub.open_own(registry)
+    found = _registries.open_own(registry)
     from badx_hub.registry.foreign import import_adapter as run
 
     done = run(place, language, found, base=base, label=label, licence=licence, pickles=convert)
@@ -59,7 +59,7 @@ def convert(
     if folder.is_dir() and not (folder / "config.json").exists():
         _convert_adapter(folder, format)
         return
-    from badx_hub.modeling.convert import convert_base
+    from badx_hub.modeling.convert_base import convert_base
 
     done = convert_base(place)
     state = "already there" if done.already else "written"

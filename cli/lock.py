@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _stack
+from badx_hub.cli import _entries, _load_stack, _options, _output
 from badx_hub.cli._output import Format
 from badx_hub.table import Table
 
@@ -34,7 +34,7 @@ def lock(
     from badx_hub.registry.lock import lock_stack, write_lock
 
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
-    chain, resolution = _stack.open_and_find(registry, asked, fallback=fallback, offline=offline)
+    chain, resolution = _load_stack.open_and_find(registry, asked, fallback=fallback, offline=offline)
     stack = lock_stack(asked, resolution, chain, registry=registry)
     write_lock(output, stack)
     rows = [(one.name, one.version, one.digest[:12]) for one in stack.adapters]

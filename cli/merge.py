@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _options, _output
+from badx_hub.cli import _entries, _options, _output, _registries
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._output import Format
 from badx_hub.errors import NotFoundError, UsageError
@@ -45,13 +45,13 @@ def merge(
     The mean of the LAs of a pair is used by the setups bad-x-merged and mad-x-merged, the latter of which needs no
     adapter of the pair to be trained at all. The manifest names the parents with their weights.
     """
-    found = _hub.open_own(registry)
-    if _hub.is_hub(found):
+    found = _registries.open_own(registry)
+    if _registries.is_hub(found):
         raise UsageError("Adapters are merged in a folder. Pull them, merge them there, and push the mean.")
     shares = None if weights is None else _numbers(weights)
     parents = [_parent(found, one, base) for one in names]
     beneath = None if on is None else found.get(_entries.name_of(found, on))
-    from badx_hub.cli._stack import folder_of
+    from badx_hub.cli._load_stack import folder_of
     from badx_hub.registry.merging import merge as run
 
     done = run(parents, found, weights=shares, name=name, on=beneath, base=folder_of(base), licence=licence)

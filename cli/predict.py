@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _inputs, _options, _output, _stack
+from badx_hub.cli import _entries, _inputs, _load_stack, _options, _output
 from badx_hub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def predict(
     asked = _entries.query(pair, task=task, setup=setup.value, base=base, ratio=ratio, label=label)
     options = _options.task_options(option)
     chosen = task_named(task, options)
-    found, resolution = _stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
+    found, resolution = _load_stack.open_and_find(registry, asked, lock=lock, fallback=fallback, offline=offline)
     if output is Output.CONLLU and not chosen.columns:
         raise UsageError(f"What {task} predicts has no place in CoNLL-U. Take --output tsv or json.")
     inputs = _inputs_of(chosen, text, file.expanduser() if file else None)
@@ -70,7 +70,7 @@ def predict(
         if output is Output.JSON:
             _output.write_records(())
         return
-    stack = _stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
+    stack = _load_stack.load(found, resolution, base, offline=offline, options=options, precision=precision)
     if output is Output.CONLLU:
         from badx_hub.annotation import annotated
 

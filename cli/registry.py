@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _hub, _options, _output
+from badx_hub.cli import _entries, _errors, _options, _output, _registries
 from badx_hub.cli._completion import complete_name
 from badx_hub.cli._info import info_tables
 from badx_hub.cli._output import Format
@@ -37,7 +37,7 @@ def list_adapters(
 
     What cannot be read is left out and reported on stderr.
     """
-    found = _hub.open_there(registry)
+    found = _registries.open_there(registry)
     everything, problems = found.contents()
     entries = tuple(entry for entry in everything if pair is None or _is_of(entry.name, pair))
     for problem in problems[:_FAULTS_SHOWN]:
@@ -78,10 +78,10 @@ def info(
     ORG/mbert.en-wo is one on the Hub, of which badx.json alone is read. --format json prints all of badx.json;
     --format quiet prints where the adapter is.
     """
-    found, named = _hub.named(name, registry, revision=revision, offline=offline)
+    found, named = _registries.named(name, registry, revision=revision, offline=offline)
     if named is None:
         named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
-    entry = found.get(named, version if _hub.is_hub(found) else _version(found, named, version))
+    entry = found.get(named, version if _registries.is_hub(found) else _version(found, named, version))
     _output.show(
         format,
         tables=info_tables(entry),
@@ -113,7 +113,7 @@ def verify(
     Every version of the named adapters is checked. Exits with 1 if anything is wrong; --format quiet prints
     the names of what is.
     """
-    found, names = _hub.where(names or [], registry)
+    found, names = _registries.where(names or [], registry)
     entries, problems = _named(found, names)
     reports = [found.verify(entry) for entry in entries]
     checked = [_with_signer(_checked(report), found, report.entry, signed_by) for report in reports] + [
@@ -138,7 +138,7 @@ def verify(
     if wrong:
         mended = "Who published what is wrong mends it by pushing it again (`badx-hub push NAME --to ORG`)."
         removed = "Remove what is wrong with `badx-hub remove NAME` and pull or train it again."
-        _output.note(mended if _hub.is_hub(found) else removed)
+        _output.note(mended if _registries.is_hub(found) else removed)
         raise typer.Exit(1)
 
 
@@ -157,7 +157,7 @@ def remove(
     """Remove an adapter: all its versions, or the one of --version."""
     from badx_hub.registry import LocalRegistry
 
-    found = _hub.open_there(registry)
+    found = _registries.open_there(registry)
     named = _entries.name_of(found, name, **options(task, base, ratio, setup, label))
     chosen = _versions(found, named)
     if not chosen:
@@ -248,7 +248,7 @@ def _checked(report: VerificationReport) -> dict[str, Any]:
 
 def _with_signer(checked: dict[str, Any], registry: Registry, entry: Entry, allowed: Path | None) -> dict[str, Any]:
     """With who signed the version, where that is asked; not signed by anybody who is allowed is a fault."""
-    from badx_hub.registry.folders import signed_by
+    from badx_hub.registry.adapter_folder import signed_by
 
     if allowed is None:
         return checked

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _errors, _hub, _options, _output
+from badx_hub.cli import _entries, _errors, _options, _output, _registries
 from badx_hub.cli._output import Format
 from badx_hub.errors import NotFoundError
 from badx_hub.table import Table
@@ -36,7 +36,7 @@ def search(
     from badx_hub.registry.hub import RepoFilter
 
     query = RepoFilter(normalise(source) if source else None, normalise(target) if target else None, task, base)
-    hub = _hub.open_hub(org, offline=offline)
+    hub = _registries.open_hub(org, offline=offline)
     own = open_registry(registry)
     first = (page - 1) * limit
     if hub.offline:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _options, _output, _stack
+from badx_hub.cli import _entries, _load_stack, _options, _output, _registries
 from badx_hub.cli._errors import message
 from badx_hub.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from badx_hub.registry import AdapterQuery, Resolution
     from badx_hub.registry.chain import RegistryChain
-    from badx_hub.web.choices import Choice
+    from badx_hub.web.served_stacks import Choice
 
 _NEEDED = ("fastapi", "uvicorn")
 _TOKEN_VARIABLE = "BADX_HUB_SERVE_TOKEN"
@@ -66,8 +66,8 @@ def serve(
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise UsageError(f"serve needs {' and '.join(missing)}. Type: pip install 'badx-hub[web]'")
     from badx_hub.registry.chain import RegistryChain
-    from badx_hub.web.choices import ServedStacks, choices_in, nothing_to_serve
     from badx_hub.web.limits import Limits
+    from badx_hub.web.served_stacks import ServedStacks, choices_in, nothing_to_serve
     from badx_hub.web.server import ServerAddress, WebServer
 
     place = ServerAddress(host, port, token).guarded()
@@ -77,10 +77,10 @@ def serve(
         for pair in pairs or ()
     ]
     _refuse_without_pair(pairs, base=base, ratio=ratio, label=label, lock=lock, fallback=fallback)
-    find = partial(_stack.open_and_find, registry, lock=lock, fallback=fallback, offline=offline)
+    find = partial(_load_stack.open_and_find, registry, lock=lock, fallback=fallback, offline=offline)
     choices = [_choice(one, names, find, every=tasks is not None) for one in asked]
     if not asked:
-        _hub.require_there(registry)
+        _registries.require_there(registry)
         choices = list(choices_in(RegistryChain([registry], offline=offline), names, setup.value))
     if not choices:
         raise nothing_to_serve(registry or "Your registry")
@@ -88,8 +88,8 @@ def serve(
         {choice.key: choice for choice in choices},
         Limits(),
         offline,
-        _stack.folder_of(base),
-        _stack.dtype_of(precision),
+        _load_stack.folder_of(base),
+        _load_stack.dtype_of(precision),
     )
     server = WebServer(served, place, message)
     server.run(lambda: _tell(server.address))
@@ -105,7 +105,7 @@ def _tell(address: str) -> None:
 def _task_names(tasks: str | None) -> tuple[str, ...]:
     """The tasks to serve, in the order in which they run. Raises UsageError."""
     from badx_hub.tasks import task_named
-    from badx_hub.web.choices import ANNOTATING
+    from badx_hub.web.served_stacks import ANNOTATING
 
     if tasks is None:
         return ANNOTATING
@@ -129,7 +129,7 @@ def _choice(
     every: bool,
 ) -> Choice:
     """What there is for a pair. Raises NotFoundError if a task is missing: any with `every`, else all of them."""
-    from badx_hub.web.choices import choice_of
+    from badx_hub.web.served_stacks import choice_of
 
     found = {}
     missing: NotFoundError | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from badx_hub.cli import _entries, _hub, _options, _output
+from badx_hub.cli import _entries, _options, _output, _registries
 from badx_hub.cli._output import Format
 from badx_hub.cli.registry import options
 from badx_hub.errors import NotFoundError, UsageError
@@ -64,13 +64,13 @@ def push(
     from badx_hub.hub.ref import HubRef
     from badx_hub.registry import open_registry
 
-    source = _hub.open_there(registry)
-    where = _hub.place_in(to, "--to")
+    source = _registries.open_there(registry)
+    where = _registries.place_in(to, "--to")
     into = _collection(collection) if collection else None
     fields = _options.key_values("--card-field", "license=mit", card_field)
     if not isinstance(where, HubRef):
         given = (private, revision, tag, create_pr, message, fields, collection, dry_run)
-        _hub.refuse_on_folder(to, dict(zip(_HUB_ONLY, map(bool, given), strict=True)))
+        _registries.refuse_on_folder(to, dict(zip(_HUB_ONLY, map(bool, given), strict=True)))
     named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
     entry = source.get(named)
     if not isinstance(where, HubRef):
@@ -82,7 +82,7 @@ def push(
     if create_pr and tag:
         raise UsageError("--tag names a published commit, and --create-pr publishes none. Leave one of them out.")
     chosen = PushOptions(private, revision, create_pr, message, card_fields(fields))
-    hub = _hub.open_hub(_hub.owner_in(where, "--to", entry.name), options=chosen)
+    hub = _registries.open_hub(_registries.owner_in(where, "--to", entry.name), options=chosen)
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
@@ -121,13 +121,13 @@ def pull(
     from badx_hub.registry import open_registry
 
     destination = open_registry(registry)
-    where = None if origin is None else str(_hub.place_in(origin, "--from"))
+    where = None if origin is None else str(_registries.place_in(origin, "--from"))
     if where is not None and (repository := HubRef.parse(where)) is not None and repository.name is not None:
         raise UsageError(f"--from {origin} is one repository. Pull it without --from: badx-hub pull {repository.repo}")
-    if where is None and _hub.split_name(name) is None:
+    if where is None and _registries.split_name(name) is None:
         raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
-    _hub.require_there(where, "--from")
-    source, named = _hub.named(name, where, revision=revision, offline=offline)
+    _registries.require_there(where, "--from")
+    source, named = _registries.named(name, where, revision=revision, offline=offline)
     if named is None:
         try:
             named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _entries, _options, _output, _stack
+from badx_hub.cli import _entries, _load_stack, _options, _output
 from badx_hub.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def space(
         raise UsageError(f"--to expects ORG/NAME for a Space on the Hub or ./DIR for a folder; got {to!r}.")
     if folder and private:
         raise UsageError("--private: only for the Hub. Leave it out.")
-    chain, resolution = _stack.open_and_find(registry, asked, offline=offline)
+    chain, resolution = _load_stack.open_and_find(registry, asked, offline=offline)
     if folder:
         write_space(asked, resolution, chain, folder)
         _output.note(

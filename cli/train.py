@@ -165,7 +165,7 @@ def _train_language(
     recipe = load_recipe(preset or (DEMO if query.base == DEMO else "paper"))
     section = override(recipe.language_side(len(query.mixture.languages)), flags)
     _processes.note(f"recipe: {recipe.name}, {section.steps:,} steps")
-    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.language_adapter import train_language_adapter
 
     section = _settled(section)
     _processes.note(f"precision: {section.precision}")
@@ -190,7 +190,7 @@ def _train_task(
     on_demo = base == DEMO or (base is None and below and _has_only_demo(run["registry"], below[0]))
     recipe = load_recipe(preset or (DEMO if on_demo else "paper"))
     section = override(_task_section(recipe, task), flags)
-    from badx_hub.training.task import TaskJob, train_job
+    from badx_hub.training.task_adapter import TaskJob, train_job
 
     annotated = _annotated(task, query.mixture, sources["data"], recipe)
     section = _settled(section)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from badx_hub.cli import _errors, _hub, _options, _output
+from badx_hub.cli import _errors, _options, _output, _registries
 from badx_hub.errors import UsageError
 
 
@@ -33,8 +33,8 @@ def zoo(
     if org and registry:
         raise UsageError("--org and --registry both say where to look. Leave one of them out.")
     ending = ".md" if output is None else output.suffix.lower()
-    hub = _hub.open_hub(org, offline=offline) if org else None
-    found = hub or _hub.open_there(registry)
+    hub = _registries.open_hub(org, offline=offline) if org else None
+    found = hub or _registries.open_there(registry)
     entries, problems = found.contents()
     for problem in problems:
         _output.warning(_errors.message(problem.error))

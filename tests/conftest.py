@@ -57,7 +57,7 @@ SLOW_PLACES = (
     "tests/test_story.py",
     "tests/training/test_precision.py::test_the_shipped_stack_predicts_alike_in_both",
     "tests/training/test_processes.py",
-    "tests/training/test_vocabulary.py",
+    "tests/training/test_subwords.py",
 )
 
 

@@ -7,14 +7,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from badx_hub.characters import escaped, steering
 from badx_hub.cli._output import printable
-from badx_hub.data.columns import read_columns
+from badx_hub.control_characters import escaped, steering
 from badx_hub.data.conllu import read_conllu
+from badx_hub.data.entity_columns import read_columns
 from badx_hub.data.pairs import read_pairs
-from badx_hub.documents import read_json, read_toml, read_yaml
 from badx_hub.hub.errors import one_line
 from badx_hub.hub.ref import HubRef, parse_location
+from badx_hub.json_toml_yaml import read_json, read_toml, read_yaml
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import Manifest
 from badx_hub.metric_key import MetricKey
@@ -29,7 +29,7 @@ from badx_hub.studies.study import load_study
 from badx_hub.tasks.words import words_of
 from badx_hub.web.inception import read_cas
 from badx_hub.web.limits import Limits
-from badx_hub.web.texts import read as read_served
+from badx_hub.web.request_texts import read as read_served
 
 
 def _filed(suffix: str, read: Callable[[Path], Any]) -> Callable[[str, Path], None]:

@@ -39,9 +39,9 @@ def made(
     import torch
 
     from badx_hub.modeling.base import resolve_base
-    from badx_hub.modeling.full import save_model
-    from badx_hub.modeling.models import load_encoder
-    from badx_hub.modeling.stacks import add_adapter, save_adapter, trained_parameters
+    from badx_hub.modeling.full_finetuning import save_model
+    from badx_hub.modeling.loading import load_encoder
+    from badx_hub.modeling.model_adapters import add_adapter, save_adapter, trained_parameters
     from badx_hub.recipes import AdapterRecipe
     from badx_hub.tasks import task_named
 
@@ -63,7 +63,7 @@ def made(
 
 
 def _prepared(folder: Path, draft: ManifestDraft) -> Path:
-    from badx_hub.registry.folders import prepare
+    from badx_hub.registry.adapter_folder import prepare
 
     prepare(folder, draft)
     return folder

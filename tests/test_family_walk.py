@@ -23,14 +23,14 @@ from badx_hub.errors import TrainingInterrupted
 from badx_hub.languages import Mixture
 from badx_hub.modeling.base import resolve_base
 from badx_hub.modeling.families import FAMILIES, family_of
-from badx_hub.modeling.models import load_masked_lm, load_tokenizer
-from badx_hub.modeling.stacks import activate, load_adapter, use_vocabulary
+from badx_hub.modeling.loading import load_masked_lm, load_tokenizer
+from badx_hub.modeling.model_adapters import activate, load_adapter, use_vocabulary
 from badx_hub.recipes import AdapterRecipe, LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry
 from badx_hub.tasks import TASKS
-from badx_hub.training.language import train_language_adapter
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.language_adapter import train_language_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 from tests.bases import BASES, write_base
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer

@@ -13,8 +13,8 @@ from badx_hub.adapter_files import WEIGHT_FILES, is_allowed_file, needed_files, 
 from badx_hub.errors import DataError, IntegrityError, NotFoundError
 from badx_hub.manifest import MAX_MANIFEST_BYTES, BaseRef, Manifest, ManifestDraft, Training
 from badx_hub.names import AdapterName
-from badx_hub.plain_files import IrregularFile
 from badx_hub.storage import digest_of
+from badx_hub.untrusted_files import IrregularFile
 
 FILES = {name: f"{index}" * 64 for index, name in enumerate(WEIGHT_FILES)}
 

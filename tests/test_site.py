@@ -47,7 +47,7 @@ def test_the_map_is_drawn_from_the_imports(drawing: dict[str, Any]) -> None:
 
 
 def test_the_map_sees_every_way_to_import(drawing: dict[str, Any]) -> None:
-    source = "import badx_hub.names\nfrom badx_hub import stack\ndef f():\n    from badx_hub.data.rows import read\n"
+    source = "import badx_hub.names\nfrom badx_hub import stack\ndef f():\n    from badx_hub.data.lines import read\n"
     assert drawing["imported"](source) == {"names", "stack", "data"}
 
 

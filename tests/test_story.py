@@ -60,7 +60,7 @@ def write_data(folder: Path) -> Path:
     (folder / "en.txt").write_text("\n".join(demo_lines("en", 600)), encoding="utf-8")
     (folder / "wo.txt").write_text("\n".join(demo_lines("wo", 600)), encoding="utf-8")
     (folder / "fo.txt").write_text("\n".join(demo_lines("wo", 1200)[600:]), encoding="utf-8")
-    from badx_hub.data.embedded import embedded
+    from badx_hub.data.demo_data import embedded
 
     for split, source in (("train", "UD_English-EWT"), ("dev", "UD_English-EWT"), ("test", "UD_Wolof-WTB")):
         found = next(Path(embedded(f"demo:ud/{source}")).glob(f"*-ud-{split}.conllu.gz"))

@@ -21,10 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from badx_hub.adapter_files import CARD_FILE, HEAD_WEIGHTS_FILE
 from badx_hub.evaluation import evaluate
-from badx_hub.evaluation.record import record
+from badx_hub.evaluation.record_scores import record
 from badx_hub.manifest import ManifestDraft
 from badx_hub.registry import Entry, Registry, copy, open_registry
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.stack import load_bilingual_stack
 
 TARGET = Path(__file__).parents[1] / "badx_hub" / "demo" / "registry"

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from badx_hub.corpora.packing import COUNTS, HELD_OUT_FRACTION, Ids, Packer, PackingRules, Span
 from badx_hub.corpora.sources import Source
-from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
-from badx_hub.plain_files import read_plain, refuse_linked_folder, sha256_plain
+from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_folder, canonical_json, digest_of, discard_folder, home
+from badx_hub.untrusted_files import read_plain, refuse_linked_folder, sha256_plain
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

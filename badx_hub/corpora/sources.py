@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from badx_hub.data.conllu import read_raw_conllu
-from badx_hub.data.embedded import embedded
+from badx_hub.data.dataset_rows import Rows, first_line, open_rows, parsed
+from badx_hub.data.demo_data import embedded
 from badx_hub.data.lines import json_objects, numbered_lines, reading, require_text
-from badx_hub.data.prose import SNIFFED_LINES, no_prose
-from badx_hub.data.rows import Rows, first_line, open_rows, parsed
+from badx_hub.data.prose_check import SNIFFED_LINES, no_prose
 from badx_hub.data.splits import is_rubbish, split_in
 from badx_hub.data.treebanks import WordCount
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError

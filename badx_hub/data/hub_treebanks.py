@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from badx_hub.data.conllu import COLUMNS, NOT_ANNOTATED
-from badx_hub.data.rows import open_split
+from badx_hub.data.dataset_rows import open_split
 from badx_hub.data.splits import SPLITS, DataReference, Split, split_in
 from badx_hub.errors import DataError, NotFoundError, UsageError
 from badx_hub.hub.datasets import HubDataset

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from badx_hub.documents import read_json_record
 from badx_hub.errors import BadxError, DataError, NotFoundError, StorageError
+from badx_hub.json_toml_yaml import read_json_record
 
 MAX_LINE_BYTES = 2**24
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"

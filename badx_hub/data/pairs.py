@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from badx_hub.data.dataset_rows import Rows, open_split
 from badx_hub.data.lines import RETURN_HINT, json_objects, numbered_lines
-from badx_hub.data.rows import Rows, open_split
 from badx_hub.data.splits import DataReference, FileKind, Split
 from badx_hub.errors import DataError, UsageError
 from badx_hub.hub.ref import HUB

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from badx_hub.data.conllu import NOT_ANNOTATED, Sentence
-from badx_hub.data.embedded import embedded
+from badx_hub.data.demo_data import embedded
 from badx_hub.data.hub_treebanks import cached_treebank, dataset, fetched_treebank, sentences_file
 from badx_hub.data.splits import FileKind, Split, require_split
 from badx_hub.errors import BadxError, DataError, HubError, NotFoundError, UsageError

@@ -14,10 +14,10 @@ from badx_hub.recipes import Recipe, load_recipe
 from badx_hub.registry import Registry, copy, open_registry
 from badx_hub.stack import BilingualStack, load_bilingual_stack
 from badx_hub.storage import home
-from badx_hub.training.language import train_language_adapter
+from badx_hub.training.language_adapter import train_language_adapter
 from badx_hub.training.loop import Reporter
 from badx_hub.training.runs import Trained
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 
 PAIR = ("en", "wo")
 TASK = "pos"

@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
+from badx_hub.abandoned_files import Leftover, look_at, matching, remove_if_abandoned
 from badx_hub.doctor.finding import Finding, FindingKind
-from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, RunInProgress
-from badx_hub.leftovers import Leftover, look_at, matching, remove_if_abandoned
-from badx_hub.locks import Owner, claimed, owner_of, release_dead
-from badx_hub.plain_files import read_plain
+from badx_hub.json_toml_yaml import MIB, read_json
+from badx_hub.process_locks import Owner, claimed, owner_of, release_dead
 from badx_hub.registry import Entry
 from badx_hub.remedies import Advice
 from badx_hub.storage import SCRATCH, STAGING, TEMPORARY, discard_folder, home
-from badx_hub.training.unfinished import RUN_FILE, claim_of, step_of
+from badx_hub.training.unfinished_runs import RUN_FILE, claim_of, step_of
+from badx_hub.untrusted_files import read_plain
 
 _CLAIM = re.compile(r"[0-9a-f]{32}\.json|\.[0-9a-f]{64}\.claim")
 _RUN = re.compile(r"[0-9a-f]{32}")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from badx_hub.abandoned_files import look_at
 from badx_hub.corpora.blocks import is_sound_span
 from badx_hub.doctor.finding import Finding, FindingKind
 from badx_hub.errors import BadxError
-from badx_hub.leftovers import look_at
 from badx_hub.registry import LocalRegistry
 from badx_hub.storage import discard_folder, home, sha256_file
 

@@ -19,7 +19,7 @@ from badx_hub.corpora.sources import open_source
 from badx_hub.errors import BadxError
 from badx_hub.hub.model_cache import cached_models
 from badx_hub.modeling.base import Base, resolve_base
-from badx_hub.modeling.models import load_encoder, load_tokenizer
+from badx_hub.modeling.loading import load_encoder, load_tokenizer
 
 _LINES, _BATCH, _LENGTH, _BATCHES = 20_000, 8, 128, 4
 _MILLION = 1_000_000

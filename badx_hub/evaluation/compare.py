@@ -17,7 +17,7 @@ from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Cost, Result, result_of
 from badx_hub.evaluation.significance import RESAMPLES, Difference, compare_counts, interval_with_seeds, pooled
 from badx_hub.languages import Mixture
-from badx_hub.modeling.mapped import give_memory_back
+from badx_hub.modeling.memory import give_memory_back
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, Where, find, open_chain
 from badx_hub.registry.suggest import training_calls

@@ -17,14 +17,14 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
 from badx_hub.languages import normalise
 from badx_hub.manifest import SourceRef
 from badx_hub.modeling.base import Base, base_of
+from badx_hub.modeling.loading import load_masked_lm, load_tokenizer
 from badx_hub.modeling.mlm import load_mlm_head
-from badx_hub.modeling.models import load_masked_lm, load_tokenizer
-from badx_hub.modeling.stacks import activate, load_adapter, told_of, use_vocabulary
+from badx_hub.modeling.model_adapters import activate, load_adapter, told_of, use_vocabulary
 from badx_hub.recipes import LanguageRecipe, load_recipe, override
 from badx_hub.registry import Entry, Registry
-from badx_hub.registry.stacking import verified
+from badx_hub.registry.stack_checks import verified
 from badx_hub.remedies import Advice
-from badx_hub.training.language import LanguageObjective, SpecialTokens
+from badx_hub.training.language_adapter import LanguageObjective, SpecialTokens
 
 HeadUsed = Literal["published", "frozen", "dropped"]
 _MEASURING = ("max_length", "held_out", "mask_probability", "eval_blocks", "precision")

@@ -16,9 +16,9 @@ from math import ceil
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from badx_hub.evaluation.report_tables import POINTS
 from badx_hub.evaluation.result_table import ResultTable, parts_of, share_of_source, task_title, titles
 from badx_hub.evaluation.sentence_curves import SentenceCurve
-from badx_hub.evaluation.tables import POINTS
 from badx_hub.languages import Mixture, name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.names import AdapterName, few_label, plain_label, sentences_in

@@ -22,7 +22,7 @@ from badx_hub.errors import DataError, UsageError
 from badx_hub.languages import normalise
 from badx_hub.modeling.base import DEFAULT_BASE, Base, resolve_base
 from badx_hub.modeling.heads import mean_of
-from badx_hub.modeling.models import load_encoder, load_tokenizer
+from badx_hub.modeling.loading import load_encoder, load_tokenizer
 from badx_hub.remedies import Advice
 from badx_hub.typology import relatedness
 

@@ -19,15 +19,15 @@ from huggingface_hub import (
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from badx_hub.errors import HubError, IntegrityError, NotFoundError
+from badx_hub.hub.card_validation import check_card
 from badx_hub.hub.errors import FAILURES, one_line, status_of
 from badx_hub.hub.listings import ListedFile as ListedFile
 from badx_hub.hub.listings import ListedRepo, commit_in, file_in, tags_in
-from badx_hub.hub.pages import Pages, Query
-from badx_hub.hub.patience import waiting
+from badx_hub.hub.paging import Pages, Query
 from badx_hub.hub.ref import MAIN, HubRef, RepoAt, is_commit
 from badx_hub.hub.session import TIME_LIMITS
 from badx_hub.hub.transport import Answer, RetryPolicy, attempt, client, download, get_page, read_file
-from badx_hub.hub.validation import check_card
+from badx_hub.hub.waiting import waiting
 from badx_hub.remedies import Advice, Notice
 
 MAX_FILES_LISTED = 5000

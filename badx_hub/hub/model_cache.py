@@ -23,7 +23,7 @@ from badx_hub.base_spec import HubBase
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.hub.client import HubClient, ListedFile
 from badx_hub.hub.ref import is_commit
-from badx_hub.locks import exclusive
+from badx_hub.process_locks import exclusive
 from badx_hub.storage import atomic_write_text, sha256_file, storage_errors
 
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -12,7 +12,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
 
 from badx_hub.errors import IntegrityError
-from badx_hub.hub.patience import current
+from badx_hub.hub.waiting import current
 
 TIME_LIMITS = (10.0, 60.0)
 """Seconds to connect, and of silence."""

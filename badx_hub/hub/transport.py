@@ -19,10 +19,10 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 
 from badx_hub.errors import BadxError, IntegrityError
 from badx_hub.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
-from badx_hub.hub.pages import Page, Query
-from badx_hub.hub.patience import Patience, current, waiting
+from badx_hub.hub.paging import Page, Query
 from badx_hub.hub.ref import RepoAt, is_commit
 from badx_hub.hub.session import TIME_LIMITS, LimitedSession
+from badx_hub.hub.waiting import Patience, current, waiting
 from badx_hub.storage import storage_errors
 
 LIBRARY = "badx_hub"

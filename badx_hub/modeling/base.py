@@ -15,13 +15,13 @@ from badx_hub.base_spec import HubBase, hub_base
 from badx_hub.errors import HubError, NotFoundError, UsageError
 from badx_hub.manifest import BaseRef
 from badx_hub.manifest_fields import first_problem
-from badx_hub.modeling import base_files, converted
+from badx_hub.modeling import base_files, converted_bases
 from badx_hub.modeling.base_configs import BaseConfig
+from badx_hub.modeling.base_file_names import needs_conversion, weights_among
 from badx_hub.modeling.base_files import another
 from badx_hub.modeling.base_hub import Found, found_on_hub
-from badx_hub.modeling.base_layout import needs_conversion, weights_among
-from badx_hub.modeling.base_vocabulary import read_vocabulary
-from badx_hub.modeling.converted import refuse_unconverted
+from badx_hub.modeling.converted_bases import refuse_unconverted
+from badx_hub.modeling.tokenizer_files import read_vocabulary
 from badx_hub.names import DEFAULT_BASE as DEFAULT_BASE
 from badx_hub.names import base_slug
 from badx_hub.remedies import Advice
@@ -137,7 +137,7 @@ def _in_folder(folder: Path, spec: str) -> Base:
     names = [path.name for path in folder.iterdir()]
     shown = folder.name or str(folder)
     base_files.read_config(folder, shown)  # Whatever else is missing, this is what makes it a base.
-    if needs_conversion(names) and (made := converted.of_folder(folder)):
+    if needs_conversion(names) and (made := converted_bases.of_folder(folder)):
         return _base(shown, made)
     refuse_unconverted(names, shown, spec)
     return _base(shown, folder)

@@ -11,21 +11,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
+from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base_configs import BaseConfig
-from badx_hub.modeling.base_layout import (
+from badx_hub.modeling.base_file_names import (
     CONFIG_FILE,
     INDEX_FILE,
     WEIGHTS_FILE,
     instead_of_base,
 )
 from badx_hub.modeling.families import checked_config, family_of
-from badx_hub.plain_files import read_regular
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home, storage_errors
 from badx_hub.tensor_files import StoredTensor, check_finite, differences, not_downloaded, read_header, shown_name
+from badx_hub.untrusted_files import read_regular
 
 MAX_TOKENIZER_BYTES = 64 * MIB
 """That of XLM-V, with 901,629 words, has 40 MB."""

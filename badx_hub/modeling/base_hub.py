@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from badx_hub.base_spec import HubBase
 from badx_hub.errors import HubError, IntegrityError, NotFoundError
 from badx_hub.manifest import BaseRef
-from badx_hub.modeling import base_files, base_layout, converted
+from badx_hub.modeling import base_file_names, base_files, converted_bases
 from badx_hub.storage import digest_of
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def take(
     anything else is downloaded.
     """
     repo = str(model.base)
-    if base_layout.CONFIG_FILE not in files:
+    if base_file_names.CONFIG_FILE not in files:
         raise IntegrityError(base_files.no_config(repo, files))
-    weights = {name for name in files if base_layout.is_of_weights(name)}
+    weights = {name for name in files if base_file_names.is_of_weights(name)}
     for name in files.keys() - weights:
         _refuse_larger(repo, name, files[name].size, base_files.most_beside(name))
-    settings = {base_layout.CONFIG_FILE: files[base_layout.CONFIG_FILE]}
+    settings = {base_file_names.CONFIG_FILE: files[base_file_names.CONFIG_FILE]}
     config = base_files.read_config(model.download(client, commit, settings), repo)
     if expected and (config.hidden_size, config.num_hidden_layers) != (expected.hidden_size, expected.num_layers):
         raise base_files.another("settings", expected, repo, expected.config, digest_of(config.identity()))
@@ -111,15 +111,15 @@ def _at_hand(model: CachedModel) -> Found | None:
 
 def _complete(model: CachedModel, commit: str) -> Found | None:
     """The base at this commit if all of it is here, so that not even a listing is needed."""
-    if made := converted.of_commit(replace(model.base, revision=commit)):
+    if made := converted_bases.of_commit(replace(model.base, revision=commit)):
         return Found(made, commit)
     folder = model.snapshot(commit)
     names = {path.name for path in folder.iterdir() if path.exists()} if folder.is_dir() else set()
-    needed = {base_layout.CONFIG_FILE, base_layout.TOKENIZER_FILE, base_layout.TOKENIZER_CONFIG_FILE}
-    weights = base_layout.weights_among(names)
+    needed = {base_file_names.CONFIG_FILE, base_file_names.TOKENIZER_FILE, base_file_names.TOKENIZER_CONFIG_FILE}
+    weights = base_file_names.weights_among(names)
     if not weights or needed - names:
         return None
-    if base_layout.WEIGHTS_FILE not in weights and not base_files.parts_are_whole(folder, weights):
+    if base_file_names.WEIGHTS_FILE not in weights and not base_files.parts_are_whole(folder, weights):
         return None
     return Found(folder, commit)
 
@@ -127,10 +127,10 @@ def _complete(model: CachedModel, commit: str) -> Found | None:
 def _downloaded(client: HubClient, model: CachedModel, commit: str, expected: BaseRef | None) -> Path:
     place = replace(model.base, revision=commit)
     listed = client.files(place)
-    names = base_layout.wanted_among(listed)
-    if base_layout.CONFIG_FILE not in listed:
+    names = base_file_names.wanted_among(listed)
+    if base_file_names.CONFIG_FILE not in listed:
         raise IntegrityError(base_files.no_config(str(model.base), listed))
-    converted.refuse_unconverted(listed, str(model.base), str(model.base))
+    converted_bases.refuse_unconverted(listed, str(model.base), str(model.base))
     files = {name: listed[name] for name in names}
     _refuse_other_weights(files, model.base, expected)
     return take(client, model, commit, files, expected)
@@ -143,7 +143,7 @@ def _refuse_other_weights(files: Mapping[str, ListedFile], base: HubBase, expect
     """
     if expected is None or (expected.files and (expected.revision or expected.name != base.repo)):
         return
-    digests = {name: files[name].sha256 for name in base_layout.weights_among(files)}
+    digests = {name: files[name].sha256 for name in base_file_names.weights_among(files)}
     wanted, found = expected.files or expected.digest, digest_of(digests)
     if all(digests.values()) and found != wanted:
         raise base_files.another("weights", expected, str(base), wanted, found)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from badx_hub.modeling.heads import ParsingHead
-from badx_hub.modeling.mapped import MappedWeights
+from badx_hub.modeling.memory import MappedWeights
 
 _MARK = "_badx_computes_in_bfloat16"
 

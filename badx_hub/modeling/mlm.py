@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from badx_hub.adapter_files import MLM_HEAD_FILE
 from badx_hub.errors import IntegrityError
 from badx_hub.modeling.bfloat16 import products_as
-from badx_hub.modeling.extended import extension_of
+from badx_hub.modeling.extended_embeddings import extension_of
 from badx_hub.modeling.families import GELU, family_of
 from badx_hub.modeling.fast import decoder_loss
 from badx_hub.modeling.last_layers import LAST_LAYERS, rows

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import ModernBertConfig, ModernBertModel
 from transformers.models.modernbert.modeling_modernbert import ModernBertPreTrainedModel
 
-from badx_hub.modeling.adapted import init_adapters
+from badx_hub.modeling.init_adapters import init_adapters
 
 
 class ModernBertAdapterModel(

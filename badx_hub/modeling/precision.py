@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from badx_hub.errors import BadxError, UsageError
-from badx_hub.locks import exclusive
+from badx_hub.process_locks import exclusive
 from badx_hub.recipes import Precision, TrainingRecipe
 from badx_hub.storage import atomic_write_text, canonical_json, digest_of, home
 

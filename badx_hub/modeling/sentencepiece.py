@@ -13,7 +13,7 @@ from typing import Any
 
 from badx_hub.errors import BadxError, IntegrityError, UsageError
 from badx_hub.modeling.base_configs import BaseConfig
-from badx_hub.modeling.characters_map import check_characters_map
+from badx_hub.modeling.sentencepiece_charsmap import check_characters_map
 
 _FIRST = ("<unk>", "<s>", "</s>")
 _NUMBERS = {"<s>": 0, "</s>": 2}  # fairseq's, which XLM-R was trained with

@@ -9,7 +9,7 @@ const badxTree = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const FIELDS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"];
   const NONE = "_";
-  // The characters of badx_hub.characters: those that hide what a text says.
+  // The characters of badx_hub.control_characters: those that hide what a text says.
   const STEERING = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
   const RTL = new RegExp(
     ["Hebrew", "Arabic", "Syriac", "Thaana", "Nko", "Adlam", "Samaritan", "Mandaic", "Hanifi_Rohingya"]

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from badx_hub.annotation import output_name, probabilities
-from badx_hub.characters import escaped
+from badx_hub.control_characters import escaped
 from badx_hub.data.conllu import RawSentence, Sentence, read_conllu, read_raw_conllu
 from badx_hub.data.lines import BOM
 from badx_hub.errors import DataError, UsageError

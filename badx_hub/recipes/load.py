@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from badx_hub.documents import read_yaml
 from badx_hub.errors import DataError, IntegrityError, UsageError
-from badx_hub.plain_files import read_plain
+from badx_hub.json_toml_yaml import read_yaml
 from badx_hub.recipes.model import Recipe, TrainingRecipe
 from badx_hub.remedies import CopyPreset, ListRecipes
+from badx_hub.untrusted_files import read_plain
 from badx_hub.user_paths import user_path
 
 MAX_RECIPE_BYTES = 2**18

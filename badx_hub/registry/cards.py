@@ -17,9 +17,9 @@ from jinja2 import Environment
 from pydantic import JsonValue
 
 from badx_hub.adapter_files import CURVES_FILE
-from badx_hub.documents import flattened
 from badx_hub.hub.metadata import EvalResult, ModelCardData
 from badx_hub.hub.ref import HubRef
+from badx_hub.json_toml_yaml import flattened
 from badx_hub.languages import Mixture, name_of
 from badx_hub.manifest import IMPORTED, MERGED, LanguageAdapterRef, Manifest
 from badx_hub.manifest_fields import EvaluationRef

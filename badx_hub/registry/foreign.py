@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
 from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE, MANIFEST_FILE
-from badx_hub.documents import read_json
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
+from badx_hub.json_toml_yaml import read_json
 from badx_hub.languages import Mixture, normalise
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.families import plain_type
 from badx_hub.names import AdapterName, base_slug
 from badx_hub.pickles import MAX_PICKLE_BYTES, PickledTensor, pickled_tensors, write_safetensors
-from badx_hub.plain_files import copy_plain, open_plain
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights, PullAdapter
 from badx_hub.storage import atomic_file, scratch_folder, sha256_file, storage_errors
+from badx_hub.untrusted_files import copy_plain, open_plain
 from badx_hub.user_paths import user_path
 
 SAFE_NAMES = {"pytorch_adapter.bin": ADAPTER_WEIGHTS_FILE, "pytorch_model_head.bin": HEAD_WEIGHTS_FILE}
@@ -265,8 +265,8 @@ def _check_base(config: Mapping[str, Any], base: Base, place: str, *, given: boo
 
 
 def _check_weights(name: AdapterName, base: Base, folder: Path, place: str) -> None:
-    from badx_hub.modeling.models import load_encoder
-    from badx_hub.modeling.stacks import insert_adapter
+    from badx_hub.modeling.loading import load_encoder
+    from badx_hub.modeling.model_adapters import insert_adapter
 
     try:
         insert_adapter(load_encoder(base), name, folder)

@@ -17,14 +17,14 @@ from badx_hub.adapter_files import MANIFEST_FILE, SIGNATURE_FILE
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
-from badx_hub.plain_files import IrregularFile, copy_plain, refuse_linked_folder
-from badx_hub.registry.folders import check_content, check_folder, check_names, copy_signature
+from badx_hub.registry.adapter_folder import check_content, check_folder, check_names, copy_signature
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport, version_of
 from badx_hub.registry.query import AdapterQuery
-from badx_hub.registry.sizes import size_limit
+from badx_hub.registry.size_limits import size_limit
 from badx_hub.remedies import Advice, ListAdapters, RemoveAdapter
 from badx_hub.signing import sign
 from badx_hub.storage import atomic_folder, atomic_write_bytes, discard_folder, storage_errors
+from badx_hub.untrusted_files import IrregularFile, copy_plain, refuse_linked_folder
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 

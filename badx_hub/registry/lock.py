@@ -13,15 +13,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from typing_extensions import Self
 
-from badx_hub.characters import steering
-from badx_hub.documents import read_toml
+from badx_hub.control_characters import steering
 from badx_hub.errors import DataError, HubError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
+from badx_hub.json_toml_yaml import read_toml
 from badx_hub.languages import Mixture
-from badx_hub.locks import exclusive
 from badx_hub.manifest import read_manifest_text
 from badx_hub.manifest_fields import Digest, Schema, Text, Word
 from badx_hub.names import AdapterName
+from badx_hub.process_locks import exclusive
 from badx_hub.registry.chain import HUB_CACHE, RegistryChain, Where, find, open_chain
 from badx_hub.registry.protocol import Entry
 from badx_hub.registry.query import AdapterQuery, is_base

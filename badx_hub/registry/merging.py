@@ -19,9 +19,9 @@ from badx_hub.manifest import MERGED, LanguageAdapterRef, ManifestDraft, SourceR
 from badx_hub.manifest_fields import MergedRef
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.names import AdapterName
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
-from badx_hub.registry.stacking import verified
+from badx_hub.registry.stack_checks import verified
 from badx_hub.remedies import Advice
 from badx_hub.setups import merged_label
 from badx_hub.storage import digest_of, scratch_folder
@@ -259,7 +259,7 @@ def _require_no_vocabulary(parents: Sequence[Entry]) -> None:
 
 def _require_one_shape(parents: Sequence[Entry], folders: Sequence[Path], base: Base) -> None:
     """Raises UsageError if two configurations differ in anything that decides shapes or what is computed."""
-    from badx_hub.modeling.configs import adapter_config
+    from badx_hub.modeling.adapter_configs import adapter_config
 
     settings = [adapter_config(folder, layers=base.ref.num_layers).settings for folder in folders]
     for other, theirs in zip(parents[1:], settings[1:], strict=True):
@@ -275,8 +275,8 @@ def _write_mean(target: Path, plan: MergePlan, parents: Sequence[Entry], folders
     """Write the mean to `target` as `adapters` does. Sums are in double precision, so their order hardly matters."""
     import torch
 
-    from badx_hub.modeling.models import load_encoder
-    from badx_hub.modeling.stacks import own_parameters, save_adapter
+    from badx_hub.modeling.loading import load_encoder
+    from badx_hub.modeling.model_adapters import own_parameters, save_adapter
 
     model, name = load_encoder(base), plan.name
     total: dict[str, Tensor] = {}
@@ -298,8 +298,8 @@ def _write_mean(target: Path, plan: MergePlan, parents: Sequence[Entry], folders
 def _load(model: Any, name: AdapterName, entry: Entry, folder: Path) -> None:
     """Load a parent under the name of the mean. Raises as `load_adapter`, of the parent's name."""
     from badx_hub.errors import BadxError
-    from badx_hub.modeling.configs import ExpectedHead
-    from badx_hub.modeling.stacks import insert_adapter, load_head, told_of
+    from badx_hub.modeling.adapter_configs import ExpectedHead
+    from badx_hub.modeling.model_adapters import insert_adapter, load_head, told_of
     from badx_hub.tasks import task_named
 
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from badx_hub.documents import MIB
+from badx_hub.json_toml_yaml import MIB
 from badx_hub.languages import Mixture
 from badx_hub.recipes.load import validated
 from badx_hub.recipes.model import StrictModel

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from badx_hub.errors import UsageError
 from badx_hub.remedies import Advice
 from badx_hub.serving.config import ServingConfig, read_config
+from badx_hub.serving.loaded_stacks import Input, LoadedStacks, Refusal, StackAnswer, StackRequest, described, found
 from badx_hub.serving.requests import InputsRequest, read_request
-from badx_hub.serving.stacks import Input, LoadedStacks, Refusal, StackAnswer, StackRequest, described, found
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from badx_hub.documents import read_json
 from badx_hub.errors import DataError
+from badx_hub.json_toml_yaml import read_json
 from badx_hub.serving.config import ServingConfig
-from badx_hub.serving.stacks import Input, Refusal
+from badx_hub.serving.loaded_stacks import Input, Refusal
 
 _SHAPE = 'Expected {"stack": "en-wo/pos", "inputs": ["a text", ["or", "its", "words"]]}.'
 

@@ -21,7 +21,7 @@ from badx_hub.errors import UsageError
 from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Result, read_result, result_of
 from badx_hub.languages import Mixture, pair
-from badx_hub.modeling.mapped import give_memory_back
+from badx_hub.modeling.memory import give_memory_back
 from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, Registry, copy

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from badx_hub.documents import MIB
 from badx_hub.errors import DataError, IntegrityError, UsageError
+from badx_hub.json_toml_yaml import MIB
 from badx_hub.manifest import utc_now
-from badx_hub.plain_files import read_plain
 from badx_hub.storage import atomic_write_text
 from badx_hub.studies.study import Study
+from badx_hub.untrusted_files import read_plain
 
 _FIELDS = ("question", "comparisons", "stopping", "seeds", "base", "split", "recipe")
 

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
 from badx_hub.errors import BadxError
-from badx_hub.locks import Owner, owner_of
+from badx_hub.process_locks import Owner, owner_of
 from badx_hub.studies.plan import Evaluate, MergeAdapters
 from badx_hub.studies.runner import StudyRunner
 from badx_hub.studies.simulate import Cluster, SimulatedStep, simulate
 from badx_hub.studies.step_status import StepState, StepStatus
 from badx_hub.studies.time_estimates import StepEstimate, estimate_of, rates_of
-from badx_hub.training.progress import RunProgress, progress_of
-from badx_hub.training.unfinished import claim_of
+from badx_hub.training.progress_file import RunProgress, progress_of
+from badx_hub.training.unfinished_runs import claim_of
 
 
 @dataclass(frozen=True)

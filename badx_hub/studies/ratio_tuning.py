@@ -27,10 +27,10 @@ from badx_hub.stack import load_entries
 from badx_hub.storage import home
 from badx_hub.studies.pinned_registry import Pinned
 from badx_hub.tasks import task_named
-from badx_hub.training.language import train_language_adapter
+from badx_hub.training.language_adapter import train_language_adapter
 from badx_hub.training.loop import Reporter
 from badx_hub.training.runs import run_label
-from badx_hub.training.task import TaskJob, train_job
+from badx_hub.training.task_adapter import TaskJob, train_job
 
 RATIOS = ("5:1", "2:1", "1:1", "1:2", "1:5")
 _FEWEST = 2

@@ -21,11 +21,8 @@ from badx_hub.evaluation.plots import (
     to_png,
     to_svg,
 )
-from badx_hub.evaluation.published import ADDRESS, CITATION
-from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
-from badx_hub.evaluation.results import Result
-from badx_hub.evaluation.sentence_curves import is_zero_shot
-from badx_hub.evaluation.tables import (
+from badx_hub.evaluation.published_differences import ADDRESS, CITATION
+from badx_hub.evaluation.report_tables import (
     cost_table,
     data_table,
     published_table,
@@ -34,6 +31,9 @@ from badx_hub.evaluation.tables import (
     significance_table,
     signs_table,
 )
+from badx_hub.evaluation.result_table import ResultTable, result_tables, task_title, titles
+from badx_hub.evaluation.results import Result
+from badx_hub.evaluation.sentence_curves import is_zero_shot
 from badx_hub.languages import name_of
 from badx_hub.metric_key import MetricKey
 from badx_hub.registry.cards import as_markdown

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.errors import BadxError, NotFoundError, RunInProgress, UsageError
 from badx_hub.evaluation.results import read_result, result_of
-from badx_hub.locks import Owner, claimed
 from badx_hub.modeling.base import Base, resolve_base
-from badx_hub.modeling.mapped import give_memory_back
+from badx_hub.modeling.memory import give_memory_back
 from badx_hub.modeling.precision import DTYPES, with_settled_precision
 from badx_hub.names import plain_label, sentences_in
+from badx_hub.process_locks import Owner, claimed
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
 from badx_hub.registry import Entry, Registry, merging
 from badx_hub.registry.protocol import newest
@@ -31,8 +31,8 @@ from badx_hub.studies.plan import Evaluate, MergeAdapters, Step, TrainLanguage, 
 from badx_hub.studies.step_status import StepState, StepStatus
 from badx_hub.studies.study import Study
 from badx_hub.tasks import task_named
-from badx_hub.training import language, task
-from badx_hub.training.annotated import AnnotatedData
+from badx_hub.training import language_adapter, task_adapter
+from badx_hub.training.annotated_data import AnnotatedData
 from badx_hub.training.curves import CSV, CurveRows, read_curves
 from badx_hub.training.runs import run_label
 
@@ -113,7 +113,7 @@ class StudyRunner:
         try:
             if isinstance(step, TrainLanguage):
                 recipe, texts = self._language_recipe(step), self.study.texts_of(step.mixture)
-                done = language.train_language_adapter(
+                done = language_adapter.train_language_adapter(
                     step.mixture,
                     recipe,
                     registry=self.registry,
@@ -127,7 +127,7 @@ class StudyRunner:
                 parents = self._needed(step)
                 return merging.merge(parents, self.registry, name=step.name, base=self.study.base).already
             if isinstance(step, TrainTask):
-                return task.train_job(self._job(step), self._registry_of(step), reporter=reporter).already
+                return task_adapter.train_job(self._job(step), self._registry_of(step), reporter=reporter).already
             self._evaluate(step)
             return False
         finally:
@@ -170,7 +170,7 @@ class StudyRunner:
             return self._run_status(step, self._planned(step))
         if isinstance(step, MergeAdapters):
             return self._merge_status(step)
-        run, _ = language.planned(
+        run, _ = language_adapter.planned(
             step.mixture,
             self._language_recipe(step),
             base=base,
@@ -181,7 +181,7 @@ class StudyRunner:
 
     def _planned(self, step: TrainTask) -> TrainingRun:
         try:
-            return task.planned(self._job(step), self._registry_of(step))
+            return task_adapter.planned(self._job(step), self._registry_of(step))
         except UsageError as error:
             if not sentences_in(step.label):
                 raise
@@ -260,9 +260,9 @@ class StudyRunner:
         )
         atomic_write_text(self._result_path(key), result.model_dump_json(indent=1) + "\n")
 
-    def _job(self, step: TrainTask) -> task.TaskJob:
+    def _job(self, step: TrainTask) -> task_adapter.TaskJob:
         known = self._annotated(step)
-        return task.TaskJob(
+        return task_adapter.TaskJob(
             step.mixture,
             step.task,
             self._task_recipe(step),

@@ -10,9 +10,9 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from badx_hub.plain_files import read_plain
 from badx_hub.studies.executor import StepEnd, StepOutcome, Watcher
 from badx_hub.studies.plan import Step, StepKind
+from badx_hub.untrusted_files import read_plain
 
 FILE = "timings.jsonl"
 _LOG = logging.getLogger(__name__)

@@ -20,21 +20,21 @@ from pydantic import (
 )
 
 from badx_hub.base_spec import DEMO, spec_slug
-from badx_hub.data.embedded import PREFIX as DEMO_PREFIX
+from badx_hub.data.demo_data import PREFIX as DEMO_PREFIX
 from badx_hub.data.splits import Split
 from badx_hub.data.treebanks import INDEX
 from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.hub.ref import HUB
 from badx_hub.languages import Mixture, normalise, pair
 from badx_hub.names import plain_label
-from badx_hub.plain_files import read_plain
 from badx_hub.recipes import LanguageRecipe, Recipe, TaskRecipe, load_recipe, preset_names
 from badx_hub.recipes.load import MAX_RECIPE_BYTES, combined, expanded, parsed, validated
 from badx_hub.recipes.model import StrictModel
 from badx_hub.setups import TargetCoverage
 from badx_hub.studies.variant import Variant
 from badx_hub.tasks import task_named
-from badx_hub.training.annotated import AnnotatedData
+from badx_hub.training.annotated_data import AnnotatedData
+from badx_hub.untrusted_files import read_plain
 from badx_hub.user_paths import user_path
 
 _NO_PATHS = (HUB, DEMO_PREFIX, INDEX)
@@ -145,7 +145,7 @@ class Study(StrictModel):
         text: language -> source; default: its Wikipedia.
         train: task -> annotated data of the source language; or language -> annotated data, for setups such as
             "bad-x+few-wo-20", which learn from the first 20 Wolof sentences as well.
-        data_ratio, select_on: of such setups, as in `badx_hub.training.job.TaskJob`.
+        data_ratio, select_on: of such setups, as in `badx_hub.training.task_job.TaskJob`.
         test: task -> target -> annotated data.
         split: the split of the test data that is scored.
         note: the introduction of the report.

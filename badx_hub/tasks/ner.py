@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from badx_hub.data.columns import OUTSIDE, Tagged, read_columns, type_of
 from badx_hub.data.conllu import Sentence
+from badx_hub.data.entity_columns import OUTSIDE, Tagged, read_columns, type_of
 from badx_hub.data.hub_treebanks import entities_file
 from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
@@ -58,7 +58,7 @@ class NerTask(WordTask[Tagged]):
         return COLUMN_FILES.split_files(data, split)
 
     def read_file(self, path: Path) -> tuple[Tagged, ...]:
-        """See `badx_hub.data.columns.read_columns`; raises DataError too for a file without any entity."""
+        """See `badx_hub.data.entity_columns.read_columns`; raises DataError too for a file without any entity."""
         sentences = read_columns(path)
         if not any(tag != OUTSIDE for sentence in sentences for tag in sentence.tags):
             raise DataError(f"{path}: no word is part of an entity; expected B- and I- tags in the last column.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from badx_hub.modeling.configs import HeadType
+    from badx_hub.modeling.adapter_configs import HeadType
 
 
 @dataclass(frozen=True)

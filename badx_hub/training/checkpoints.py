@@ -20,11 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from badx_hub.documents import MIB, read_json
 from badx_hub.errors import BadxError, IntegrityError
-from badx_hub.plain_files import is_plain, read_plain, sha256_plain
+from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.remedies import Advice, RunAgain
 from badx_hub.storage import atomic_folder, canonical_json, discard_folder
+from badx_hub.untrusted_files import is_plain, read_plain, sha256_plain
 
 _PARTS = ("weights", "best_weights", "optimizer")
 _STATE = "state.json"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from badx_hub.errors import DataError, IntegrityError
 from badx_hub.metric_key import MetricKey, Unit
-from badx_hub.plain_files import read_plain
+from badx_hub.untrusted_files import read_plain
 
 CurveRows = Sequence[Mapping[str, float]]
 CSV = "curves.csv"

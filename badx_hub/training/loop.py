@@ -25,11 +25,11 @@ from badx_hub.training.devices import adamw, copied, defer_loss_sync
 from badx_hub.training.divergence import WINDOW, diverged, fault_of
 from badx_hub.training.interrupts import TIME_IS_UP, StopRequest, exit_code_of, watched
 from badx_hub.training.objective import Batch, Objective, batch_digest
+from badx_hub.training.optimizer_step import FinishedStep, Stepper, dropout_seed
 from badx_hub.training.processes import Processes
 from badx_hub.training.profiling import Profiling, Unwatched
 from badx_hub.training.reporters import EvaluationRow, Reporter, Shielded, Silent
 from badx_hub.training.selection import Kept, is_better, keep
-from badx_hub.training.steps import FinishedStep, Stepper, dropout_seed
 
 # Callers of `train` import these from here as well.
 __all__ = [

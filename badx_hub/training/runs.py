@@ -10,18 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from badx_hub.documents import flattened
 from badx_hub.errors import NotFoundError, RunInProgress, TrainingDiverged, TrainingInterrupted, UsageError
-from badx_hub.locks import Owner, claimed, exclusive
+from badx_hub.json_toml_yaml import flattened
 from badx_hub.manifest import LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.manifest_fields import Annotations, Calibration
 from badx_hub.modeling.base import Base
-from badx_hub.modeling.full import save_model
+from badx_hub.modeling.full_finetuning import save_model
 from badx_hub.modeling.mlm import save_mlm_head
-from badx_hub.modeling.stacks import save_adapter
+from badx_hub.modeling.model_adapters import save_adapter
 from badx_hub.names import AdapterName, few_label, plain_label, sentences_in
+from badx_hub.process_locks import Owner, claimed, exclusive
 from badx_hub.recipes import LanguageRecipe, TaskRecipe
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice
 from badx_hub.storage import digest_of, scratch_folder, storage_errors
@@ -31,9 +31,9 @@ from badx_hub.training.interrupts import StopRequest
 from badx_hub.training.loop import Objective, Reporter, TrainingResult, train
 from badx_hub.training.processes import Processes
 from badx_hub.training.profiling import Profiling
-from badx_hub.training.progress import Noted
+from badx_hub.training.progress_file import Noted
 from badx_hub.training.tracking import Tracked
-from badx_hub.training.unfinished import (
+from badx_hub.training.unfinished_runs import (
     claim_of,
     discard_unfinished,
     folder_of,

@@ -15,8 +15,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from badx_hub.documents import flattened
 from badx_hub.errors import UsageError
+from badx_hub.json_toml_yaml import flattened
 from badx_hub.storage import home
 from badx_hub.training.processes import accelerator
 from badx_hub.training.reporters import EvaluationRow, PassedOn, Reporter

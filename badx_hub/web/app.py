@@ -17,13 +17,13 @@ from badx_hub import __version__
 from badx_hub.data.conllu import NOT_ANNOTATED
 from badx_hub.errors import BadxError, DataError, UsageError
 from badx_hub.pages import asset
-from badx_hub.web.choices import Choice, ServedStacks
 from badx_hub.web.guard import AsgiApp, Guard, Policy
 from badx_hub.web.inception import add_recommender
 from badx_hub.web.jobs import JobRunner
 from badx_hub.web.limits import RequestRefused
 from badx_hub.web.reference import reference_page
-from badx_hub.web.texts import AnnotatedSentence, read
+from badx_hub.web.request_texts import AnnotatedSentence, read
+from badx_hub.web.served_stacks import Choice, ServedStacks
 
 _SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 _OWN_FILES = {"page.js": _SCRIPT, "document.js": _SCRIPT, "page.css": _STYLE}

@@ -20,9 +20,9 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from badx_hub.characters import escaped
-from badx_hub.documents import read_json
+from badx_hub.control_characters import escaped
 from badx_hub.errors import DataError
+from badx_hub.json_toml_yaml import read_json
 from badx_hub.web.limits import Limits, RequestRefused
 
 Message = MutableMapping[str, Any]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, Sentence
 from badx_hub.web.jobs import JobRunner
 from badx_hub.web.limits import RequestRefused
-from badx_hub.web.texts import AnnotatedSentence, bounded
+from badx_hub.web.request_texts import AnnotatedSentence, bounded
 
 _DKPRO = "de.tudarmstadt.ukp.dkpro.core.api"
 TOKEN, SENTENCE = f"{_DKPRO}.segmentation.type.Token", f"{_DKPRO}.segmentation.type.Sentence"

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from badx_hub.errors import BadxError
-from badx_hub.web.choices import Choice, ServedStacks
 from badx_hub.web.limits import RequestRefused
+from badx_hub.web.served_stacks import Choice, ServedStacks
 from badx_hub.web.workers import Job
 
 T = TypeVar("T")

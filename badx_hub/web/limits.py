@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from badx_hub.documents import MIB
 from badx_hub.errors import BadxError
+from badx_hub.json_toml_yaml import MIB
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from badx_hub.errors import BadxError, StorageError, UsageError
 from badx_hub.remedies import Advice
 from badx_hub.web.app import application
-from badx_hub.web.choices import ServedStacks
 from badx_hub.web.guard import Policy
+from badx_hub.web.served_stacks import ServedStacks
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8642

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from badx_hub.locks import Owner
+from badx_hub.process_locks import Owner
 from badx_hub.registry import Entry, LocalRegistry, copy
-from badx_hub.training import unfinished
+from badx_hub.training import unfinished_runs
 from badx_hub.training.checkpoints import Checkpoint, CheckpointFolder
 from tests.cli.conftest import Run
 from tests.registry.conftest import build
@@ -51,8 +51,8 @@ def gone() -> int:
 
 def run_with(name: str, *, step: int) -> Path:
     """A run of `name` that was left alone."""
-    unfinished.remember(KEY[name], f"tiny/en-wo#{name}", {"steps": 9})
-    folder = unfinished.folder_of(KEY[name])
+    unfinished_runs.remember(KEY[name], f"tiny/en-wo#{name}", {"steps": 9})
+    folder = unfinished_runs.folder_of(KEY[name])
     if step:
         CheckpointFolder(folder).save(Checkpoint(step=step))
     return folder
@@ -91,8 +91,8 @@ def house(
     old(file(home / "runs" / ".staging" / HIDDEN / "step").parent)
     monkeypatch.chdir(tmp_path)
     old(file(tmp_path / BESIDE))
-    claim(unfinished.claim_of(KEY["live"]))
-    claim(unfinished.claim_of(KEY["stopped"]), pid=gone())
+    claim(unfinished_runs.claim_of(KEY["live"]))
+    claim(unfinished_runs.claim_of(KEY["stopped"]), pid=gone())
     claim(home / "results" / f".{'a' * 64}.claim", pid=gone())
     for name, step in (("live", 4), ("stopped", 7), ("empty", 0), ("done", 3)):
         run_with(name, step=step)

@@ -150,7 +150,7 @@ def test_ctrl_c_says_how_to_go_on(run: Run, file: Path, monkeypatch: pytest.Monk
     def stopped(*_: object, **__: object) -> None:
         raise TrainingInterrupted("It was stopped.", remedies=(ResumeTraining(),))
 
-    monkeypatch.setattr("badx_hub.training.language.train_language_adapter", stopped)
+    monkeypatch.setattr("badx_hub.training.language_adapter.train_language_adapter", stopped)
     result = run("study", "run", file)
     assert result.code == 130
     assert result.err.splitlines()[-1] == (

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from badx_hub.locks import Owner
+from badx_hub.process_locks import Owner
 from badx_hub.registry import LocalRegistry
 from badx_hub.studies.runner import StudyRunner
 from badx_hub.studies.study import load_study
 from badx_hub.training.checkpoints import CheckpointFolder
 from badx_hub.training.loop import Silent, train
-from badx_hub.training.progress import Noted, RunProgress, progress_of
-from badx_hub.training.unfinished import claim_of, folder_of
+from badx_hub.training.progress_file import Noted, RunProgress, progress_of
+from badx_hub.training.unfinished_runs import claim_of, folder_of
 from tests.cli.conftest import Run
 from tests.studies.conftest import WriteStudy
 from tests.studies.conftest import no_pictures as no_pictures
@@ -84,7 +84,7 @@ def test_the_page_stands_alone_and_tells_all_steps(run: Run, study: Path, tmp_pa
 
 
 def test_a_training_notes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("badx_hub.training.progress._EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("badx_hub.training.progress_file._EVERY_SECONDS", 0.0)
     folder_of("a" * 64).mkdir(parents=True)
     train(Regression(), recipe(), CheckpointFolder(tmp_path / "run"), Noted(Silent(), "a" * 64))
     noted = progress_of("a" * 64)

@@ -7,7 +7,7 @@ import pytest
 
 from badx_hub.corpora.coverage import coverage_of
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.models import load_tokenizer
+from badx_hub.modeling.loading import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from badx_hub.data.conllu import RawSentence, read_raw_conllu
-from badx_hub.data.embedded import embedded
+from badx_hub.data.demo_data import embedded
 from badx_hub.data.treebanks import split_files
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.tasks.dp import DpTask

@@ -8,10 +8,10 @@ from PIL import Image
 
 from badx_hub.evaluation.compare import runs_of, summarise
 from badx_hub.evaluation.plots import ratio_figure, sentences_figure, to_png
+from badx_hub.evaluation.report_tables import sentences_table
 from badx_hub.evaluation.result_table import ResultTable, result_tables
 from badx_hub.evaluation.results import Result
 from badx_hub.evaluation.sentence_curves import sentence_curves
-from badx_hub.evaluation.tables import sentences_table
 from badx_hub.languages import pair
 from badx_hub.studies.report import report_of
 from badx_hub.table import to_csv

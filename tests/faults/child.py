@@ -89,8 +89,8 @@ def prepare() -> None:
     import badx_hub.studies.parallel
     import badx_hub.studies.runner
     import badx_hub.training.curves
-    import badx_hub.training.language
-    import badx_hub.training.task
+    import badx_hub.training.language_adapter
+    import badx_hub.training.task_adapter
 
     torch.set_num_threads(1)
     badx_hub.training.curves._write_png = _no_picture

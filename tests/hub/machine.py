@@ -18,7 +18,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_ba
 from requests.adapters import HTTPAdapter
 
 from badx_hub.cli import main
-from badx_hub.hub import patience
+from badx_hub.hub import waiting
 from badx_hub.registry import LocalRegistry
 
 _REALLY = time.sleep
@@ -92,8 +92,8 @@ def clock(*, silent: bool = False) -> Iterator[Clock]:
     counted = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "sleep", counted.sleep)
-        patch.setattr(patience, "now", counted.now)
-        patch.setattr(patience, "Timer", counted.timer)
+        patch.setattr(waiting, "now", counted.now)
+        patch.setattr(waiting, "Timer", counted.timer)
         if silent:
             patch.setattr(HTTPAdapter, "send", _impatient(HTTPAdapter.send, counted))
         yield counted

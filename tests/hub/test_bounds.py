@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from badx_hub.errors import BadxError, HubError, IntegrityError
-from badx_hub.hub import pages, patience
+from badx_hub.hub import paging, waiting
 from badx_hub.hub.client import HubClient
-from badx_hub.hub.pages import Page, Pages, Query
+from badx_hub.hub.paging import Page, Pages, Query
 from badx_hub.hub.ref import HubRef
 from badx_hub.hub.session import MAX_ANSWER
 from badx_hub.hub.transport import RetryPolicy
@@ -34,8 +34,8 @@ def client(hub: HubServer) -> HubClient:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     counted = Clock()
-    monkeypatch.setattr(patience, "now", counted.now)
-    monkeypatch.setattr(patience, "Timer", counted.timer)
+    monkeypatch.setattr(waiting, "now", counted.now)
+    monkeypatch.setattr(waiting, "Timer", counted.timer)
     return counted
 
 
@@ -47,11 +47,11 @@ def numbered(query: Query) -> Page:
 
 def test_an_endless_listing_ends(clock: Clock) -> None:
     listing = Pages(numbered, [("page", "0")])
-    assert len(list(listing)) == pages.MAX_PAGES
+    assert len(list(listing)) == paging.MAX_PAGES
     assert listing.is_cut
 
 
-@pytest.mark.parametrize(("seconds", "size"), [(pages.MAX_SECONDS / 3, 1), (0.0, pages.MAX_BYTES // 3)])
+@pytest.mark.parametrize(("seconds", "size"), [(paging.MAX_SECONDS / 3, 1), (0.0, paging.MAX_BYTES // 3)])
 def test_a_listing_has_so_many_seconds_and_bytes(clock: Clock, seconds: float, size: int) -> None:
     def slow_and_large(query: Query) -> Page:
         clock.passes(seconds)
@@ -113,7 +113,7 @@ def test_an_answer_byte_by_byte_is_not_waited_for(hub: HubServer, client: HubCli
         return clock.seconds
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patience, "now", some_seconds_later)
+        patch.setattr(waiting, "now", some_seconds_later)
         with pytest.raises(HubError, match="in time"):
             client.head(PLACE)
     assert fault.hits == 1
@@ -139,10 +139,10 @@ def test_a_file_cut_in_its_headers_is_asked_for_again(hub: HubServer, client: Hu
 def test_waiting_is_told_of_once_and_ends(
     hub: HubServer, client: HubClient, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING), patience.waiting("Reading x", 60.0) as first:
-        with patience.waiting("Reading y", 60.0):
-            clock.passes(patience.TELL_AFTER)
-        assert first.left == 60.0 - patience.TELL_AFTER
+    with caplog.at_level(logging.WARNING), waiting.waiting("Reading x", 60.0) as first:
+        with waiting.waiting("Reading y", 60.0):
+            clock.passes(waiting.TELL_AFTER)
+        assert first.left == 60.0 - waiting.TELL_AFTER
         clock.passes(100.0)
         assert first.left == 0.0
         first.heard()

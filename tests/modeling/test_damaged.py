@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from badx_hub.errors import BadxError, IntegrityError
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.base_layout import instead_of_base
-from badx_hub.modeling.models import load_masked_lm, load_tokenizer
-from badx_hub.modeling.patterns import may_take_for_ever
+from badx_hub.modeling.base_file_names import instead_of_base
+from badx_hub.modeling.loading import load_masked_lm, load_tokenizer
+from badx_hub.modeling.tokenizer_patterns import may_take_for_ever
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -195,7 +195,7 @@ def test_a_head_that_is_missing_is_told_before_the_text_is_read(folder: Path, tm
     from badx_hub.languages import Mixture
     from badx_hub.recipes import load_recipe
     from badx_hub.registry import LocalRegistry
-    from badx_hub.training.language import train_language_adapter
+    from badx_hub.training.language_adapter import train_language_adapter
 
     weights(lambda all: {name: one for name, one in all.items() if not name.startswith("cls.")})(folder)
     (tmp_path / "wo.txt").write_text("Too little text.\n")

@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 
 from badx_hub.errors import BadxError, DataError, IntegrityError
 from badx_hub.manifest import ManifestDraft
+from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.configs import ExpectedHead
-from badx_hub.modeling.models import load_encoder
-from badx_hub.modeling.stacks import load_adapter
+from badx_hub.modeling.loading import load_encoder
+from badx_hub.modeling.model_adapters import load_adapter
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.tasks import TASKS, task_named
 from tests.made import made
 

@@ -21,7 +21,7 @@ from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base import base_of, resolve_base
 from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.families import FAMILIES, OTHERS, checked_config, family_of, for_transformers, plain_type
-from badx_hub.modeling.models import load_encoder, load_masked_lm, load_tokenizer
+from badx_hub.modeling.loading import load_encoder, load_masked_lm, load_tokenizer
 from badx_hub.tasks.words import PairFrame, sub_words
 from badx_hub.tensor_files import shown_name
 from tests.bases import BASES, write_base
@@ -360,7 +360,7 @@ def test_a_word_has_the_sub_words_that_it_has_after_a_space(name: str, tmp_path:
     assert None not in (tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
-WORDS = {("badx_hub/modeling/configs.py", "bert"): "how `adapters` calls a way to draw weights"}
+WORDS = {("badx_hub/modeling/adapter_configs.py", "bert"): "how `adapters` calls a way to draw weights"}
 """Strings that are the name of a family by chance."""
 
 READS = {

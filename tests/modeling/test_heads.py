@@ -16,11 +16,11 @@ from transformers import BertConfig, XLMRobertaConfig
 
 from badx_hub.errors import IntegrityError
 from badx_hub.modeling import IGNORED
+from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.configs import ExpectedHead
 from badx_hub.modeling.heads import ParsingHead, ParsingOutput, adopt_parsing_head, pooled, relation_scores
-from badx_hub.modeling.models import load_encoder
-from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
+from badx_hub.modeling.loading import load_encoder
+from badx_hub.modeling.model_adapters import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
 

@@ -17,9 +17,9 @@ from transformers import AutoModelForMaskedLM, BartConfig, BartForConditionalGen
 from badx_hub.errors import UsageError
 from badx_hub.languages import pair
 from badx_hub.modeling.families import FAMILIES, checked_config, for_transformers
+from badx_hub.modeling.loading import freeze
 from badx_hub.modeling.mlm import MaskedLanguageModel, head_parameters
-from badx_hub.modeling.models import freeze
-from badx_hub.modeling.stacks import activate, add_adapter, own_parameters
+from badx_hub.modeling.model_adapters import activate, add_adapter, own_parameters
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe, HeadTraining
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from badx_hub import characters
+from badx_hub import control_characters
 from badx_hub.pages import asset, json_in_html
 from tests.browser import browser as browser
 
@@ -71,7 +71,9 @@ def test_a_value_in_a_page_cannot_leave_its_element() -> None:
 def test_the_page_hides_the_characters_that_a_terminal_does_not_get() -> None:
     found = re.search(r"const STEERING = /(\[.*\])/g;", asset("tree.js"))
     assert found is not None
-    assert found[1] == f"[{characters._STEERING}]".replace("x00-\\x1f\\x7f-\\x9f", "u0000-\\u001f\\u007f-\\u009f")
+    assert found[1] == f"[{control_characters._STEERING}]".replace(
+        "x00-\\x1f\\x7f-\\x9f", "u0000-\\u001f\\u007f-\\u009f"
+    )
 
 
 @pytest.mark.parametrize("name", ["tree.js", "tree.css", "view.js", "view.css", "view.html.j2"])

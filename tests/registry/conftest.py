@@ -15,7 +15,7 @@ from badx_hub.adapter_files import needed_files
 from badx_hub.manifest import BaseRef, LanguageAdapterRef, ManifestDraft, SourceRef, Training
 from badx_hub.names import AdapterName
 from badx_hub.registry import Entry, LocalRegistry
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.storage import digest_of
 
 Make = Callable[..., Path]

@@ -16,8 +16,8 @@ from badx_hub.manifest import IMPORTED, LanguageAdapterRef, Manifest, ManifestDr
 from badx_hub.manifest_fields import EvaluationRef
 from badx_hub.names import AdapterName
 from badx_hub.registry import LocalRegistry
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.registry.cards import render_card
-from badx_hub.registry.folders import prepare
 from tests.made import made
 
 Card = tuple[dict[str, Any], str]

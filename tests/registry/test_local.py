@@ -408,7 +408,7 @@ def test_ctrl_c_in_the_middle_of_a_publish_leaves_nothing(
         copied.append(Path(target.name))
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("badx_hub.plain_files.shutil.copyfileobj", interrupted)
+        patch.setattr("badx_hub.untrusted_files.shutil.copyfileobj", interrupted)
         registry.publish(folder)
     assert copied
     assert not copied[0].exists()
@@ -474,7 +474,7 @@ def test_a_thousand_adapters_are_listed(registry: LocalRegistry, make: Any) -> N
 
 def test_nothing_heavy_is_imported() -> None:
     script = (
-        "import sys, badx_hub.registry, badx_hub.registry.folders\n"
+        "import sys, badx_hub.registry, badx_hub.registry.adapter_folder\n"
         "print(*sorted({'torch', 'transformers', 'adapters', 'datasets'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

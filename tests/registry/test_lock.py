@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badx_hub.characters import steering
+from badx_hub.control_characters import steering
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture
 from badx_hub.registry import AdapterQuery, Entry, LocalRegistry, VerificationReport

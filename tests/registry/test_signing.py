@@ -12,7 +12,7 @@ from badx_hub import load_bilingual_stack
 from badx_hub.adapter_files import MANIFEST_FILE, SIGNATURE_FILE
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.registry import Entry, LocalRegistry, copy, open_registry
-from badx_hub.registry.folders import signed_by
+from badx_hub.registry.adapter_folder import signed_by
 from badx_hub.registry.hub import HubRegistry
 from badx_hub.signing import sign, signer_of
 from tests.cli.conftest import Run

@@ -22,7 +22,7 @@ from badx_hub.manifest import MAX_MANIFEST_BYTES, Manifest
 from badx_hub.registry import Entry, LocalRegistry, copy
 from badx_hub.registry.hub import HubRegistry
 from badx_hub.registry.hub.readme import is_ours, merged, sealed
-from badx_hub.registry.sizes import MAX_WEIGHTS, size_limit
+from badx_hub.registry.size_limits import MAX_WEIGHTS, size_limit
 from tests.hub.fixture import hub as hub
 from tests.hub.server import HubServer
 from tests.registry.conftest import build

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from badx_hub.errors import UsageError
 from badx_hub.serving.deployment import ATTEMPTS, Gate, Replica, application
-from badx_hub.serving.stacks import Refusal, StackAnswer
+from badx_hub.serving.loaded_stacks import Refusal, StackAnswer
 from tests.refusals import refused
 
 ARGS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from badx_hub.errors import UsageError
-from badx_hub.evaluation.published import ADDRESS
+from badx_hub.evaluation.published_differences import ADDRESS
 from badx_hub.evaluation.results import Result
 from badx_hub.studies.report import write_report
 from tests.evaluation.made import made

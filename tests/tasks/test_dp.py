@@ -20,7 +20,7 @@ from badx_hub.data.splits import SPLITS
 from badx_hub.errors import DataError, IntegrityError, UsageError
 from badx_hub.modeling import IGNORED
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.models import load_encoder
+from badx_hub.modeling.loading import load_encoder
 from badx_hub.tasks import task_named
 from badx_hub.tasks.batching import bucketed, predict_windows
 from badx_hub.tasks.dp import DpTask

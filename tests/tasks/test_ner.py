@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from badx_hub.data.columns import Tagged, read_columns, repaired
 from badx_hub.data.conllu import Sentence
+from badx_hub.data.entity_columns import Tagged, read_columns, repaired
 from badx_hub.errors import DataError, NotFoundError
 from badx_hub.tasks import task_named
 from badx_hub.tasks.ner import NerTask

@@ -258,7 +258,7 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 
 def model_of(base: Path) -> Any:
     from badx_hub.modeling.base import resolve_base
-    from badx_hub.modeling.models import load_encoder
+    from badx_hub.modeling.loading import load_encoder
 
     return load_encoder(resolve_base(str(base)))
 

@@ -15,19 +15,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from badx_hub.data.columns import Tagged
 from badx_hub.data.conllu import RawSentence, Sentence, read_raw_conllu
+from badx_hub.data.entity_columns import Tagged
 from badx_hub.data.pairs import LABELS as CLASSES
 from badx_hub.data.pairs import Pair
 from badx_hub.errors import DataError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, ManifestDraft, SourceRef, Training
+from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import resolve_base
-from badx_hub.modeling.configs import ExpectedHead
-from badx_hub.modeling.models import load_encoder, load_tokenizer
-from badx_hub.modeling.stacks import activate, add_adapter, load_adapter, own_parameters, save_adapter
+from badx_hub.modeling.loading import load_encoder, load_tokenizer
+from badx_hub.modeling.model_adapters import activate, add_adapter, load_adapter, own_parameters, save_adapter
 from badx_hub.names import AdapterName
 from badx_hub.recipes import AdapterRecipe
-from badx_hub.registry.folders import prepare
+from badx_hub.registry.adapter_folder import prepare
 from badx_hub.tasks import TASKS, Task
 from badx_hub.tasks.batching import bucketed, labelled_only, predict_windows
 from badx_hub.tasks.parsing import Tree

@@ -16,7 +16,7 @@ from badx_hub.registry import open_registry
 from badx_hub.registry.cards import render_card
 from badx_hub.stack import load_bilingual_stack
 from badx_hub.training.calibration import Scored, calibration_error, fitted_temperature
-from badx_hub.training.task import train_task_adapter
+from badx_hub.training.task_adapter import train_task_adapter
 from tests.made import made
 from tests.tiny import small_treebank
 

@@ -16,7 +16,7 @@ from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import Registry, open_registry
 from badx_hub.stack import load_bilingual_stack
 from badx_hub.training.loop import Silent
-from badx_hub.training.task import TaskJob, _objective, _prepared, planned, train_job, train_task_adapter
+from badx_hub.training.task_adapter import TaskJob, _objective, _prepared, planned, train_job, train_task_adapter
 from tests.made import made
 from tests.tiny import demo_data, small_treebank
 

@@ -19,7 +19,7 @@ from badx_hub.recipes import LanguageRecipe, Precision, load_recipe, override, p
 from badx_hub.registry import LocalRegistry
 from badx_hub.storage import digest_of
 from badx_hub.tasks.pos import UPOS
-from badx_hub.training import language, loop
+from badx_hub.training import language_adapter, loop
 from badx_hub.training.loop import Silent
 from badx_hub.training.runs import Trained, TrainingRun
 from tests.test_story import World, write_data
@@ -35,7 +35,7 @@ def recipe(precision: Precision = "fp32", **changes: str) -> LanguageRecipe:
 
 def run(base: Path, data: Path, precision: Precision, **changes: str) -> TrainingRun:
     text = {language: str(data / f"{language}.txt") for language in ("en", "wo")}
-    return language.planned(pair("en", "wo"), recipe(precision, **changes), base=str(base), text=text)[0]
+    return language_adapter.planned(pair("en", "wo"), recipe(precision, **changes), base=str(base), text=text)[0]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from badx_hub.names import AdapterName
 from badx_hub.recipes import load_recipe
 from badx_hub.registry import open_registry
 from badx_hub.training import runs
-from badx_hub.training.language import planned, train_language_adapter
+from badx_hub.training.language_adapter import planned, train_language_adapter
 from tests.registry.conftest import describe
 from tests.tiny import demo_data
 

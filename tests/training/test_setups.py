@@ -11,11 +11,11 @@ from adapters.composition import Stack
 
 from badx_hub.errors import IntegrityError, NotFoundError, UsageError
 from badx_hub.languages import Mixture, pair
-from badx_hub.modeling.stacks import own_parameters
+from badx_hub.modeling.model_adapters import own_parameters
 from badx_hub.recipes import TaskRecipe
 from badx_hub.registry import Entry, Registry, open_registry
 from badx_hub.stack import BilingualStack, load_bilingual_stack, load_entries
-from badx_hub.training.task import TaskJob, _objective, _prepared, train_task_adapter
+from badx_hub.training.task_adapter import TaskJob, _objective, _prepared, train_task_adapter
 from tests.made import made
 from tests.refusals import refused
 from tests.tiny import demo_data

@@ -14,11 +14,11 @@ from badx_hub.errors import IntegrityError, UsageError
 from badx_hub.evaluation.perplexity import measure_perplexity
 from badx_hub.languages import Mixture
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.loading import load_masked_lm
 from badx_hub.modeling.mlm import load_mlm_head
-from badx_hub.modeling.models import load_masked_lm
 from badx_hub.recipes import LanguageRecipe, load_recipe, override
 from badx_hub.registry import Entry, Registry, open_registry
-from badx_hub.training.language import planned, train_language_adapter
+from badx_hub.training.language_adapter import planned, train_language_adapter
 from tests.made import made
 from tests.refusals import refused
 from tests.tiny import demo_lines

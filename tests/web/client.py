@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from badx_hub.web.choices import ServedStacks
+from badx_hub.web.served_stacks import ServedStacks
 from badx_hub.web.server import ServerAddress, WebServer
 
 JSON = {"Content-Type": "application/json"}

@@ -9,8 +9,8 @@ import pytest
 
 from badx_hub.registry import LocalRegistry
 from badx_hub.registry.chain import RegistryChain
-from badx_hub.web.choices import ANNOTATING, ServedStacks, choices_in
 from badx_hub.web.limits import Limits
+from badx_hub.web.served_stacks import ANNOTATING, ServedStacks, choices_in
 from tests.made import made
 from tests.web.client import Client, serving
 

@@ -9,7 +9,7 @@ import pytest
 from badx_hub.annotation import annotated, sentences_in
 from badx_hub.registry import LocalRegistry
 from badx_hub.stack import load_bilingual_stack
-from badx_hub.web.choices import ServedStacks
+from badx_hub.web.served_stacks import ServedStacks
 from tests.waiting import until
 from tests.web.client import Client, serving
 from tests.web.conftest import served_of

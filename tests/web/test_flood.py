@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from badx_hub.registry import LocalRegistry
-from badx_hub.web.choices import ServedStacks
 from badx_hub.web.limits import Limits
+from badx_hub.web.served_stacks import ServedStacks
 from tests.web.client import Client, serving
 from tests.web.conftest import served_of
 

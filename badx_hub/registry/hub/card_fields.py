@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from badx_hub.adapter_files import CARD_FILE
-from badx_hub.documents import read_yaml
 from badx_hub.errors import UsageError
 from badx_hub.hub.client import HubClient, Upload
 from badx_hub.hub.errors import FAILURES, hub_error
 from badx_hub.hub.ref import HubRef, is_commit
+from badx_hub.json_toml_yaml import read_yaml
 from badx_hub.registry.hub.readme import FACTS, with_fields
-from badx_hub.registry.sizes import MAX_README
+from badx_hub.registry.size_limits import MAX_README
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SPELT = {"licence": "license", "licence_name": "license_name", "licence_link": "license_link"}

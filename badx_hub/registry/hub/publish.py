@@ -24,15 +24,15 @@ from badx_hub.hub.ref import MAIN, HubRef, adapter_at_commit, is_commit
 from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
-from badx_hub.plain_files import read_plain
+from badx_hub.registry.adapter_folder import signature_in
 from badx_hub.registry.cards import card_data, render_card
-from badx_hub.registry.folders import signature_in
-from badx_hub.registry.hub.plans import Prepared, PushOptions, PushPlan, refuse_foreign, refuse_newer, uploads
+from badx_hub.registry.hub.push_plans import Prepared, PushOptions, PushPlan, refuse_foreign, refuse_newer, uploads
 from badx_hub.registry.hub.reader import MAX_HISTORY, HubReader
 from badx_hub.registry.hub.readme import is_ours, merged, metadata_of, sealed, with_fields
 from badx_hub.registry.protocol import Entry, FileCheck
-from badx_hub.registry.sizes import MAX_README
+from badx_hub.registry.size_limits import MAX_README
 from badx_hub.remedies import Advice, Notice, PullAdapter, RunAgain
+from badx_hub.untrusted_files import read_plain
 
 _CONFLICTS = frozenset({409, 412})
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from badx_hub.documents import read_yaml
 from badx_hub.errors import DataError
+from badx_hub.json_toml_yaml import read_yaml
 
 _BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _SEAL = "<!-- badx-card "

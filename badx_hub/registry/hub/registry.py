@@ -18,10 +18,10 @@ from badx_hub.hub.transport import RetryPolicy
 from badx_hub.manifest import LanguageAdapterRef, Manifest
 from badx_hub.names import AdapterName
 from badx_hub.registry.hub.cache import HubCache
-from badx_hub.registry.hub.files import check_files, download_into
-from badx_hub.registry.hub.lookup import Lookup
-from badx_hub.registry.hub.plans import Prepared, PushOptions, PushPlan
+from badx_hub.registry.hub.commit_files import check_files, download_into
+from badx_hub.registry.hub.lookup_by_digest import Lookup
 from badx_hub.registry.hub.publish import Publisher
+from badx_hub.registry.hub.push_plans import Prepared, PushOptions, PushPlan
 from badx_hub.registry.hub.reader import HubReader, RepoFilter, RepoListing
 from badx_hub.registry.protocol import Contents, Entry, FileCheck, Problem, VerificationReport
 from badx_hub.registry.query import AdapterQuery, is_exactly
