@@ -121,9 +121,9 @@ def loaded(text: Path, base: Path, home: Path) -> None:
     os.environ["BADX_HUB_HOME"] = str(home)
     from badx_hub.modeling.base import resolve_base
     from badx_hub.modeling.loading import load_masked_lm
+    from badx_hub.training import language_adapter
 
     model = load_masked_lm(resolve_base(str(base)))
-    from badx_hub.training import language_adapter
 
     for weight in model.parameters():  # They are mapped from the file, and in memory once they are used.
         weight.sum()
