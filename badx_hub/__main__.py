@@ -15,6 +15,8 @@ GC_THRESHOLD = 20_000
 def main() -> None:
     """The command; a Ctrl-C while it is still being loaded ends it without a word, too."""
     gc.set_threshold(GC_THRESHOLD)
+    # Pydantic would look through every installed package for plug-ins, and run them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from badx_hub.cli import main as run
     except KeyboardInterrupt:

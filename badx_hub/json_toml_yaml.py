@@ -7,12 +7,11 @@ only errors are DataErrors whose text begins with the document's name. Time and 
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import yaml
@@ -121,34 +120,43 @@ def check_plain(value: object, *, record: bool = False, values: int = MAX_VALUES
     `record`: as `read_json_record` does. Refused is nesting that is too deep, more than `values` values, text that no
     file can hold (half surrogates, NUL), numbers without end.
     """
-    left, texts = [(value, 0)], list[str]()
-    for count in itertools.count():
-        if not left:
-            break
-        if count > values:
-            raise ValueError("it has too many values")
-        one, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise ValueError("it is nested too deeply")
-        if isinstance(one, dict):
-            left.extend((part, depth + 1) for pair in one.items() for part in pair)
-        elif isinstance(one, list):
-            left.extend((part, depth + 1) for part in one)
-        elif isinstance(one, str):
-            if not record and "\0" in one:
-                raise ValueError("a text has a NUL character")
-            if _HALF_PAIR.search(one):
-                raise ValueError("a text has half a surrogate pair, which is no character")
-            texts.append(one)
-        elif isinstance(one, float):
-            if not record and not math.isfinite(one):
-                raise ValueError("a number is infinite or no number")
-        elif isinstance(one, int):
-            if one.bit_length() > _MAX_BITS:
-                raise ValueError("a number has too many digits")
-        elif one is not None:
-            raise ValueError(f"a value is a {type(one).__name__}, which is not taken here")
-    return texts
+    level, texts, count = [value], list[str](), 1
+    for _depth in range(MAX_DEPTH + 1):
+        inner = list[object]()
+        for one in level:
+            if isinstance(one, str):
+                texts.append(one)
+            elif isinstance(one, (dict, list)):
+                count += len(one) * (1 + isinstance(one, dict))
+                if count > values:  # Now: a document of aliases may have far more of them on the next level.
+                    raise ValueError("it has too many values")
+                inner += one
+                if isinstance(one, dict):
+                    inner += one.values()
+            elif one is not None:
+                _check_number(one, record)
+        if not (level := inner):
+            _check_texts(set(texts), record)  # Of a text that is referred to often, once.
+            return texts
+    raise ValueError("it is nested too deeply")
+
+
+def _check_number(value: object, record: bool) -> None:
+    if isinstance(value, float):
+        if not record and not math.isfinite(value):
+            raise ValueError("a number is infinite or no number")
+    elif not isinstance(value, int):
+        raise ValueError(f"a value is a {type(value).__name__}, which is not taken here")
+    elif value.bit_length() > _MAX_BITS:
+        raise ValueError("a number has too many digits")
+
+
+def _check_texts(texts: Iterable[str], record: bool) -> None:
+    together = "\n".join(texts)  # Halves of two texts must not meet.
+    if not record and "\0" in together:
+        raise ValueError("a text has a NUL character")
+    if _HALF_PAIR.search(together):
+        raise ValueError("a text has half a surrogate pair, which is no character")
 
 
 def _reason(error: Exception) -> str:

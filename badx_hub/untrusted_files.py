@@ -45,10 +45,10 @@ def open_plain(path: Path, *, below: Path | None = None, limit: int | None = Non
     """
     below = path.parent if below is None else below
     with storage_errors(path):
-        _refuse_links(path, below)
         try:
             descriptor = _opened(path, below)
         except OSError as error:
+            _refuse_links(path, below)  # It knows better what is there.
             if error.errno in _IRREGULAR:
                 raise _irregular(path, "is no plain file") from error
             raise
@@ -127,11 +127,8 @@ def refuse_linked_folder(folder: Path, below: Path) -> None:
 
 
 def _refuse_links(path: Path, below: Path) -> None:
-    parts = path.relative_to(below).parts
-    if ".." in parts:
-        raise _irregular(path, "leads out of its folder")
     part = below
-    for name in parts[:-1]:
+    for name in _inside(path, below)[:-1]:
         part = part / name
         mode = part.lstat().st_mode
         if not stat.S_ISDIR(mode):
@@ -142,16 +139,26 @@ def _refuse_links(path: Path, below: Path) -> None:
             raise _irregular(path, _kind(mode))
 
 
+def _inside(path: Path, below: Path) -> tuple[str, ...]:
+    """The parts of the path below a folder."""
+    parts = path.relative_to(below).parts
+    if ".." in parts:
+        raise _irregular(path, "leads out of its folder")
+    return parts
+
+
 def _opened(path: Path, below: Path) -> int:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    *folders, name = _inside(path, below)
     if not _OPENS_IN_FOLDERS:
+        _refuse_links(path, below)
         return os.open(path, flags)
-    *folders, name = path.relative_to(below).parts
     inside = os.open(below, _folder_flags())
     try:
         for folder in folders:
             outside, inside = inside, os.open(folder, _folder_flags() | os.O_NOFOLLOW, dir_fd=inside)
             os.close(outside)
+        _check(os.stat(name, dir_fd=inside, follow_symlinks=False), path, None)  # To open a device may do something.
         return os.open(name, flags, dir_fd=inside)
     finally:
         os.close(inside)
