@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from badx_hub.cli import _output
+from badx_hub.cli._options import SetupName
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.metric_key import MetricKey
 from badx_hub.remedies import Advice
@@ -12,7 +13,10 @@ from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.names import AdapterName
-    from badx_hub.registry import AdapterQuery, Entry, Registry, Resolution
+    from badx_hub.registry import AdapterQuery, Entry, Problem, Registry, Resolution
+
+FAULTS_SHOWN = 20
+"""The first problems, which are told one by one."""
 
 COLUMNS = ("name", "kind", "metric", "created", "version")
 _HASH_SHOWN = 7
@@ -79,6 +83,32 @@ def _hidden(registry: Registry) -> NotFoundError | None:
         f"{place.owner} has published no adapter that you may see: the name is another one, or they are private.",
         remedies=(Advice("Check the name, or log in (`hf auth login`)."),),
     )
+
+
+def options(
+    task: str | None, base: str | None, ratio: str | None, setup: SetupName, label: str | None
+) -> dict[str, str | None]:
+    """The options as given, for `name_of`: the default setup counts as none."""
+    given = None if setup is SetupName.BAD_X else setup.value
+    return {"task": task, "base": base, "ratio": ratio, "setup": given, "label": label}
+
+
+def is_of(name: AdapterName, text: str) -> bool:
+    """Whether the adapter has these languages, and this ratio if the text gives one."""
+    from badx_hub.languages import Mixture
+
+    asked = Mixture.parse(text)
+    if name.mixture.languages != asked.languages:
+        return False
+    return asked.is_balanced or name.mixture == asked
+
+
+def versions(registry: Registry, name: AdapterName) -> list[Entry | Problem]:
+    """Every version of the adapter, unreadable ones too, newest first."""
+    entries, problems = registry.contents()
+    everything: list[Entry | Problem] = [*entries, *problems]
+    found = [one for one in everything if one.name == name]
+    return sorted(found, key=lambda one: one.version, reverse=True)
 
 
 def version_named(versions: tuple[str, ...], name: AdapterName, version: str) -> str:

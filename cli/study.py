@@ -14,7 +14,7 @@ import typer
 from badx_hub.cli import _errors, _options, _output, _study_tables, study_status
 from badx_hub.cli._output import Format
 from badx_hub.cli._study import FileArgument, ResultsOption, runner_of
-from badx_hub.cli.simulate import simulate
+from badx_hub.cli.study_simulate import simulate
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.table import Table
 

@@ -1,19 +1,64 @@
-"""All that badx.json says of an adapter, as tables."""
+"""`badx-hub info`: all that badx.json says of an adapter. Loads no tensors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from badx_hub.cli import _entries, _options, _output, _registries
+from badx_hub.cli._output import Format
 from badx_hub.metric_key import MetricKey
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
     from badx_hub.manifest import BaseRef, LanguageAdapterRef, Manifest
     from badx_hub.manifest_fields import MergedRef
-    from badx_hub.registry import Entry
+    from badx_hub.names import AdapterName
+    from badx_hub.registry import Entry, Registry
 
 
-def info_tables(entry: Entry) -> list[Table]:
+def info(
+    name: _options.NameArgument,
+    task: _options.TaskOption = None,
+    base: _options.BaseOption = None,
+    ratio: _options.RatioOption = None,
+    setup: _options.SetupOption = _options.SetupName.BAD_X,
+    label: _options.LabelOption = None,
+    version: _options.VersionOption = None,
+    registry: _options.RegistryOption = None,
+    revision: _options.RevisionOption = None,
+    offline: _options.OfflineOption = False,
+    format: _options.FormatOption = Format.TABLE,
+) -> None:
+    """Show what an adapter is: training, data, scores and files.
+
+    ORG/mbert.en-wo is one on the Hub, of which badx.json alone is read. --format json prints all of badx.json;
+    --format quiet prints where the adapter is.
+    """
+    found, named = _registries.named(name, registry, revision=revision, offline=offline)
+    if named is None:
+        named = _entries.name_of(found, name, **_entries.options(task, base, ratio, setup, label))
+    entry = found.get(named, version if _registries.is_hub(found) else _version(found, named, version))
+    _output.show(
+        format,
+        tables=_tables(entry),
+        document={
+            **entry.manifest.model_dump(mode="json"),
+            "version": entry.version,
+            "location": entry.location,
+        },
+        quiet=[entry.location],
+    )
+    if format is Format.TABLE:  # folded into a cell, a path could not be copied
+        _output.note(f"It is in {entry.location}")
+
+
+def _version(registry: Registry, name: AdapterName, version: str | None) -> str | None:
+    if version is None or not (found := _entries.versions(registry, name)):
+        return None
+    return _entries.version_named(tuple(one.version for one in found), name, version)
+
+
+def _tables(entry: Entry) -> list[Table]:
     """What it is, its recipe, its data and its scores."""
     from badx_hub.json_toml_yaml import flattened  # with yaml, which --help does without
 

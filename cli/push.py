@@ -1,4 +1,4 @@
-"""Copying adapters between registries: push and pull, to and from folders and the Hub."""
+"""`badx-hub push`: publish adapters on the Hub, or copy them to another registry."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import typer
 
 from badx_hub.cli import _entries, _options, _output, _registries
 from badx_hub.cli._output import Format
-from badx_hub.cli.registry import options
-from badx_hub.errors import NotFoundError, UsageError
-from badx_hub.remedies import ListAdapters, TakeNearest
+from badx_hub.cli._transfer import transfer
+from badx_hub.errors import UsageError
 from badx_hub.table import Table
 
 if TYPE_CHECKING:
@@ -71,10 +70,10 @@ def push(
     if not isinstance(where, HubRef):
         given = (private, revision, tag, create_pr, message, fields, collection, dry_run)
         _registries.refuse_on_folder(to, dict(zip(_HUB_ONLY, map(bool, given), strict=True)))
-    named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
+    named = _entries.name_of(source, name, **_entries.options(task, base, ratio, setup, label))
     entry = source.get(named)
     if not isinstance(where, HubRef):
-        _transfer(entry, source, open_registry(where), format, sign)
+        transfer(entry, source, open_registry(where), format, sign)
         return
     from badx_hub.registry.hub import PushOptions
     from badx_hub.registry.hub.card_fields import card_fields
@@ -86,7 +85,7 @@ def push(
     if dry_run:
         _show_plans(_plans(entry, source, hub), format)
         return
-    done = _transfer(entry, source, hub, format, sign)
+    done = transfer(entry, source, hub, format, sign)
     published = _itself(done, entry)
     if chosen.card and published in done.already:
         published = _with_card(published, chosen)
@@ -94,80 +93,6 @@ def push(
         hub.tag(published, tag)
     if into:
         _collect(done, *into)
-
-
-def pull(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name or a pair (with --from), or ORG/mbert.en-wo on the Hub.")
-    ],
-    origin: Annotated[
-        str | None, typer.Option("--from", metavar="ORG|DIR", help="ORG on the Hub, the folder ./DIR, or demo.")
-    ] = None,
-    task: _options.TaskOption = None,
-    base: _options.BaseOption = None,
-    ratio: _options.RatioOption = None,
-    setup: _options.SetupOption = _options.SetupName.BAD_X,
-    label: _options.LabelOption = None,
-    revision: _options.RevisionOption = None,
-    offline: _options.OfflineOption = False,
-    registry: _options.RegistryOption = None,
-    format: _options.FormatOption = Format.TABLE,
-) -> None:
-    """Copy an adapter from the Hub or another registry into yours.
-
-    A task adapter brings the adapters it was trained on along. What is here already stays as it is.
-    """
-    from badx_hub.hub.ref import HubRef
-    from badx_hub.registry import open_registry
-
-    destination = open_registry(registry)
-    where = None if origin is None else str(_registries.place_in(origin, "--from"))
-    if where is not None and (repository := HubRef.parse(where)) is not None and repository.name is not None:
-        raise UsageError(f"--from {origin} is one repository. Pull it without --from: badx-hub pull {repository.repo}")
-    if where is None and _registries.split_name(name) is None:
-        raise UsageError(f"Say where {name} is: --from ORG (on the Hub) or --from ./DIR, or name it ORG/mbert.en-wo.")
-    _registries.require_there(where, "--from")
-    source, named = _registries.named(name, where, revision=revision, offline=offline)
-    if named is None:
-        try:
-            named = _entries.name_of(source, name, **options(task, base, ratio, setup, label))
-        except NotFoundError as error:
-            raise _not_in(str(origin), error) from error
-    _transfer(source.get(named), source, destination, format)
-
-
-def _not_in(origin: str, error: NotFoundError) -> NotFoundError:
-    """What somebody who wants to copy an adapter does next, which is not to train one."""
-    if not error.fact.endswith(" is not here."):
-        return error
-    near = tuple(remedy for remedy in error.remedies if isinstance(remedy, TakeNearest))
-    fact = f"{error.fact.removesuffix(' is not here.')} is not in {origin}."
-    return NotFoundError(fact, remedies=near or (ListAdapters(origin),))
-
-
-def _transfer(
-    entry: Entry, source: Registry, destination: Registry, format: Format, sign: Path | None = None
-) -> Transferred:
-    from badx_hub.registry import copy
-
-    done = copy(entry, source, destination, sign_with=sign and sign.expanduser())
-    states = [("already there", one) for one in done.already] + [("copied", one) for one in done.copied]
-    if not done.copied:
-        _output.note(f"Nothing to do: {entry.name} is in {destination.location} already.")
-    _output.show(
-        format,
-        tables=[
-            Table.of(
-                ("name", "version", "state"),
-                ((str(one.name), _entries.short(one.version), state) for state, one in states),
-                folding=("name",),
-                title=f"{source.location}\n-> {destination.location}",
-            )
-        ],
-        document=[{**_entries.document(one), "copied": state == "copied"} for state, one in states],
-        quiet=[str(one.name) for _, one in states],
-    )
-    return done
 
 
 def _itself(done: Transferred, entry: Entry) -> Entry:
