@@ -15,13 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic_core
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 from typing_extensions import Self
 
 from badx_hub.adapter_files import MANIFEST_FILE, VOCABULARY_FILES, needed_files, weights_digest

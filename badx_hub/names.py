@@ -148,11 +148,7 @@ class AdapterName:
         label = rest.pop(0) if rest else None
         task, _, setup = role.partition("-")
         name = cls(
-            base,
-            _mixture_from_fields(languages, ratio),
-            None if role == LANGUAGE_SIDE else task,
-            setup or None,
-            label,
+            base, _mixture_from_fields(languages, ratio), None if role == LANGUAGE_SIDE else task, setup or None, label
         )
         if name.repo_name != text:
             raise _malformed(text, "a repository name of an adapter", f"{name.repo_name} ({name})")

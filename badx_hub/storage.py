@@ -314,10 +314,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         _sync(folder)
     except OSError as error:
-        if error.errno not in (
-            errno.EINVAL,
-            errno.ENOTSUP,
-        ):  # some network file systems sync names by themselves
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems sync names by themselves
             raise
 
 

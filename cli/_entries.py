@@ -148,13 +148,7 @@ def document(entry: Entry) -> dict[str, Any]:
 def row(entry: Entry) -> tuple[str, ...]:
     """The entry's cells below `COLUMNS`."""
     manifest = entry.manifest
-    return (
-        manifest.name,
-        manifest.kind,
-        headline(entry),
-        manifest.created[:10],
-        short(entry.version),
-    )
+    return (manifest.name, manifest.kind, headline(entry), manifest.created[:10], short(entry.version))
 
 
 def table(entries: tuple[Entry, ...]) -> Table:

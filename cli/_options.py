@@ -77,8 +77,7 @@ def _named_base(base: str | None) -> str | None:
 
 
 PairArgument = Annotated[
-    str,
-    typer.Argument(metavar="PAIR", autocompletion=complete_pair, help="Source-target: en-wo (also wo, en+bm+wo)."),
+    str, typer.Argument(metavar="PAIR", autocompletion=complete_pair, help="Source-target: en-wo (also wo, en+bm+wo).")
 ]
 NameArgument = Annotated[
     str,
@@ -103,8 +102,7 @@ LabelOption = Annotated[
     str | None, typer.Option("--label", metavar="LABEL", help="Last field of the name, such as seed2.")
 ]
 VersionOption = Annotated[
-    str | None,
-    typer.Option("--version", metavar="V", help="A version, or the first digits that `list` shows of it."),
+    str | None, typer.Option("--version", metavar="V", help="A version, or the first digits that `list` shows of it.")
 ]
 RegistryOption = Annotated[
     str | None,
@@ -133,8 +131,7 @@ TaskOptionsOption = Annotated[
     typer.Option("--option", metavar="KEY=VALUE", help="An option of the task (repeatable), such as decoding=greedy."),
 ]
 DataOption = Annotated[
-    str,
-    typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK."),
+    str, typer.Option("--data", metavar="SOURCE", help="Annotated data of the target: a folder, a file or ud:TREEBANK.")
 ]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="Which part of the data.")]
 BatchSizeOption = Annotated[
@@ -153,8 +150,7 @@ ProcessesOption = Annotated[
     ),
 ]
 TimeLimitOption = Annotated[
-    str | None,
-    typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint."),
+    str | None, typer.Option("--time-limit", metavar="TIME", help="Stop after, say, 23h or 1h30m, with a checkpoint.")
 ]
 ExtendVocabularyOption = Annotated[
     int | None,

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _NONE = "-"
 _PICTURES = (".png", ".svg")
 _CurveOption = Annotated[
-    Path | None,
-    typer.Option("--curve", metavar="FILE", help="Draw scores by annotated sentences: a .png or .svg."),
+    Path | None, typer.Option("--curve", metavar="FILE", help="Draw scores by annotated sentences: a .png or .svg.")
 ]
 
 
@@ -29,8 +28,7 @@ def compare(
     pair: _options.PairArgument,
     task: _options.RequiredTaskOption,
     setups: Annotated[
-        str,
-        typer.Option("--setups", metavar="LIST", help="Setups, such as bad-x,bad-x@5:1,mad-x,tlr,ma,ta-only."),
+        str, typer.Option("--setups", metavar="LIST", help="Setups, such as bad-x,bad-x@5:1,mad-x,tlr,ma,ta-only.")
     ],
     data: _options.DataOption,
     split: _options.SplitOption = _options.SplitName.TEST,

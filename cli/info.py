@@ -41,11 +41,7 @@ def info(
     _output.show(
         format,
         tables=_tables(entry),
-        document={
-            **entry.manifest.model_dump(mode="json"),
-            "version": entry.version,
-            "location": entry.location,
-        },
+        document={**entry.manifest.model_dump(mode="json"), "version": entry.version, "location": entry.location},
         quiet=[entry.location],
     )
     if format is Format.TABLE:  # folded into a cell, a path could not be copied

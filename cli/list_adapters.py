@@ -13,8 +13,7 @@ from badx_hub.cli._output import Format
 
 def list_adapters(
     pair: Annotated[
-        str | None,
-        typer.Argument(metavar="PAIR", help="Only adapters of this pair.", autocompletion=complete_name),
+        str | None, typer.Argument(metavar="PAIR", help="Only adapters of this pair.", autocompletion=complete_name)
     ] = None,
     registry: _options.RegistryOption = None,
     format: _options.FormatOption = Format.TABLE,

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def merge(
     names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME", help="Two or more names or pairs.", autocompletion=complete_name),
+        list[str], typer.Argument(metavar="NAME", help="Two or more names or pairs.", autocompletion=complete_name)
     ],
     weights: Annotated[
         str | None,

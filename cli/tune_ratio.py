@@ -60,12 +60,10 @@ _TextOption = Annotated[
     typer.Option("--text", metavar="LANG=SOURCE", help="As for train. [default: the recipe's, or Wikipedia]"),
 ]
 _DataOption = Annotated[
-    str | None,
-    typer.Option("--data", metavar="SOURCE", help="Annotated data of the source. [default: the recipe's]"),
+    str | None, typer.Option("--data", metavar="SOURCE", help="Annotated data of the source. [default: the recipe's]")
 ]
 _RecipeOption = Annotated[
-    str | None,
-    typer.Option("--recipe", metavar="NAME|FILE", help="As for train. [default: quick; demo on base demo]"),
+    str | None, typer.Option("--recipe", metavar="NAME|FILE", help="As for train. [default: quick; demo on base demo]")
 ]
 
 

@@ -73,14 +73,7 @@ class BlockStore:
         self._rules = PackingRules.of(tokenizer)
         self._fraction = held_out_fraction
         self._shard_blocks = max(1, shard_tokens // length)
-        key = [
-            _FORMAT,
-            self._rules.digest,
-            source.digest,
-            length,
-            held_out_fraction,
-            self._shard_blocks,
-        ]
+        key = [_FORMAT, self._rules.digest, source.digest, length, held_out_fraction, self._shard_blocks]
         self._folder = home() / "cache" / "blocks" / digest_of(key)
         self._spans: list[Span] = []
         self._packer: Packer | None = None

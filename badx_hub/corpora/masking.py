@@ -82,10 +82,7 @@ def mask_tokens(
 
 def _random_ordinary_ids(count: int, specials: list[int], vocab_size: int, generator: torch.Generator) -> torch.Tensor:
     drawn = torch.randint(
-        vocab_size - sum(i < vocab_size for i in specials),
-        (count,),
-        generator=generator,
-        device=generator.device,
+        vocab_size - sum(i < vocab_size for i in specials), (count,), generator=generator, device=generator.device
     )
     # The r-th ordinary id is r shifted past every special id at or below it (ascending order matters).
     for special in specials:

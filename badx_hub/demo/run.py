@@ -87,12 +87,7 @@ def _train(
     mixture = pair(*PAIR)
     announce("Train the bilingual adapter en-wo on English and Wolof text")
     train_language_adapter(
-        mixture,
-        recipe.language,
-        registry=registry,
-        base=recipe.base,
-        text=recipe.text,
-        reporter=reporter(),
+        mixture, recipe.language, registry=registry, base=recipe.base, text=recipe.text, reporter=reporter()
     )
     announce("Train a POS task adapter on English alone: on the bare base, then on the bilingual adapter")
     return [

@@ -166,13 +166,7 @@ def compare(
         if before:
             before(run)
         stack = load_entries(
-            resolution.entries,
-            chain,
-            base=base,
-            setup=resolution.setup,
-            offline=offline,
-            dtype=dtype,
-            options=options,
+            resolution.entries, chain, base=base, setup=resolution.setup, offline=offline, dtype=dtype, options=options
         )
         done = evaluate(stack, data, split=split, batch_size=batch_size)
         metric, mixture = stack.task.selection_metric, str(run.query.mixture)

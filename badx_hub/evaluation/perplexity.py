@@ -52,12 +52,7 @@ class Perplexities:
 
 
 def measure_perplexity(
-    entry: Entry,
-    registry: Registry,
-    text: Mapping[str, str | Path],
-    *,
-    base: str | None = None,
-    offline: bool = False,
+    entry: Entry, registry: Registry, text: Mapping[str, str | Path], *, base: str | None = None, offline: bool = False
 ) -> Perplexities:
     """The perplexity of a BA, LA or MA on the held-out masked tokens of texts, with the masks of every training.
 

@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    constants,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from badx_hub.errors import HubError, IntegrityError, NotFoundError

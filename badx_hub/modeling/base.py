@@ -87,10 +87,7 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
             f"The base {spec} is a file; a base is a folder with config.json, weights and tokenizer.",
             remedies=(Advice("Give that folder: {}.", (("base", str(Path(spec).parent)),)),),
         )
-    raise NotFoundError(
-        f"No folder {spec!r} with a base.",
-        remedies=(_NAME_ONE,),
-    )
+    raise NotFoundError(f"No folder {spec!r} with a base.", remedies=(_NAME_ONE,))
 
 
 def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> Base:

@@ -15,12 +15,7 @@ from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.manifest import BaseRef
 from badx_hub.modeling.base_configs import BaseConfig
-from badx_hub.modeling.base_file_names import (
-    CONFIG_FILE,
-    INDEX_FILE,
-    WEIGHTS_FILE,
-    instead_of_base,
-)
+from badx_hub.modeling.base_file_names import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, instead_of_base
 from badx_hub.modeling.families import checked_config, family_of
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home, storage_errors

@@ -64,11 +64,7 @@ def found_on_hub(base: HubBase, *, offline: bool, expected: BaseRef | None) -> F
 
 
 def take(
-    client: HubClient,
-    model: CachedModel,
-    commit: str,
-    files: Mapping[str, ListedFile],
-    expected: BaseRef | None = None,
+    client: HubClient, model: CachedModel, commit: str, files: Mapping[str, ListedFile], expected: BaseRef | None = None
 ) -> Path:
     """The folder with these files of a commit, once their sizes are known to be those that its config.json justifies.
 

@@ -161,11 +161,7 @@ def report_of(
         _curves_section(tables, curves or {}),
         ReportSection("data", "Data", (data_table(tables),)),
     )
-    return StudyReport(
-        title=title,
-        introduction=(_summary(tables), *_paragraphs(note or "")),
-        sections=sections,
-    )
+    return StudyReport(title=title, introduction=(_summary(tables), *_paragraphs(note or "")), sections=sections)
 
 
 def to_html(report: StudyReport) -> str:

@@ -33,13 +33,7 @@ from badx_hub.training.processes import Processes
 from badx_hub.training.profiling import Profiling
 from badx_hub.training.progress_file import Noted
 from badx_hub.training.tracking import Tracked
-from badx_hub.training.unfinished_runs import (
-    claim_of,
-    discard_unfinished,
-    folder_of,
-    remember,
-    require_same_settings,
-)
+from badx_hub.training.unfinished_runs import claim_of, discard_unfinished, folder_of, remember, require_same_settings
 
 _PACKAGES = ("badx-hub", "adapters", "transformers", "torch")
 

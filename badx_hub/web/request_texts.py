@@ -72,8 +72,7 @@ def bounded(given: Iterable[RawSentence], limits: Limits) -> tuple[RawSentence, 
 def _check(raw: RawSentence, number: int, limits: Limits) -> None:
     if len(raw.words) > limits.words_a_sentence:
         raise RequestRefused(
-            413,
-            f"Sentence {number} has more than {limits.words_a_sentence:,} words. Put each one on its own line.",
+            413, f"Sentence {number} has more than {limits.words_a_sentence:,} words. Put each one on its own line."
         )
     if any(len(word) > limits.characters_a_word for word in raw.cells("FORM")):
         raise RequestRefused(
