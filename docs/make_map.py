@@ -1,7 +1,8 @@
-"""Draws docs/assets/map.svg, who imports whom, from the sources: `python docs/make_map.py`.
+"""Draws docs/assets/map.svg, who imports whom, and writes docs/files.md: `python docs/make_map.py`.
 
-A row and a column for each part of the house, in the order of the floors from top to bottom. The number in a cell is
-how many files of the row's part import the column's. All of them stand right of the diagonal: no import leads upward.
+The page has a line for each file, the first of its docstring. The map has a row and a column for each part of the
+house, in the order of the floors from top to bottom. The number in a cell is how many files of the row's part import the
+column's. All of them stand right of the diagonal: no import leads upward.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path(__file__).with_name("assets") / "map.svg"
+PAGE = Path(__file__).with_name("files.md")
 PACKAGE = "badx_hub"
 
 FLOOR_CONTRACT = "floors"
 """The contract of import-linter in pyproject.toml that lists the floors; `make lint` checks it."""
+
+_INTRODUCTION = """\
+# Every file, in a line
+
+<!-- Made by docs/make_map.py: change the docstrings and run it again. -->
+
+What is where, the highest floor first. [Contributing](../CONTRIBUTING.md#the-map-of-the-house) says what the floors are
+for.
+"""
 
 # Pixels.
 CELL, LABEL, HEAD, GAP = 24, 104, 96, 4
@@ -56,6 +67,23 @@ def imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.append(node.module or "")
     return {name.split(".")[1] for name in names if name.startswith(f"{PACKAGE}.")}
+
+
+def page(root: Path = ROOT) -> str:
+    """The page of all files: a table for each part that is a folder, and one for the files at the top of badx_hub/."""
+    lines: dict[str, list[str]] = {part: [] for part in chain.from_iterable(floors(root))}
+    for part, path in sources(root):
+        place = path.relative_to(root).as_posix()
+        summary = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+        lines[part].append(f"| `{place}` | {' '.join(summary.split()).replace('|', chr(92) + '|')} |")
+    folders = {part: rows for part, rows in lines.items() if f"`{PACKAGE}/{part}.py`" not in rows[0]}
+    alone = chain.from_iterable(rows for part, rows in lines.items() if part not in folders)
+    tables = {**folders, "Beside the folders": list(alone)}
+    return "\n".join([_INTRODUCTION, *(_table(title, rows) for title, rows in tables.items())])
+
+
+def _table(title: str, rows: Sequence[str]) -> str:
+    return "\n".join([f"## {title}\n", "| File | What is in it |", "|---|---|", *rows, ""])
 
 
 def imports(root: Path = ROOT) -> Counter[tuple[str, str]]:
@@ -108,3 +136,4 @@ def _cell(y: int, x: int, count: int) -> str:
 
 if __name__ == "__main__":
     PICTURE.write_text(draw(imports(), floors()), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -46,6 +46,10 @@ def test_the_map_is_drawn_from_the_imports(drawing: dict[str, Any]) -> None:
     assert drawn == drawing["draw"](drawing["imports"](), drawing["floors"]()), "run: python docs/make_map.py"
 
 
+def test_the_page_of_files_has_what_their_docstrings_say(drawing: dict[str, Any]) -> None:
+    assert (DOCS / "files.md").read_text(encoding="utf-8") == drawing["page"](), "run: python docs/make_map.py"
+
+
 def test_the_map_sees_every_way_to_import(drawing: dict[str, Any]) -> None:
     source = "import badx_hub.names\nfrom badx_hub import stack\ndef f():\n    from badx_hub.data.lines import read\n"
     assert drawing["imported"](source) == {"names", "stack", "data"}

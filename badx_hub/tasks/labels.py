@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 ROOT = "root"
 """The relation of the root word; no other word has it."""
 
-UNIVERSAL = tuple(
-    (
-        "acl advcl advmod amod appos aux case cc ccomp clf compound conj cop csubj dep det discourse dislocated expl "
-        "fixed flat goeswith iobj list mark nmod nsubj nummod obj obl orphan parataxis punct reparandum root vocative "
-        "xcomp"
-    ).split()
-)
+_RELATIONS = """
+acl advcl advmod amod appos aux case cc ccomp clf compound conj cop csubj dep det discourse dislocated expl
+fixed flat goeswith iobj list mark nmod nsubj nummod obj obl orphan parataxis punct reparandum root vocative
+xcomp
+"""
+UNIVERSAL = tuple(_RELATIONS.split())
 """The 37 universal relations, in alphabetical order (https://universaldependencies.org/u/dep/)."""
 
 

@@ -17,7 +17,8 @@ from badx_hub.tasks.metrics import Scores, accuracy, label_table, macro_f1
 from badx_hub.tasks.tagging import WordTask
 from badx_hub.tasks.words import sentence_of
 
-UPOS = tuple("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split())
+_TAGS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
+UPOS = tuple(_TAGS.split())
 
 
 @dataclass(frozen=True)
