@@ -1,8 +1,8 @@
 """Draws docs/assets/map.svg, who imports whom, and writes docs/files.md: `python docs/make_map.py`.
 
 The page has a line for each file, the first of its docstring. The map has a row and a column for each part of the
-house, in the order of the floors from top to bottom. The number in a cell is how many files of the row's part import the
-column's. All of them stand right of the diagonal: no import leads upward.
+house, in the order of the floors from top to bottom. The number in a cell is how many files of the row's part import
+the column's. All of them stand right of the diagonal: no import leads upward.
 """
 
 from __future__ import annotations
