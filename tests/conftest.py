@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.tiny import write_tiny_base
+from tests.waiting import until
 
 # huggingface_hub reads these when it is imported, which happens once for all tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -33,6 +37,7 @@ SHARED = ROOT.parent / "shared"
 SLOW_FIXTURES = {
     "browser": "a browser",
     "hub": "a server",
+    "preloaded": "torch, and mostly training",
     "shared": "real corpora and tokenizers",
     "tiny_base": "a base that is loaded, and mostly trained on",
 }
@@ -96,6 +101,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout: tests on its corpora and models are left out")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where `tests.preloaded` listens: commands that need torch start there in no time."""
+    place = tmp_path_factory.mktemp("preloaded") / "socket"
+    command = [sys.executable, "-W", "ignore", "-m", "tests.preloaded", str(place)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as server:
+        until(lambda: place.exists() or server.poll() is not None)
+        assert server.poll() is None
+        yield place
+        assert server.stdin is not None
+        server.stdin.close()
 
 
 @pytest.fixture(scope="session")

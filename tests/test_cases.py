@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).parent / "cases"
+ANOTHER_USER = "no-home"
+"""The case that nobody else's server can do."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+ASKING = Path(__file__).with_name("preloaded.py")
 SAYS = {
     "base-added-tokens": r"^error: The tokenizer of b has [^\n]* tokens, and the base has embeddings for ",
     "base-cyrillic-folder": r"^error: 'Модель' has no Latin letters",
@@ -43,14 +46,20 @@ SAYS = {
 
 
 @pytest.mark.parametrize("case", SAYS)
-def test_case(case: str, tmp_path: Path) -> None:
+def test_case(case: str, preloaded: Path, tmp_path: Path) -> None:
     if "$SHARED" in (CASES / case / "cmd").read_text(encoding="utf-8") and not SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout")
-    if case == "no-home" and (os.getuid() or shutil.which("setpriv") is None):
+    if case == ANOTHER_USER and (os.getuid() or shutil.which("setpriv") is None):
         pytest.skip("only root may become a user without an account, by setpriv")
     shutil.copytree(CASES / case, folder := tmp_path / "case")
     (home := tmp_path / "home").mkdir(exist_ok=True)
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if case != ANOTHER_USER:
+        (program := tmp_path / "bin" / "badx-hub").parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{ASKING}" "{preloaded}" "$@"')
+        program.chmod(0o755)
+        programs.insert(0, str(program.parent))
+    env = {**os.environ, "PATH": os.pathsep.join(programs)}
     env |= {"BADX_HUB_HOME": str(home), "HOME": str(home), "HF_HUB_OFFLINE": "1", "SHARED": str(SHARED)}
     command = ["bash", "cmd"]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from badx_hub.registry import LocalRegistry
 from badx_hub.storage import sha256_file
+from tests.preloaded import Command
 from tests.tiny import demo_data
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,40 +21,32 @@ ROOT = Path(__file__).parents[2]
 class Job:
     """One command line that trains the same adapter, in a home of its own or in a common one."""
 
-    def __init__(self, base: Path, root: Path, *, home: str = "home", steps: int = 40) -> None:
-        self.home, self.registry = root / home, root / "registry"
+    def __init__(self, preloaded: Path, base: Path, root: Path, *, home: str = "home", steps: int = 40) -> None:
+        self.preloaded, self.home, self.registry = preloaded, root / home, root / "registry"
         text = [f"--text={one}={demo_data() / 'text' / f'{one}.txt.gz'}" for one in ("en", "wo")]
         self.command = [
-            *(sys.executable, "-W", "ignore", "-m", "badx_hub", "train", "en-wo", "--base", str(base), *text),
+            *("train", "en-wo", "--base", str(base), *text),
             *("--recipe", "quick", "--steps", str(steps), "--eval-every", "10", "--save-every", "5"),
             *("--batch-size", "2", "--max-length", "16", "--registry", str(self.registry), "--format", "quiet"),
         ]
         self.environment = {**os.environ, "BADX_HUB_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.command, *more],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *more: str) -> Command:
+        return Command(self.preloaded, [*self.command, *more], cwd=ROOT, env=self.environment)
 
     def run(self, *more: str) -> tuple[int, str]:
         job = self.start(*more)
         _, told = job.communicate()
         return job.returncode, told
 
-    def wait_for_checkpoint(self, job: subprocess.Popen[str]) -> None:
-        while not list(self.home.glob("runs/*/step-*")):
-            assert job.poll() is None, job.communicate()[1]
-            time.sleep(0.02)
+    def wait_for_checkpoint(self, job: Command) -> None:
+        until(lambda: any(self.home.glob("runs/*/step-*")) or job.poll() is not None)
+        assert job.poll() is None, job.communicate()[1]
 
 
 @pytest.fixture
-def job(tiny_base: Path, tmp_path: Path) -> Iterator[Job]:
-    yield Job(tiny_base, tmp_path, steps=100_000)
+def job(preloaded: Path, tiny_base: Path, tmp_path: Path) -> Job:
+    return Job(preloaded, tiny_base, tmp_path, steps=100_000)
 
 
 def files(registry: Path) -> dict[str, object]:
@@ -95,20 +85,22 @@ def test_the_second_one_says_who_works_and_a_dead_one_is_taken_over(job: Job, ti
     assert (code, "The time limit is reached: stopped after step" in told) == (130, True), told
 
 
-def test_two_machines_that_finish_the_same_run_leave_one_version(tiny_base: Path, tmp_path: Path) -> None:
+def test_two_machines_that_finish_the_same_run_leave_one_version(
+    preloaded: Path, tiny_base: Path, tmp_path: Path
+) -> None:
     """Homes apart, so that nothing but the folder of the registry stands between them; then all is as of one alone."""
-    jobs = [Job(tiny_base, tmp_path, home=home).start() for home in ("one", "two")]
+    jobs = [Job(preloaded, tiny_base, tmp_path, home=home).start() for home in ("one", "two")]
     told = [one.communicate()[1] for one in jobs]
     assert [one.returncode for one in jobs] == [0, 0], told
     several = files(tmp_path / "registry")
     shutil.rmtree(tmp_path / "registry")
-    assert Job(tiny_base, tmp_path, home="three").run()[0] == 0
+    assert Job(preloaded, tiny_base, tmp_path, home="three").run()[0] == 0
     assert files(tmp_path / "registry") == several
     assert not [left for left in tmp_path.glob("*/runs/*") if left.name != ".guard"]
 
 
-def test_a_stopped_run_leaves_what_an_undisturbed_one_does(tiny_base: Path, tmp_path: Path) -> None:
-    straight, stopped = (Job(tiny_base, tmp_path / one, steps=40) for one in ("straight", "stopped"))
+def test_a_stopped_run_leaves_what_an_undisturbed_one_does(preloaded: Path, tiny_base: Path, tmp_path: Path) -> None:
+    straight, stopped = (Job(preloaded, tiny_base, tmp_path / one, steps=40) for one in ("straight", "stopped"))
     assert straight.run()[0] == 0
     started = stopped.start()
     stopped.wait_for_checkpoint(started)
