@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +93,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("BADX_HUB_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pictures() -> Iterator[Callable[..., None]]:
+    """Curves without their pictures, which take longer than such a training; what draws them, for `pictures`."""
+    from badx_hub.training import curves
+
+    draw = curves._write_png
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "_write_png", lambda path, *_: path.write_bytes(b""))
+        yield draw
+
+
+@pytest.fixture
+def pictures(no_pictures: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves with their pictures, for tests of these; commands in processes of their own draw them always."""
+    monkeypatch.setattr("badx_hub.training.curves._write_png", no_pictures)
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,6 @@ STEPS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves without their pictures, which take longer than such a training."""
-    monkeypatch.setattr("badx_hub.training.curves._write_png", lambda path, *_: path.write_bytes(b""))
-
-
 @pytest.fixture
 def file(tmp_path: Path, tiny_base: Path) -> Path:
     write_corpora(tmp_path / "study")

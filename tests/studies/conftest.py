@@ -15,12 +15,6 @@ from tests.tiny import demo_data, demo_lines
 WriteStudy = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves without their pictures, which take longer than such a training."""
-    monkeypatch.setattr("badx_hub.training.curves._write_png", lambda path, *_: path.write_bytes(b""))
-
-
 @pytest.fixture
 def write_study(tmp_path: Path, tiny_base: Path) -> WriteStudy:
     """write_study(seeds=[2], ...) -> the file of a valid study in which these keys are different."""

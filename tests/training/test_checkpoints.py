@@ -135,6 +135,7 @@ class Several(Regression):
         return {"wo/perplexity": found, "en/perplexity": 2 * found, "perplexity": found, "accuracy": 0.1}
 
 
+@pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("stop", [5, 8, 11])
 def test_curves_are_the_same_to_the_byte_after_a_resume(tmp_path: Path, stop: int) -> None:
     """The last step too: then every row comes from the checkpoint."""
@@ -152,6 +153,7 @@ def test_curves_are_the_same_to_the_byte_after_a_resume(tmp_path: Path, stop: in
         write_curves(folder, outcome.history, title="t", metrics=metrics, best_step=outcome.best_step)
         written.append([(folder / file).read_bytes() for file in (CSV, "curves.png")])
     assert written[0] == written[1]
+    assert written[0][1].startswith(b"\x89PNG")
     assert written[0][0].startswith(b"step,loss,wo/perplexity,en/perplexity,perplexity,accuracy\n")
 
 
