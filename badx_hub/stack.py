@@ -18,7 +18,7 @@ from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.bfloat16 import hold
 from badx_hub.modeling.full_finetuning import load_model
 from badx_hub.modeling.loading import load_encoder, load_tokenizer
-from badx_hub.modeling.model_adapters import activate, load_adapter, use_vocabulary
+from badx_hub.modeling.model_adapters import activate, are_active, load_adapter, use_vocabulary
 from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
@@ -96,8 +96,12 @@ class BilingualStack:
 
     def activate(self) -> None:
         """Make this the stack that `model` computes with. `predict` does it where several stacks share a model."""
-        activate(self.model, [entry.name for entry in self.entries if entry.name.kind != "model"])
+        activate(self.model, self._adapters)
         self.model.active_head = self.name.module_name
+
+    @property
+    def _adapters(self) -> list[AdapterName]:
+        return [entry.name for entry in self.entries if entry.name.kind != "model"]
 
     def predict_examples(self, examples: Sequence[Any], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an example, as read by the task."""
@@ -111,7 +115,8 @@ class BilingualStack:
         return self.task.merge(examples, parts), self.task.probabilities(examples, parts)
 
     def _parts(self, examples: Sequence[Any], batch_size: int) -> list[Any]:
-        if self.model.active_head != self.name.module_name:
+        # Two stacks may have a task adapter, and so a head, in common, each on another language adapter.
+        if self.model.active_head != self.name.module_name or not are_active(self.model, self._adapters):
             self.activate()
         windows = self.task.encode(examples, self.tokenizer, self.max_length)
         return decode_windows(
@@ -245,7 +250,7 @@ class StackLoader:
         self._models: list[_SharedModel] = []
 
     def load(self, parts: Sequence[StackParts]) -> tuple[BilingualStack, ...]:
-        """`load_together`, with all that was loaded before as company."""
+        """`load_together`, with all that was loaded before as company; of a stack that fails, nothing stays in it."""
         stacks = [self._stack(part) for part in parts]
         for stack in reversed(stacks):
             stack.activate()
@@ -256,13 +261,13 @@ class StackLoader:
         folders = [verified(entry, part.registry) for entry in part.entries]
         found = base_of(part.entries[-1].manifest.base, self._base, offline=self._offline)
         shared = next((model for model in self._models if model.takes(found, part.entries)), None)
-        if shared is None:
-            shared = _SharedModel(found, load_encoder(found), {}, _vocabulary(part.entries))
-            self._models.append(shared)
+        shared = shared or _SharedModel(found, load_encoder(found), {}, _vocabulary(part.entries))
         tokenizer = shared.tokenizer(part.entries, folders)
         task = _task(part)
         shared.add(part.entries, folders, task)
         _place(shared.model, self._device, self._dtype)
+        if not any(shared is model for model in self._models):  # Not before: half a fine-tuned base is nobody's.
+            self._models.append(shared)
         return BilingualStack(shared.model, tokenizer, task, part.entries, chosen.name)
 
 
@@ -295,8 +300,9 @@ class _SharedModel:
         """Whether a stack can be added without a change to those that are there."""
         alone = any(name.kind == "model" for name in (*self.loaded, *(entry.name for entry in entries)))
         fits = all(self.loaded.get(entry.name, entry.manifest.digest) == entry.manifest.digest for entry in entries)
-        same_base = base.ref.digest == self.base.ref.digest and _vocabulary(entries) == self.vocabulary
-        return same_base and fits and not alone
+        # The digest is of the weights; with other settings or words they are another base.
+        here, there = ((one.ref.digest, one.ref.config, one.ref.tokenizer) for one in (self.base, base))
+        return here == there and _vocabulary(entries) == self.vocabulary and fits and not alone
 
     def tokenizer(self, entries: Sequence[Entry], folders: Sequence[Path]) -> Any:
         """A tokenizer for these entries; the model gets the sub-words that they bring along."""

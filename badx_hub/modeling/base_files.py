@@ -94,20 +94,20 @@ def most_beside(name: str) -> int:
 def parts_are_whole(folder: Path, parts: Sequence[str]) -> bool:
     """Whether the index in a folder is there and leads to these parts and no others."""
     try:
-        return places_in_index(folder, INDEX_FILE, folder.name) == set(parts)
+        return set(places_in_index(folder, INDEX_FILE, folder.name).values()) == set(parts)
     except BadxError:
         return False
 
 
-def places_in_index(folder: Path, name: str, base: str) -> set[str]:
-    """The files that an index of parts leads to. Raises DataError, IntegrityError, StorageError."""
+def places_in_index(folder: Path, name: str, base: str) -> Mapping[str, str]:
+    """The file that an index of parts leads to for each weight. Raises DataError, IntegrityError, StorageError."""
     index = read_json(file_of_base(folder, name, base, limit=4 * MIB), f"{base}/{name}", limit=4 * MIB)
     places = index.get("weight_map") if isinstance(index, dict) else None
     if name == INDEX_FILE and isinstance(index, dict) and not isinstance(index.get("metadata"), dict):
         places = None  # transformers opens no index without it.
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise IntegrityError(f"{base}: {name} does not say where weights are. Get the base again.")
-    return set(places.values())
+    return places
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
 
     Raises IntegrityError unless it is the whole encoder that the configuration describes.
     """
-    _check_index(weights[0].parent, [file.name for file in weights], base)
+    named = _index(weights[0].parent, [file.name for file in weights], base)
     stored, places = dict[str, StoredTensor](), dict[str, Path]()
     for file in weights:
         try:
@@ -134,6 +134,10 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
             if name in stored:
                 raise IntegrityError(f"{base}: {shown_name(name)} is in two of its files of weights.")
             stored[name], places[name] = tensor, file
+    if named is not None and (strange := named.items() ^ {(name, file.name) for name, file in places.items()}):
+        raise IntegrityError(
+            f"{base}: {INDEX_FILE} and its files differ about {shown_name(min(strange)[0])}. Get the base again."
+        )
     own = names_in_encoder(stored, config, base)
     if fault := differences(config.shapes(), {name: stored[one] for name, one in own.items()}):
         raise IntegrityError(f"{base}: its weights are not those of its config.json: {fault}.")
@@ -198,14 +202,19 @@ def _sha256_of(tensor: EncoderTensor) -> str:
     return digest.hexdigest()
 
 
-def _check_index(folder: Path, names: list[str], base: str) -> None:
-    """An index leads to the files that were checked, and to no others."""
+def _index(folder: Path, names: list[str], base: str) -> Mapping[str, str] | None:
+    """Where each weight is by the index, which leads to the files `names` alone; None for one file with all weights.
+
+    Weights that it lacks would be left at random, in silence.
+    """
     if WEIGHTS_FILE in names:
-        return  # transformers reads an index only in absence of one file with all weights.
+        return None  # transformers reads an index only in absence of one file with all weights.
     if not (folder / INDEX_FILE).is_file():
         raise IntegrityError(f"{base} has its weights in parts and no {INDEX_FILE}. Get the base again.")
-    places = places_in_index(folder, INDEX_FILE, base)
+    named = places_in_index(folder, INDEX_FILE, base)
+    places = set(named.values())
     if missing := sorted(name for name in map(shown_name, places - set(names)) if Path(name).name == name):
         raise IntegrityError(f"{base} lacks {missing[0]}, which {INDEX_FILE} names. Get the base again.")
     if places != set(names):
         raise IntegrityError(f"{base}: {INDEX_FILE} leads to other files than {', '.join(names)}.")
+    return named

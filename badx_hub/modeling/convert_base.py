@@ -132,7 +132,7 @@ def _write_weights(folder: Path, target: Path, config: BaseConfig, base: str) ->
     parts = base_file_names.pickles_among(path.name for path in folder.iterdir())
     if base_file_names.PICKLE_FILE not in parts:
         index = base_files.places_in_index(folder, base_file_names.PICKLE_INDEX_FILE, base)
-        if index != set(parts):
+        if set(index.values()) != set(parts):
             raise IntegrityError(f"{base}: {base_file_names.PICKLE_INDEX_FILE} leads to other files than its parts.")
     with ExitStack() as opened:
         tensors: dict[str, tuple[BinaryIO, PickledTensor]] = {}

@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as progress
 
 from badx_hub.errors import BadxError, IntegrityError, UsageError, is_panic
 from badx_hub.modeling.base import Base
@@ -112,6 +114,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
             ignore_mismatched_sizes=True,
             **_SAFELY,
         )
+    _check_encoder(report, base)
     _check_head(model, report, base)
     head = [key for key in report["missing_keys"] if not key.startswith(model.base_model_prefix)]
     if head:
@@ -122,6 +125,15 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
         )
     init_adapters(model)
     return freeze(_named(model, base))
+
+
+def _check_encoder(report: Mapping[str, Any], base: Base) -> None:
+    """Raises IntegrityError if transformers did not find weights that are there, and left random numbers."""
+    prefix, wanted = family_of(base.config).prefix, base.config.shapes()
+    if missing := [key for key in report["missing_keys"] if key.removeprefix(prefix) in wanted]:
+        raise IntegrityError(
+            f"The weights of {base.ref.name} do not fit: {shown_name(missing[0])} was not loaded. Get the base again."
+        )
 
 
 def _check_head(model: Any, report: Mapping[str, Any], base: Base) -> None:
@@ -144,14 +156,16 @@ def load_encoder(base: Base) -> PreTrainedModel:
     with _opening(base, "weights"):
         # Its configuration names no architecture: `adapters` would add a head for it (a whole decoder, and active).
         module, name = family_of(base.config).adapter_model
-        model = getattr(import_module(module), name).from_pretrained(
+        model, report = getattr(import_module(module), name).from_pretrained(
             base.folder,
             config=for_transformers(base.config),
             use_safetensors=True,
             dtype=torch.float32,
             attn_implementation=family_of(base.config).attention,
+            output_loading_info=True,
             **_SAFELY,
         )
+    _check_encoder(report, base)
     return freeze(_named(model, base)).eval()
 
 
@@ -170,7 +184,7 @@ def freeze(model: Any) -> Any:
 def _opening(base: Base, what: str) -> Iterator[None]:
     """Errors of transformers about a base's files become one of ours; its advice about layers we replace is hidden."""
     try:
-        with without_warnings("transformers"):
+        with without_warnings("transformers"), _without_bars():
             yield
     except BadxError:
         raise
@@ -180,6 +194,22 @@ def _opening(base: Base, what: str) -> Iterator[None]:
         raise IntegrityError(
             f"The {what} of {base.ref.name} cannot be opened: {_reason(error)}. Get the base again."
         ) from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No bar of transformers, which draws one for every base in parts; those for downloads are of another library."""
+    downloads, parts = not are_progress_bars_disabled(), progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
+    if downloads:
+        enable_progress_bars()
+    try:
+        yield
+    finally:
+        if parts:
+            progress.enable_progress_bar()
+        if not downloads:
+            disable_progress_bars()
 
 
 def _reason(error: BaseException) -> str:

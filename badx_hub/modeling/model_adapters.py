@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,12 @@ def activate(model: Any, names: Sequence[AdapterName]) -> None:
         model.set_active_adapters(Stack(*(name.module_name for name in names)) if names else None)
 
 
+def are_active(model: Any, names: Sequence[AdapterName]) -> bool:
+    """Whether just these adapters are stacked, in this order."""
+    stacked = model.active_adapters
+    return (list(stacked) if stacked else []) == [name.module_name for name in names]
+
+
 def own_parameters(model: nn.Module, name: AdapterName) -> Mapping[str, nn.Parameter]:
     """The weights of the adapter, its invertible part and its head, by their names in the model."""
     mark = f".{name.module_name}."
@@ -138,7 +145,8 @@ def load_adapter(model: Any, name: AdapterName, folder: Path, head: ExpectedHead
     try:
         insert_adapter(model, name, folder)
         if head is not None:
-            load_head(model, name, folder, head)
+            with _whole(partial(model.delete_adapter, name.module_name)):
+                load_head(model, name, folder, head)
     except BadxError as error:
         raise told_of(error, name) from error
 
@@ -146,10 +154,11 @@ def load_adapter(model: Any, name: AdapterName, folder: Path, head: ExpectedHead
 def insert_adapter(model: Any, name: AdapterName, folder: Path) -> None:
     """`load_adapter` without a head, for a folder that is in no registry; errors speak of its files alone."""
     config = adapter_configs.adapter_config(folder, layers=model.config.num_hidden_layers)
-    # On the device "meta", modules have shapes and take no memory.
-    with torch.device("meta"):
-        model.add_adapter(name.module_name, config=BnConfig(**config.settings))
-    _fill(model, name, folder / ADAPTER_WEIGHTS_FILE, partial(_in_model, model, config.name, name.module_name))
+    with _whole(partial(model.delete_adapter, name.module_name)):
+        # On the device "meta", modules have shapes and take no memory.
+        with torch.device("meta"):
+            model.add_adapter(name.module_name, config=BnConfig(**config.settings))
+        _fill(model, name, folder / ADAPTER_WEIGHTS_FILE, partial(_in_model, model, config.name, name.module_name))
 
 
 def load_head(model: Any, name: AdapterName, folder: Path, expected: ExpectedHead) -> None:
@@ -157,10 +166,21 @@ def load_head(model: Any, name: AdapterName, folder: Path, expected: ExpectedHea
     config = adapter_configs.head_config(folder, expected)
     path = folder / HEAD_WEIGHTS_FILE
     _refuse_too_large(path, expected, model.config.hidden_size)
-    with torch.device("meta"):
-        model.add_prediction_head_from_config(name.module_name, dict(config.settings))
     mine = f"heads.{name.module_name}."
-    _fill(model, name, path, lambda key: mine + key.removeprefix(f"heads.{config.name}."), of_head=True)
+    with _whole(partial(model.delete_head, name.module_name)):
+        with torch.device("meta"):
+            model.add_prediction_head_from_config(name.module_name, dict(config.settings))
+        _fill(model, name, path, lambda key: mine + key.removeprefix(f"heads.{config.name}."), of_head=True)
+
+
+@contextmanager
+def _whole(take_away: Callable[[], object]) -> Iterator[None]:
+    """What a load that fails has put into a model is taken away: its weights take no memory and hold no numbers."""
+    try:
+        yield
+    except BaseException:
+        take_away()
+        raise
 
 
 def _refuse_too_large(path: Path, expected: ExpectedHead, hidden: int) -> None:

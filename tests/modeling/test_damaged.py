@@ -50,8 +50,8 @@ def each(change: Callable[[torch.Tensor], torch.Tensor], mark: str) -> Change:
     return weights(lambda all: {name: change(one) if mark in name else one for name, one in all.items()})
 
 
-def parts(missing: str = "", place: str = "", **index: Any) -> Change:
-    """Two parts and an index, without the one called `missing`."""
+def parts(missing: str = "", place: str = "", forgets: str = "", **index: Any) -> Change:
+    """Two parts and an index, without the one called `missing`, or of the index without a weight."""
 
     def forge(folder: Path) -> None:
         tensors, names = load_file(folder / WEIGHTS), [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
@@ -60,7 +60,7 @@ def parts(missing: str = "", place: str = "", **index: Any) -> Change:
         for name in names:
             if name != missing:
                 save_file({key: tensors[key] for key in where if where[key] == name}, folder / name)
-        mapped = {key: place + name for key, name in where.items()}
+        mapped = {key: place + name for key, name in where.items() if key != forgets}
         (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": mapped, **index}))
 
     return forge
@@ -75,6 +75,7 @@ def parts(missing: str = "", place: str = "", **index: Any) -> Change:
         (each(lambda one: one.to(torch.float8_e4m3fn), "cls."), "is of type torch.float8_e4m3fn"),
         (each(lambda one: one.to(torch.int8), "cls."), "cannot be opened: While copying|do not fit"),
         (parts("model-00002-of-00002.safetensors"), "lacks model-00002-of-00002.safetensors"),
+        (parts(forgets="bert.embeddings.LayerNorm.bias"), "differ about bert.embeddings.LayerNorm.bias"),
         (parts(place="../"), "leads to other files"),
         (parts(metadata=None), "does not say where weights are"),
         (parts(weight_map={}), "leads to other files"),
