@@ -67,7 +67,7 @@ def serve(
         raise UsageError(f"serve needs {' and '.join(missing)}. Type: pip install 'badx-hub[web]'")
     from badx_hub.registry.chain import RegistryChain
     from badx_hub.web.limits import Limits
-    from badx_hub.web.served_stacks import ServedStacks, choices_in, nothing_to_serve
+    from badx_hub.web.served_stacks import ServedStacks, choices_in, nothing_to_serve, open_bases
     from badx_hub.web.server import ServerAddress, WebServer
 
     place = ServerAddress(host, port, token).guarded()
@@ -78,7 +78,9 @@ def serve(
     ]
     _refuse_without_pair(pairs, base=base, ratio=ratio, label=label, lock=lock, fallback=fallback)
     find = partial(_load_stack.open_and_find, registry, lock=lock, fallback=fallback, offline=offline)
-    choices = [_choice(one, names, find, every=tasks is not None) for one in asked]
+    choices, folder = [_choice(one, names, find, every=tasks is not None) for one in asked], _load_stack.folder_of(base)
+    for choice in choices:
+        open_bases(choice, folder, offline=offline)
     if not asked:
         _registries.require_there(registry)
         choices = list(choices_in(RegistryChain([registry], offline=offline), names, setup.value))
@@ -88,7 +90,7 @@ def serve(
         {choice.key: choice for choice in choices},
         Limits(),
         offline,
-        _load_stack.folder_of(base),
+        folder,
         _load_stack.dtype_of(precision),
     )
     server = WebServer(served, place, message)

@@ -79,7 +79,7 @@ def test_a_load_that_fails_leaves_nothing(
     before, failing = stacks.parts("en", "en/pos"), stacks.parts(*names)
     expected, wanted, loader = stacks.alone(before), stacks.alone(failing), stacks.loader()
     with monkeypatch.context() as patch:
-        patch.setattr("badx_hub.modeling.stacks.check_finite", not_finite)
+        patch.setattr("badx_hub.modeling.model_adapters.check_finite", not_finite)
         for _ in range(2):
             with pytest.raises(IntegrityError, match="infinite"):
                 loader.load([failing])

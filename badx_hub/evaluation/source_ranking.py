@@ -135,7 +135,8 @@ def _votes(target: str, lines: Mapping[str, Sequence[str]], base: Base) -> Mappi
     tokenizer, model = load_tokenizer(base), load_encoder(base)
     others = [one for one in lines if one != target]
     same = min(len(lines[one]) for one in others)
-    vectors = {one: _vectors(tokenizer, model, lines[one][:same] if one != target else lines[one]) for one in lines}
+    length, taken = min(_LENGTH, base.max_length), {one: lines[one][: None if one == target else same] for one in lines}
+    vectors = {one: _vectors(tokenizer, model, some, length) for one, some in taken.items()}
     pool = np.concatenate([vectors[one] for one in others])
     common = pool.mean(axis=0)
     likeness = _directions(vectors[target] - common) @ _directions(pool - common).T
@@ -145,10 +146,9 @@ def _votes(target: str, lines: Mapping[str, Sequence[str]], base: Base) -> Mappi
 
 
 @torch.inference_mode()
-def _vectors(tokenizer: Any, model: Any, lines: Sequence[str]) -> Vectors:
-    """The mean of the base's last hidden states of each line: [lines, hidden size]."""
+def _vectors(tokenizer: Any, model: Any, lines: Sequence[str], length: int) -> Vectors:
+    """The mean of the base's last hidden states of the first `length` sub-words of each line: [lines, hidden size]."""
     found = []
-    length = min(_LENGTH, tokenizer.model_max_length)
     for start in range(0, len(lines), _BATCH):
         batch = tokenizer(
             list(lines[start : start + _BATCH]),

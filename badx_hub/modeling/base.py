@@ -43,6 +43,11 @@ class Base:
     config: BaseConfig
 
     @property
+    def weights(self) -> tuple[Path, ...]:
+        """The files of its weights: one, or parts."""
+        return tuple(self.folder / name for name in weights_among(path.name for path in self.folder.iterdir()))
+
+    @property
     def slug(self) -> str:
         """The base's field in adapter names."""
         return base_slug(self.ref.name)
@@ -131,9 +136,9 @@ def _names(spec: str, ref: BaseRef) -> bool:
 
 
 def _in_folder(folder: Path, spec: str) -> Base:
-    names = [path.name for path in folder.iterdir()]
     shown = folder.name or str(folder)
     base_files.read_config(folder, shown)  # Whatever else is missing, this is what makes it a base.
+    names = base_files.names_in(folder, shown)
     if needs_conversion(names) and (made := converted_bases.of_folder(folder)):
         return _base(shown, made)
     refuse_unconverted(names, shown, spec)
@@ -143,7 +148,7 @@ def _in_folder(folder: Path, spec: str) -> Base:
 def _base(name: str, folder: Path, on_hub: HubBase | None = None, commit: str | None = None) -> Base:
     shown = name if on_hub is None else str(on_hub)
     config = base_files.read_config(folder, shown)
-    names = [path.name for path in folder.iterdir()]
+    names = base_files.names_in(folder, shown)
     refuse_unconverted(names, shown, shown)
     weights = [folder / one for one in weights_among(names)]
     tensors = base_files.encoder_tensors(weights, config, shown)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +15,15 @@ from pathlib import Path
 from badx_hub.errors import BadxError, DataError, IntegrityError, StorageError
 from badx_hub.json_toml_yaml import MIB, read_json
 from badx_hub.manifest import BaseRef
-from badx_hub.modeling.base_configs import BaseConfig
-from badx_hub.modeling.base_file_names import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, instead_of_base
+from badx_hub.modeling.base_configs import BaseConfig, Shapes
+from badx_hub.modeling.base_file_names import (
+    CONFIG_FILE,
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    instead_of_base,
+    is_of_base,
+    is_of_weights,
+)
 from badx_hub.modeling.families import checked_config, family_of
 from badx_hub.remedies import Advice
 from badx_hub.storage import atomic_write_text, cached_sha256, canonical_json, digest_of, home, storage_errors
@@ -29,6 +37,7 @@ MAX_TOKENIZER_BYTES = 64 * MIB
 _FORMATS = ("pt", "mlx")
 # Names that TensorFlow gave; transformers renames them too.
 _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_LAYER = re.compile(r"(?<=\.)[0-9]{1,6}(?=\.)")
 
 
 class NotDownloaded(DataError):  # noqa: N818 - what is there, as its siblings say
@@ -62,9 +71,25 @@ def read_config(folder: Path, base: str) -> BaseConfig:
     return checked_config(content, base)
 
 
+def names_in(folder: Path, base: str) -> list[str]:
+    """The names of what is in the folder of the base called `base`.
+
+    Raises IntegrityError if a file of a base is a link to what is not there, as in a cache that was cleared by hand.
+    """
+    paths = list(folder.iterdir())
+    if gone := sorted(path.name for path in paths if is_of_base(path.name) and not path.exists()):
+        raise IntegrityError(f"{base}/{gone[0]} is a link to a file that is not there. Get the base again.")
+    return [path.name for path in paths]
+
+
 def no_config(base: str, names: Iterable[str]) -> str:
     """The error about a folder or repository with files of these names, without a config.json among them."""
-    return f"{base} has no {CONFIG_FILE}: {instead_of_base(names) or 'it is no transformer'}."
+    there = sorted(names)
+    if written := next((name for name in there if name.lower() == CONFIG_FILE), None):
+        return f"{base} has no {CONFIG_FILE}: it is called {written}. Give it its name."
+    if any(map(is_of_weights, there)):
+        return f"{base} has no {CONFIG_FILE}, which says what its weights are. Get the base again."
+    return f"{base} has no {CONFIG_FILE}: {instead_of_base(there) or 'it is no transformer'}."
 
 
 RIGHT_BASE = Advice("Give the right base with {}.", (("base", None),))
@@ -140,7 +165,7 @@ def encoder_tensors(weights: Sequence[Path], config: BaseConfig, base: str) -> M
         )
     own = names_in_encoder(stored, config, base)
     if fault := differences(config.shapes(), {name: stored[one] for name, one in own.items()}):
-        raise IntegrityError(f"{base}: its weights are not those of its config.json: {fault}.")
+        raise IntegrityError(f"{base}: its weights are not those of its config.json: {fault}. Get the base again.")
     size = sum(tensor.end - tensor.start for tensor in stored.values())
     if size > most_bytes(config):
         raise IntegrityError(f"{base}: its weights have {size:,} bytes, more than its config.json accounts for.")
@@ -153,7 +178,7 @@ def check_numbers(weights: Iterable[Path], base: str) -> None:
         try:
             check_finite(file, digest=cached_sha256(file))
         except IntegrityError as error:
-            raise IntegrityError(f"{base}: {error.fact}", remedies=error.remedies) from error
+            raise IntegrityError(f"{base}: {error.fact} Get the base again.", remedies=error.remedies) from error
 
 
 def names_in_encoder(stored: Iterable[str], config: BaseConfig, base: str) -> Mapping[str, str]:
@@ -168,11 +193,22 @@ def names_in_encoder(stored: Iterable[str], config: BaseConfig, base: str) -> Ma
         for old, new in _OLD_NAMES.items():
             plain = plain.replace(old, new)
         if plain not in wanted:
+            _refuse_more_layers(plain, wanted, config, base)
             continue
         if plain in found or (prefixed and not name.startswith(prefix)):
             raise IntegrityError(f"{base} has weights under two kinds of names ({shown_name(name)}). Get it again.")
         found[plain] = name
     return found
+
+
+def _refuse_more_layers(name: str, wanted: Shapes, config: BaseConfig, base: str) -> None:
+    """A layer beyond those of config.json would be passed over in silence, and what is left computes something else."""
+    layer = _LAYER.search(name)
+    if layer and int(layer[0]) >= config.num_hidden_layers and _LAYER.sub("0", name) in wanted:
+        raise IntegrityError(
+            f"{base}: its weights are not those of its config.json, which has {config.num_hidden_layers} layers: they "
+            f"have {shown_name(name)}. Get the base again."
+        )
 
 
 def tensors_digest(tensors: Mapping[str, EncoderTensor]) -> str:
@@ -216,5 +252,5 @@ def _index(folder: Path, names: list[str], base: str) -> Mapping[str, str] | Non
     if missing := sorted(name for name in map(shown_name, places - set(names)) if Path(name).name == name):
         raise IntegrityError(f"{base} lacks {missing[0]}, which {INDEX_FILE} names. Get the base again.")
     if places != set(names):
-        raise IntegrityError(f"{base}: {INDEX_FILE} leads to other files than {', '.join(names)}.")
+        raise IntegrityError(f"{base}: {INDEX_FILE} leads to other files than {', '.join(names)}. Get the base again.")
     return named

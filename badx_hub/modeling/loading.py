@@ -20,7 +20,7 @@ from badx_hub.modeling.families import family_of, for_transformers
 from badx_hub.modeling.init_adapters import init_adapters
 from badx_hub.modeling.tokenizer_files import too_many_tokens
 from badx_hub.remedies import Advice
-from badx_hub.tensor_files import shown_name
+from badx_hub.tensor_files import FLOATS, read_header, shown_name
 
 _SAFELY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """Nothing is fetched and no code of a base is run, whatever its files ask for."""
@@ -37,15 +37,18 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
         UsageError: the base has no fast tokenizer, or one without tokens for masking, beginning and end.
         IntegrityError: it cannot be read, or has more tokens than the base has embeddings.
     """
-    if not has_tokenizer(path.name for path in base.folder.iterdir()):
-        raise IntegrityError(
-            f"{base.ref.name} has no tokenizer that is read here ({TOKENIZER_FILE}). Save its tokenizer as a fast one "
-            "(`AutoTokenizer.from_pretrained(...).save_pretrained(...)`) and put the files beside its weights."
-        )
-    with _opening(base, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(
-            base.folder, use_fast=True, config=for_transformers(base.config), **_SAFELY
-        )
+    names = {path.name for path in base.folder.iterdir()}
+    if not has_tokenizer(names):
+        raise _no_tokenizer(base)
+    try:
+        with _opening(base, "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(
+                base.folder, use_fast=True, config=for_transformers(base.config), **_SAFELY
+            )
+    except IntegrityError as error:
+        if TOKENIZER_FILE in names:
+            raise
+        raise _no_tokenizer(base) from error  # Not every class makes one of lists of words.
     if not tokenizer.is_fast:
         raise UsageError(f"{base.ref.name} has no fast tokenizer (tokenizer.json). Save it as one and try again.")
     _suit(tokenizer, base)
@@ -65,6 +68,13 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerFast:
             "with."
         )
     return tokenizer
+
+
+def _no_tokenizer(base: Base) -> IntegrityError:
+    return IntegrityError(
+        f"{base.ref.name} has no tokenizer that is read here ({TOKENIZER_FILE}). Save its tokenizer as a fast one "
+        "(`AutoTokenizer.from_pretrained(...).save_pretrained(...)`) and put the files beside its weights."
+    )
 
 
 def _fault_in_reading(tokenizer: Any, base: Base) -> str | None:
@@ -88,12 +98,12 @@ def _fault_in_reading(tokenizer: Any, base: Base) -> str | None:
 
 
 def _suit(tokenizer: Any, base: Base) -> None:
-    """Let a tokenizer name the special tokens that its family has under other names, and no types that it lacks."""
+    """Let a tokenizer name the special tokens that its family has under other names, and the inputs that it takes."""
     for missing, other in family_of(base.config).stands_in.items():
         if getattr(tokenizer, missing) is None and getattr(tokenizer, other) is not None:
             setattr(tokenizer, missing, getattr(tokenizer, other))
-    if base.config.token_types == 1:
-        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+    typed = base.config.token_types > 1 and "token_type_ids" in tokenizer.model_input_names
+    tokenizer.model_input_names = ["input_ids", *(["token_type_ids"] if typed else []), "attention_mask"]
 
 
 def load_masked_lm(base: Base) -> PreTrainedModel:
@@ -103,6 +113,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
         UsageError: the checkpoint has no such head, so training would start with a random one.
         IntegrityError: its weights cannot be read, or do not fit.
     """
+    _check_stored_head(base)
     with _opening(base, "weights"):
         model, report = AutoModelForMaskedLM.from_pretrained(
             base.folder,
@@ -115,7 +126,7 @@ def load_masked_lm(base: Base) -> PreTrainedModel:
             **_SAFELY,
         )
     _check_encoder(report, base)
-    _check_head(model, report, base)
+    _check_head(report, base)
     head = [key for key in report["missing_keys"] if not key.startswith(model.base_model_prefix)]
     if head:
         raise UsageError(
@@ -136,19 +147,30 @@ def _check_encoder(report: Mapping[str, Any], base: Base) -> None:
         )
 
 
-def _check_head(model: Any, report: Mapping[str, Any], base: Base) -> None:
-    """The encoder is known to be right. Raises IntegrityError for a head of another shape, or not of floats."""
+def _check_head(report: Mapping[str, Any], base: Base) -> None:
+    """The encoder is known to be right. Raises IntegrityError for a head of another shape."""
     if other := report["mismatched_keys"]:
         raise IntegrityError(
             f"The weights of {base.ref.name} do not fit: {shown_name(other[0])} has another shape in the file than in "
             "the model. Get the base again."
         )
-    for name, parameter in model.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise IntegrityError(
-                f"The weights of {base.ref.name} do not fit: {shown_name(name)} is of type {parameter.dtype}, and "
-                "weights are float32, float16 or bfloat16. Get the base again."
-            )
+
+
+def _check_stored_head(base: Base) -> None:
+    """Raises IntegrityError for weights beside the encoder's that transformers would fail at."""
+    prefix, encoder = family_of(base.config).prefix, {name.partition(".")[0] for name in base.config.shapes()}
+    stored = {name: one for file in base.weights for name, one in read_header(file).items()}
+    beside = [name for name in stored if name.partition(".")[0] not in {prefix.rstrip("."), "pooler", *encoder}]
+    if typed := [name for name in beside if stored[name].dtype not in {*FLOATS, "F64"}]:
+        raise IntegrityError(
+            f"The weights of {base.ref.name} do not fit: {shown_name(typed[0])} is of type {stored[typed[0]].dtype}, "
+            "and weights are F32, F16 or BF16. Get the base again."
+        )
+    if beside and not any(name.startswith(prefix) for name in stored):
+        raise IntegrityError(
+            f"The weights of {base.ref.name} do not fit: beside a head ({shown_name(beside[0])}), those of the encoder "
+            f"have the prefix '{prefix}'. Get the base again."
+        )
 
 
 def load_encoder(base: Base) -> PreTrainedModel:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,12 @@ from badx_hub.tensor_files import shown_name
 _MAX_TOKENIZER_VALUES = 2**23
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 _SPECIAL = ("cls_token", "sep_token", "mask_token", "pad_token", "unk_token")
+_NEEDED = ("cls_token", "sep_token", "mask_token", "pad_token")
 _SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
 # Beside tokenizer_config.json: special tokens by their names, and the numbers of added ones.
 _MAP_FILE, _ADDED_FILE = "special_tokens_map.json", "added_tokens.json"
-_MORE = "more"
-_CHECKED = 2
+_MORE, _NUMBERED, _NAMED = "more", "numbered", "named"
+_CHECKED = 3
 """The version of the checks that a remembered tokenizer has passed."""
 _WORD_LISTS = ("vocab.txt", "vocab.json", "merges.txt")
 _Special = str | dict[str, Any] | None
@@ -77,15 +78,20 @@ def read_vocabulary(folder: Path, config: BaseConfig, base: str) -> Vocabulary |
     Raises DataError (it cannot be read, or brings code), IntegrityError (more tokens than embeddings).
     """
     read, settings = _tokenizer_config(folder, config, base)
-    named = {*_tokens(read.added_tokens_decoder), *_tokens(read.additional_special_tokens)}
-    named |= {*_tokens(read.extra_special_tokens), *_tokens(_beside(folder, _MAP_FILE, base))}
-    named |= _beside(folder, _ADDED_FILE, base).keys()
+    mapped, numbered = _beside(folder, _MAP_FILE, base), {*_tokens(read.added_tokens_decoder)}
+    named = {*numbered, *_tokens(read.additional_special_tokens), *_tokens(read.extra_special_tokens)}
+    named |= {*_tokens(mapped), *(added := _beside(folder, _ADDED_FILE, base))}
     path = folder / TOKENIZER_FILE
     if not path.exists():
         for name in filter(lambda one: (folder / one).exists(), _WORD_LISTS):
             file_of_base(folder, name, base, limit=MAX_TOKENIZER_BYTES)
         return None
-    vocabulary = _remembered(path, {**settings, _MORE: sorted(named - set(map(str, settings.values())))}, base)
+    beside = {
+        _MORE: sorted(named - set(map(str, settings.values()))),
+        _NUMBERED: sorted({*numbered, *added}),
+        _NAMED: {field: settings.get(field) or next(_tokens([mapped.get(field)]), None) for field in _NEEDED},
+    }
+    vocabulary = _remembered(path, {**settings, **beside}, base)
     if vocabulary.size > config.vocab_size:
         raise IntegrityError(too_many_tokens(base, vocabulary.size, config))
     return vocabulary
@@ -168,6 +174,17 @@ def _characters_maps(normaliser: Any) -> Iterator[str]:
             yield from _characters_maps(one)
 
 
+def _check_special(words: Any, added: Collection[str], named: Mapping[str, str | None], shown: str) -> None:
+    """Raises IntegrityError for a special token that has no number: it would get a new one, with a stranger's row."""
+    plain = words if isinstance(words, dict) else {str(word[0]) for word in words if isinstance(word, list) and word}
+    for field, token in named.items():
+        if token is not None and token not in plain and token not in added:
+            raise IntegrityError(
+                f"{shown} lacks {shown_name(token)}, the {field} that another file names. Give the base the "
+                "tokenizer that it was trained with."
+            )
+
+
 def _vocabulary(path: Path, settings: Mapping[str, Any], base: str) -> Vocabulary:
     shown = f"{base}/{TOKENIZER_FILE}"
     text = file_of_base(path.parent, TOKENIZER_FILE, base, limit=MAX_TOKENIZER_BYTES)
@@ -187,8 +204,10 @@ def _vocabulary(path: Path, settings: Mapping[str, Any], base: str) -> Vocabular
         raise DataError(f"{shown} is not a tokenizer: its map of characters is damaged.") from error
     if (fault := fault_of_steps(content)) is not None:
         raise DataError(f"{shown} is not opened: {fault}. Take a base with another tokenizer.")
+    there = {str(token.get("content")) for token in added}
+    _check_special(words, {*there, *settings[_NUMBERED]}, settings[_NAMED], shown)
     parts = {part: content.get(part) for part in _PARTS}
-    kept = {key: one for key, one in settings.items() if key != _MORE}
+    kept = {key: one for key, one in settings.items() if key not in (_MORE, _NUMBERED, _NAMED)}
     # Tokens that only the files beside it name are taken out of a text as well; a base as it was saved has none.
-    more = sorted(set(settings[_MORE]) - {str(token.get("content")) for token in added})
+    more = sorted(set(settings[_MORE]) - there)
     return Vocabulary(digest_of({**parts, "settings": kept, **({_MORE: more} if more else {})}), largest + 1)

@@ -11,6 +11,7 @@ import torch
 
 from badx_hub.data.conllu import RawSentence
 from badx_hub.errors import BadxError, NotFoundError
+from badx_hub.modeling.base import base_of
 from badx_hub.names import AdapterName
 from badx_hub.registry import AdapterQuery, Resolution
 from badx_hub.registry.chain import RegistryChain, find
@@ -86,6 +87,15 @@ def choices_in(chain: RegistryChain, tasks: Sequence[str], setup: str = DEFAULT)
                 _LOG.warning("%s is left out for %s: %s", mixture, task, error.fact)
         if found:
             yield choice_of(found, setup)
+
+
+def open_bases(choice: Choice, base: str | None = None, *, offline: bool = False) -> None:
+    """Check the base of these adapters, so that what is wrong with it is told before a page is served.
+
+    `base`: a folder with it, as in `load_bilingual_stack`. Raises as `base_of`.
+    """
+    for ref in {part.entries[-1].manifest.base: None for part in choice.parts.values()}:
+        base_of(ref, base, offline=offline)
 
 
 @dataclass

@@ -43,6 +43,7 @@ def test_it_serves_until_it_is_told_to_stop(sent: signal.Signals, tmp_path: Path
         (("--registry", "./nowhere"), 1, "There is no registry in ./nowhere. Check the folder given to --registry."),
         (("en-wo", "--registry", "./nowhere"), 1, "There is no registry in ./nowhere."),
         (("en-wo", "--registry", "demo", "--tasks", "pos,ner"), 1, "adapter for en-wo is not here"),
+        (("en-wo", "--registry", "demo", "--base", "./demo"), 1, "demo has no config.json: it is no transformer."),
         (("--tasks", "nli"), 2, "has no place in CoNLL-U. Give --tasks of pos, dp, ner."),
         (("--tasks", "pso"), 2, "There is no task 'pso'"),
         (("--label", "x"), 2, "Name it, such as badx-hub serve en-wo --label"),
@@ -56,6 +57,7 @@ def test_what_it_does_not_start_with(
     run: Run, words: tuple[str, ...], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
     result = run("serve", *words, "--offline")
     assert (result.code, result.out) == (code, "") and said in " ".join(result.err.split()), result
     assert "Traceback" not in result.err

@@ -72,8 +72,17 @@ def parts(missing: str = "", place: str = "", forgets: str = "", **index: Any) -
         (weights(dict, format="tf"), "in the format of tf"),
         (each(lambda one: one * float("nan"), "layer.0"), "infinite or no numbers"),
         (each(lambda one: one[:-1], "cls.predictions.bias"), "cls.predictions.bias has another shape"),
-        (each(lambda one: one.to(torch.float8_e4m3fn), "cls."), "is of type torch.float8_e4m3fn"),
-        (each(lambda one: one.to(torch.int8), "cls."), "cannot be opened: While copying|do not fit"),
+        (each(lambda one: one.to(torch.float8_e4m3fn), "cls."), "is of type F8_E4M3"),
+        (each(lambda one: one.to(torch.int8), "cls."), "is of type I8"),
+        (
+            weights(lambda all: {name.removeprefix("bert."): one for name, one in all.items()}),
+            "have the prefix 'bert.'",
+        ),
+        (
+            weights(lambda all: all | {name.replace("layer.1.", "layer.2."): one for name, one in all.items()}),
+            "has 2 layers: they have encoder.layer.2",
+        ),
+        (lambda folder: (folder / "vocab.txt").symlink_to("nowhere"), "tiny/vocab.txt is a link to a file that is not"),
         (parts("model-00002-of-00002.safetensors"), "lacks model-00002-of-00002.safetensors"),
         (parts(forgets="bert.embeddings.LayerNorm.bias"), "differ about bert.embeddings.LayerNorm.bias"),
         (parts(place="../"), "leads to other files"),
@@ -123,6 +132,10 @@ def replaced(pattern: str, text: str, times: int = 1) -> Change:
     ("damage", "says"),
     [
         (words(lambda content: content["model"].update(unk_token="[NOPE]")), "Missing \\[NOPE\\]|Missing \\[UNK\\]"),
+        (
+            lambda folder: (folder / "tokenizer_config.json").write_text(json.dumps({"mask_token": "<mask>"})),
+            "tokenizer.json lacks <mask>, the mask_token that another file names",
+        ),
         (framed("[CLS]", "A", ids=10**6), r"no embeddings for \(1000000\)"),
         (framed("A", type_id=7), "more texts apart"),
         (framed("[CLS]"), "words of a text once"),
