@@ -10,7 +10,10 @@ _STEERING = "\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\
 PLAIN = f"\\A[^{_STEERING}]*\\z"
 """A pattern, as pydantic reads it, of texts without such characters."""
 _ANY = re.compile(f"[{_STEERING}]")
-_ANY_BUT_BREAKS = re.compile(f"(?![\\t\\n])[{_STEERING}]")
+# Names of files that are not UTF-8 reach Python with halves of surrogate pairs, which no file takes.
+_UNWRITABLE = f"[{_STEERING}\ud800-\udfff]"
+_ESCAPED = re.compile(_UNWRITABLE)
+_ESCAPED_BUT_BREAKS = re.compile(f"(?![\\t\\n]){_UNWRITABLE}")
 
 
 def steering(text: str) -> str | None:
@@ -20,11 +23,12 @@ def steering(text: str) -> str | None:
 
 
 def escaped(text: str, *, breaks: bool = True) -> str:
-    r"""The text with such characters written as "\u001b"; `breaks`: tabs and line feeds stay.
+    r"""The text with such characters, and halves of surrogate pairs, written as "\u001b"; `breaks`: tabs and line
+    feeds stay.
 
     A JSON document stays the same document: outside of its strings there are none, and `json` escapes those below
     U+0020 by itself.
     """
     if text.isascii() and text.isprintable():
         return text
-    return (_ANY_BUT_BREAKS if breaks else _ANY).sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return (_ESCAPED_BUT_BREAKS if breaks else _ESCAPED).sub(lambda match: f"\\u{ord(match[0]):04x}", text)

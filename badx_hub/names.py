@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, total_ordering
 from typing import Literal
 
+from badx_hub.arguments import checked
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
@@ -132,6 +133,7 @@ class AdapterName:
         return "".join(f"{field}:" for field in fields)
 
     @classmethod
+    @checked()
     def parse(cls, text: str) -> AdapterName:
         """Read the form for people, "mbert/en-wo@5:1/pos#seed2"; a language may have any of its codes or names."""
         return _parse(text)

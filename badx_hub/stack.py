@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from badx_hub.arguments import checked
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.errors import DataError, UsageError
 from badx_hub.languages import pair
@@ -16,6 +17,7 @@ from badx_hub.manifest import Manifest
 from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import Base, base_of
 from badx_hub.modeling.bfloat16 import hold
+from badx_hub.modeling.device import usable_device
 from badx_hub.modeling.full_finetuning import load_model
 from badx_hub.modeling.loading import load_encoder, load_tokenizer
 from badx_hub.modeling.model_adapters import activate, are_active, load_adapter, use_vocabulary
@@ -78,6 +80,7 @@ class BilingualStack:
         """The inputs as the task reads them: a text is split into words, a split sentence is taken as it is."""
         return tuple(self.task.prepare(given) for given in inputs)
 
+    @checked("inputs")
     def predict(self, inputs: Sequence[str] | Sequence[Sequence[str]], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an input, in the order given; POS: a tag a word, so none for an empty text.
 
@@ -103,10 +106,12 @@ class BilingualStack:
     def _adapters(self) -> list[AdapterName]:
         return [entry.name for entry in self.entries if entry.name.kind != "model"]
 
+    @checked("examples")
     def predict_examples(self, examples: Sequence[Any], *, batch_size: int = 32) -> tuple[Any, ...]:
         """One prediction an example, as read by the task."""
         return self.task.merge(examples, self._parts(examples, batch_size))
 
+    @checked("examples")
     def predict_with_probabilities(
         self, examples: Sequence[Any], *, batch_size: int = 32
     ) -> tuple[tuple[Any, ...], tuple[tuple[float, ...], ...]]:
@@ -130,6 +135,7 @@ class BilingualStack:
         )
 
 
+@checked()
 def load_bilingual_stack(
     source: str,
     target: str,
@@ -187,6 +193,7 @@ def load_bilingual_stack(
     return load_together([parts], base=base, device=device, dtype=dtype, offline=offline)[0]
 
 
+@checked()
 def load_entries(
     entries: Sequence[Entry],
     registry: Registry,
@@ -246,7 +253,9 @@ class StackLoader:
     ) -> None:
         """Arguments as in `load_bilingual_stack`."""
         self._base, self._offline = base, offline
-        self._device, self._dtype = torch.device(device or default_device()), dtype
+        self._device, self._dtype = usable_device(device), dtype
+        if dtype is not None and not dtype.is_floating_point:
+            raise UsageError(f"Stacks do not compute in {dtype}. Take torch.float32 or torch.bfloat16.")
         self._models: list[_SharedModel] = []
 
     def load(self, parts: Sequence[StackParts]) -> tuple[BilingualStack, ...]:
@@ -280,11 +289,6 @@ def _place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:
     else:
         model.to(device=device, dtype=dtype or torch.float32)
     model.eval()
-
-
-def default_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)

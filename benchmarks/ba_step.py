@@ -208,8 +208,8 @@ def product_flops(precision: Precision) -> float:
     """Operations a second of matrix products alone, of the shapes of a feed-forward layer of 8 x 128 tokens."""
     import torch
 
+    from badx_hub.modeling.device import default_device
     from badx_hub.modeling.precision import DTYPES
-    from badx_hub.stack import default_device
 
     how = {"dtype": DTYPES[precision], "device": default_device()}
     states, up = torch.randn(8 * LENGTH, 768, **how), torch.randn(768, 3072, **how)

@@ -25,11 +25,12 @@ from plain import encoded_for_parsing, model_on, to_predict
 from sized import place, publish_ba, publish_ta, write_base
 
 from badx_hub.modeling.base import resolve_base
+from badx_hub.modeling.device import default_device
 from badx_hub.modeling.loading import load_tokenizer
 from badx_hub.modeling.precision import DTYPES, settled
 from badx_hub.recipes import Precision
 from badx_hub.registry import Entry, Registry, open_registry
-from badx_hub.stack import default_device, load_entries
+from badx_hub.stack import load_entries
 from badx_hub.tasks import task_named
 from badx_hub.tasks.labels import UNIVERSAL
 from badx_hub.tasks.pos import UPOS

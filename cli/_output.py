@@ -89,8 +89,8 @@ def write_records(records: Iterable[object]) -> None:
 
 
 def note(message: str) -> None:
-    """Something worth knowing, on stderr. Of a text that a stranger made endless, the middle is left out."""
-    told = printable(message)
+    """A line worth knowing, on stderr. Of a text that a stranger made endless, the middle is left out."""
+    told = printable(message, breaks=False)
     if len(told) > _MAX_TOLD:
         left_out = len(told) - _MAX_TOLD
         told = f"{told[: _MAX_TOLD // 2]} [... {left_out:,} characters ...] {told[-_MAX_TOLD // 2 :]}"
@@ -110,13 +110,22 @@ def error(message: str) -> None:
     note(f"error: {message}")
 
 
-def printable(text: str) -> str:
-    """The text with control characters escaped: what others wrote must not steer a terminal."""
+def printable(text: str, *, breaks: bool = True) -> str:
+    r"""The text with control characters escaped: what others wrote must not steer a terminal; `breaks`: "\n" stays.
+
+    A byte of a file's name that is not UTF-8 is written as "\xe9".
+    """
     if text.isprintable():
         return text
     return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in text
+        character if character.isprintable() or (breaks and character == "\n") else _escape(character)
+        for character in text
     )
+
+
+def _escape(character: str) -> str:
+    byte = ord(character) - 0xDC00  # as in PEP 383
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else repr(character)[1:-1]
 
 
 def use_utf8() -> None:

@@ -43,9 +43,9 @@ def space(
     chain, resolution = _load_stack.open_and_find(registry, asked, offline=offline)
     if folder:
         write_space(asked, resolution, chain, folder)
-        _output.note(
-            f"The Space is ready. Try it:\n  pip install -r {folder}/requirements.txt\n  python {folder}/app.py"
-        )
+        _output.note("The Space is ready. Try it:")
+        _output.note(f"  pip install -r {folder}/requirements.txt")
+        _output.note(f"  python {folder}/app.py")
         _output.write(str(folder))
     elif place:
         _output.write(push_space(asked, resolution, chain, place, HubClient(), private=private))

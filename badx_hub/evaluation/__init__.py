@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from badx_hub.arguments import checked
 from badx_hub.data.splits import DataReference, Split
 from badx_hub.deprecated import keeps_old_attributes
 from badx_hub.registry import Entry
@@ -40,6 +41,7 @@ class Evaluation:
     options: Mapping[str, Any] | None = None
 
 
+@checked()
 def evaluate(stack: BilingualStack, data: str | Path, *, split: Split = "test", batch_size: int = 32) -> Evaluation:
     """Zero-shot scores of a stack. Every word of the split counts.
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from badx_hub.arguments import checked
 from badx_hub.errors import DataError, IntegrityError, UsageError
 from badx_hub.json_toml_yaml import read_yaml
 from badx_hub.recipes.model import Recipe, TrainingRecipe
@@ -29,6 +30,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml")))
 
 
+@checked()
 def load_recipe(name_or_file: str, *, extending: tuple[str, ...] = ()) -> Recipe:
     """The preset of that name, or the recipe in that YAML file.
 
@@ -79,6 +81,7 @@ def texts_for(recipe: Recipe, languages: Sequence[str]) -> dict[str, str]:
     return {language: source for language, source in recipe.text.items() if language in languages}
 
 
+@checked()
 def override(section: Section, flags: Mapping[str, Any]) -> Section:
     """`section` with the flags that are not None on top, validated again.
 

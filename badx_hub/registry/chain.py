@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
 
+from badx_hub.arguments import checked
 from badx_hub.errors import BadxError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef, parse_location
 from badx_hub.names import AdapterName
@@ -27,6 +28,7 @@ Where: TypeAlias = "Registry | str | Path | Sequence[Registry | str | Path | Non
 """A registry, what `open_registry` opens, or several of these in the order in which to look into them."""
 
 
+@checked()
 def open_registry(where: str | Path | None = None) -> Registry:
     """The registry at a location.
 

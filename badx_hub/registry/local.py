@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from badx_hub.adapter_files import MANIFEST_FILE, SIGNATURE_FILE
+from badx_hub.arguments import checked
 from badx_hub.errors import BadxError, DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef, Manifest, read_manifest_text
 from badx_hub.names import AdapterName
@@ -59,6 +60,7 @@ class LocalRegistry:
             tuple(sorted(problems, key=lambda problem: problem.location)),
         )
 
+    @checked()
     def get(self, name: AdapterName | str, version: str | None = None) -> Entry:
         """The given or newest version of `name`.
 
@@ -132,6 +134,7 @@ class LocalRegistry:
         folder = self.fetch(entry)
         atomic_write_bytes(folder / SIGNATURE_FILE, sign(read_manifest_text(folder).encode(), key))
 
+    @checked()
     def remove(self, entry: Entry | Problem, *, force: bool = False) -> None:
         """Removes one version, or one folder that cannot be read.
 
@@ -163,6 +166,7 @@ class LocalRegistry:
             raise NotFoundError(f"{entry.name} {entry.version} is not in {self.root}.", remedies=(ListAdapters(),))
         return folder
 
+    @checked()
     def verify(self, entry: Entry) -> VerificationReport:
         """Re-hashes every file, badx.json included. Raises NotFoundError if the entry was removed."""
         folder = self.fetch(entry)

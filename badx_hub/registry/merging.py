@@ -13,6 +13,7 @@ from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from badx_hub.arguments import checked
 from badx_hub.errors import UsageError
 from badx_hub.languages import Mixture
 from badx_hub.manifest import MERGED, LanguageAdapterRef, ManifestDraft, SourceRef, Training
@@ -45,6 +46,7 @@ class Merged:
     already: bool
 
 
+@checked()
 def merge(
     parents: Sequence[Entry],
     registry: Registry,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from badx_hub.arguments import checked
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.manifest import LanguageAdapterRef
 from badx_hub.registry.local import LocalRegistry
@@ -29,6 +30,7 @@ class Copying:
     already: tuple[Entry, ...]
 
 
+@checked()
 def copy(entry: Entry, source: Registry, destination: Registry, *, sign_with: Path | None = None) -> Transferred:
     """Copies `entry` from `source` to `destination`, after the language adapters that it was trained on.
 

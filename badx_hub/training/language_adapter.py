@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from badx_hub.arguments import checked
 from badx_hub.corpora.blocks import BlockStore
 from badx_hub.corpora.coverage import coverage_of
 from badx_hub.corpora.masking import MaskedBatch, generator_for, mask_tokens
@@ -141,13 +142,14 @@ class LanguageObjective:
         )
 
 
+@checked()
 def train_language_adapter(
     mixture: Mixture,
     recipe: LanguageRecipe,
     *,
     registry: Registry,
     base: str | None = None,
-    text: Mapping[str, str] | None = None,
+    text: Mapping[str, str | Path] | None = None,
     label: str | None = None,
     init: Entry | None = None,
     force: bool = False,
@@ -205,7 +207,7 @@ def planned(
     recipe: LanguageRecipe,
     *,
     base: str | Base | None = None,
-    text: Mapping[str, str] | None = None,
+    text: Mapping[str, str | Path] | None = None,
     label: str | None = None,
     init: Entry | None = None,
 ) -> tuple[TrainingRun, Mapping[str, Source]]:
@@ -248,11 +250,9 @@ def _initial(init: Entry) -> LanguageAdapterRef:
     return LanguageAdapterRef(name=str(init.name), digest=init.manifest.digest)
 
 
-def _texts(text: Mapping[str, str], mixture: Mixture) -> Mapping[str, str]:
+def _texts(text: Mapping[str, str | Path], mixture: Mixture) -> Mapping[str, str]:
     """The text by language tag. Raises UsageError for a language that is not in the mixture or is there twice."""
     tagged: dict[str, str] = {}
-    if not isinstance(text, Mapping):
-        raise UsageError(f"The text is {str(text)!r}; expected a source by language, such as {{'wo': 'wolof.txt'}}.")
     for language, source in text.items():
         tag = normalise(language)
         if tag not in mixture.languages or tag in tagged:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from badx_hub.arguments import checked
 from badx_hub.corpora.schedule import draws_before, language_at
 from badx_hub.data.splits import Split
 from badx_hub.errors import UsageError
@@ -160,6 +161,7 @@ class TaskObjective:
         return [self.language_adapters[step % len(self.language_adapters)]]
 
 
+@checked()
 def train_task_adapter(
     mixture: Mixture,
     task: str,
