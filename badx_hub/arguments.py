@@ -19,6 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 from typing_extensions import get_protocol_members, is_protocol
 
 from badx_hub.errors import UsageError
+from badx_hub.remedies import Advice
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,7 +107,8 @@ def _refused(function: str, name: str, value: object, hint: Any) -> UsageError:
     made = [_MADE_BY[word] for word in said if word in _MADE_BY]
     advice = f"Make one with {made[0]}." if len(made) == 1 else f"See help({function})."
     return UsageError(
-        f"The argument {name} of {function} is {shown} ({type(value).__name__}); expected {_listed(said)}. {advice}"
+        f"The argument {name} of {function} is {shown} ({type(value).__name__}); expected {_listed(said)}.",
+        remedies=(Advice(advice),),
     )
 
 

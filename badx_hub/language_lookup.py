@@ -158,6 +158,8 @@ def unknown(text: str) -> str:
             f"{shown(text)} is a private-use code, as UD has for code-switching (qhe) and others: it means what its "
             "users agree on. Name a language of the text instead, such as hi for qhe."
         )
+    if text.lower() in _NO_LANGUAGE:
+        return f"{shown(text)} stands for no one language (ISO 639). Name the language of the text, such as wo."
     tags = dict.fromkeys([*_spoken_in(text), *_nearest(text)])
     offers = [f"{english_name(tag)} ({tag})" for tag in tags][:3]
     if not offers:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from badx_hub.arguments import checked
-from badx_hub.errors import DataError, IntegrityError, UsageError
+from badx_hub.errors import BadxError, DataError, IntegrityError, UsageError
 from badx_hub.json_toml_yaml import read_yaml
 from badx_hub.recipes.model import Recipe, TrainingRecipe
 from badx_hub.remedies import CopyPreset, ListRecipes
@@ -158,9 +158,8 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
         around = {one["loc"][:length] for one in found for length in range(len(one["loc"]))}
         problems = [_describe(one) for one in found if not _follows(one, around)]
         more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
-        raise UsageError(
-            f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
-        ) from error
+        said = f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
+        raise UsageError(said.replace("?.", "?")) from error
 
 
 def _follows(problem: Any, around: Set[tuple[int | str, ...]]) -> bool:
@@ -172,7 +171,10 @@ def _describe(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{place} is not a known key"
-    reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    inner = problem.get("ctx", {}).get("error")
+    # Advice in an error of ours is for Python, and this one may be told at a prompt.
+    said = inner.fact if isinstance(inner, BadxError) else problem["msg"].removeprefix("Value error, ")
+    reason = said.rstrip(".")
     value = "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (got {problem['input']!r})"
     if len(value) > _MAX_SHOWN:
         value = f"{value[:_MAX_SHOWN]}...)"

@@ -337,7 +337,7 @@ def test_xnli_s_languages_and_multinli_s_short_rows(tmp_path: Path) -> None:
     header = "language\tgold_label\tsentence1\tsentence2\tlabel1\tlabel2\n"
     rows = "ar\tneutral\tA\tB\tneutral\tneutral\nsw\tentailment\tC\tD\n"
     path = write(tmp_path / "xnli.test.tsv", header + rows)
-    for called in ("sw", "Swahili"):
+    for called in ("sw", "Swahili", "swh_Latn"):
         assert NliTask(language=called).read(str(path), "test") == (Pair("C", "D", "entailment"),)
     with refused(DataError, r"mixes the languages ar, sw\. Say which is meant: --option language=ar\."):
         NliTask().read(str(path), "test")
