@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ _TAG = re.compile(r"([BIESLUM])-(\S+)")
 # BIOES, BILOU and BMES also mark the ends of entities, which adds nothing to BIO.
 _BIO = {"B": "B", "I": "I", "M": "I", "E": "I", "L": "I", "S": "B", "U": "B"}
 _LOG = logging.getLogger(__name__)
+
+Entity = tuple[str, int, int]
+"""Type, first word and last word, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,21 @@ def repaired(tags: Sequence[str]) -> tuple[str, ...]:
         f"B-{type_of(tag)}" if tag.startswith("I-") and type_of(tag) != type_of(last) else tag
         for last, tag in zip(before, tags, strict=False)
     )
+
+
+def entities_of(tags: Iterable[str | None]) -> tuple[Entity, ...]:
+    """The entities in the tags of a sentence, in order, as `seqeval` finds them; without a tag a word is in none.
+
+    An I- that does not continue an entity of its type begins one.
+    """
+    found = list[Entity]()
+    for place, tag in enumerate(repaired([tag or OUTSIDE for tag in tags])):
+        mark, _, kind = tag.partition("-")
+        if mark == "B":
+            found.append((kind, place, place))
+        elif mark == "I":
+            found[-1] = (kind, found[-1][1], place)
+    return tuple(found)
 
 
 def type_of(tag: str) -> str:

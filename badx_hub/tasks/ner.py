@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from badx_hub.data.conllu import Sentence
-from badx_hub.data.entity_columns import OUTSIDE, Tagged, read_columns, type_of
+from badx_hub.data.entity_columns import OUTSIDE, Entity, Tagged, entities_of, read_columns, type_of
 from badx_hub.data.hub_treebanks import entities_file
 from badx_hub.data.splits import FileKind, Split
 from badx_hub.errors import DataError
@@ -23,9 +23,6 @@ from badx_hub.tasks.tagging import WordTask
 from badx_hub.tasks.words import sentence_of
 
 COLUMN_FILES = FileKind("text in columns", (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv"), "*.{split}.txt")
-
-Entity = tuple[str, int, int]
-"""Type, first word and last word, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class NerTask(WordTask[Tagged]):
         return tuple(Tagged(one.words, self.gold(one), one.text, one.line) for one in examples)
 
     def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scores:
-        """F1, precision and recall over all entities, found in the tags by `seqeval`, and one row for each type."""
+        """F1, precision and recall over all entities, as `seqeval` counts them, and one row for each type."""
         pairs = [self._entities(*pair) for pair in zip(examples, predictions, strict=True)]
         gold, guesses = (Counter(kind for kind, _, _ in chain(*side)) for side in zip(*pairs, strict=True))
         if not gold:
@@ -108,7 +105,7 @@ class NerTask(WordTask[Tagged]):
         """
         found = [
             {"type": kind, "start": first, "end": last + 1, "words": list(example.words[first : last + 1])}
-            for kind, first, last in sorted(_entities(prediction), key=lambda entity: entity[1])
+            for kind, first, last in entities_of(prediction)
         ]
         text = {} if example.text is None else {"text": example.text}
         return {**text, "words": list(example.words), "tags": list(prediction), "entities": found}
@@ -129,10 +126,5 @@ class NerTask(WordTask[Tagged]):
         """The gold and the predicted entities that count; words without a gold tag are in none."""
         gold = self.gold(example)
         guessed = zip(gold, self._counting(prediction), strict=True)
-        return _entities(gold), _entities(None if tag is None else guess for tag, guess in guessed)
-
-
-def _entities(tags: Iterable[str | None]) -> frozenset[Entity]:
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    return frozenset(get_entities([tag or OUTSIDE for tag in tags]))
+        known = entities_of(None if tag is None else guess for tag, guess in guessed)
+        return frozenset(entities_of(gold)), frozenset(known)

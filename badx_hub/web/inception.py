@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from badx_hub.data.conllu import NOT_ANNOTATED, RawSentence, Sentence
+from badx_hub.data.entity_columns import entities_of
 from badx_hub.web.jobs import JobRunner
 from badx_hub.web.limits import RequestRefused
 from badx_hub.web.request_texts import AnnotatedSentence, bounded
@@ -247,10 +248,8 @@ def _arcs(unit: _Unit, one: AnnotatedSentence, feature: str) -> Iterator[ScoredF
 
 def _names(unit: _Unit, one: AnnotatedSentence, feature: str) -> Iterator[ScoredFeatures]:
     """Names of one or more words; a name is as probable as its least probable word."""
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    tags = [tag if tag != NOT_ANNOTATED else "O" for tag in one.raw.cells("MISC.name")]
-    for kind, first, last in get_entities(tags):
+    tags = [tag if tag != NOT_ANNOTATED else None for tag in one.raw.cells("MISC.name")]
+    for kind, first, last in entities_of(tags):
         scores = [score for score in one.probabilities["NAME"][first : last + 1] if score is not None]
         fields = {"begin": unit.tokens[first].begin, "end": unit.tokens[last].end, feature: kind}
         yield fields, min(scores, default=None)
