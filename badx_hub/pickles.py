@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from badx_hub.errors import IntegrityError
 from badx_hub.pickle_interpreter import TYPES, Bounded, Refused, Sizes, Tensor, run_program
 from badx_hub.storage import storage_errors
-from badx_hub.tensor_files import header_bytes
+from badx_hub.tensor_files import header_bytes, not_downloaded
 
 MAX_PICKLE_BYTES = 2**31
 """The most that an adapter's pickle may have."""
@@ -39,7 +39,6 @@ _ZIP_HEADER = struct.Struct("<4s22xHH")
 # What the dry run raises for a file that is none, or that needs more than tensors.
 _UNREADABLE = (
     pickle.UnpicklingError,
-    zipfile.BadZipFile,
     RuntimeError,
     EOFError,
     ValueError,
@@ -94,6 +93,8 @@ def pickled_tensors(stream: BinaryIO, path: Path) -> Mapping[str, PickledTensor]
     Raises IntegrityError: it is not named tensors alone, or asks for more memory than it has bytes.
     """
     with _as_ours(path), storage_errors(path):
+        if (nothing := not_downloaded(str(path), stream.read(64))) is not None:
+            raise IntegrityError(nothing)
         content = _rehearsed(stream)
         if not isinstance(content.value, dict):
             raise Refused("it holds something else than named tensors")
@@ -142,6 +143,8 @@ def _as_ours(path: Path) -> Iterator[None]:
         yield
     except Refused as error:
         raise _not_tensors(path, str(error)) from error
+    except zipfile.BadZipFile as error:
+        raise IntegrityError(f"{path} is cut off or damaged. Get it again.") from error
     except _UNREADABLE as error:
         raise _not_tensors(path, type(error).__name__) from error
 

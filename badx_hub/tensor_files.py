@@ -39,6 +39,8 @@ _MAX_AXES = 8
 _CHUNK = 1 << 20
 _SHOWN = 3
 _MAX_SHOWN = 80
+# How files begin that are there in place of weights.
+_OTHERS = {b"<": "a web page", b"PK": "an archive or a pickle", b"\x80": "a pickle", b"GGUF": "in GGUF"}
 _LFS_POINTER = b"version https://git-lfs.github.com/"
 
 
@@ -110,6 +112,9 @@ def _no_header(path: Path, start: bytes, size: int, length: int) -> str:
         return nothing
     if size < _LENGTH_BYTES or length <= MAX_HEADER_BYTES:
         return f"{path.name} is cut off: {size:,} bytes are too few for its header. Get it again."
+    for begins, what in _OTHERS.items():
+        if start.startswith(begins):
+            return f"{path.name} is not in the safetensors format: it is {what}. Get it again."
     return f"{path.name} is not in the safetensors format: its header would have {length:,} bytes."
 
 

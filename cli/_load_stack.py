@@ -98,7 +98,18 @@ def dtype_of(precision: PrecisionName) -> torch.dtype | None:
 
 
 def folder_of(base: str | None) -> str | None:
-    """--base has chosen the entries; it says where the base is only if it is a folder."""
+    """--base has chosen the entries; it says where the base is only if it is a folder.
+
+    Raises UsageError, NotFoundError for a file, and for what can only be the path of a folder that is not there.
+    """
+    from badx_hub.base_spec import hub_base
+    from badx_hub.modeling.base import DEMO, resolve_base
     from badx_hub.user_paths import user_path
 
-    return base if base is not None and user_path(base).is_dir() else None
+    if base is None or base == DEMO or hub_base(base) is not None:
+        return None
+    if user_path(base).is_dir():
+        return base
+    if base != Path(base).name:
+        resolve_base(base)
+    return None  # It names adapters, and a file happens to be called so.

@@ -78,6 +78,8 @@ def test_a_header_says_what_is_stored(file: Path) -> None:
         (packed({"a": {**entry(), "more": 1}}), "not described"),
         (packed({"a": None}), "not described"),
         (packed({"__metadata__": {"format": 1}, "a": entry()}), "metadata"),
+        (b"<!DOCTYPE html><html></html>", "it is a web page. Get it again"),
+        (b"PK\x03\x04" + bytes(100), "it is an archive or a pickle"),
         (packed({"\x1b]0;x\x07": None}), r"\\x1b\]0;x\\x07"),
     ],
 )

@@ -25,6 +25,8 @@ _INSTEAD = (
     (r"badx\.json|adapter_config\.json|adapter_model\..*|pytorch_adapter\.bin", "it is an adapter, not a base"),
     (r"0_Transformer", "it is a model of sentence-transformers, whose transformer lies in its folder 0_Transformer"),
     (r"model_index\.json", "it is a pipeline of diffusers"),
+    (r"snapshots", "it is a repository in the Hugging Face cache, whose files lie in the folders below its snapshots"),
+    (r".*\.(incomplete|part|crdownload|aria2)", "a download was cut short"),
     (r".*\.gguf", "its weights are in GGUF, which is read for answers and not for training"),
     (r"tf_model.*\.h5|.*\.ckpt\.(index|meta|data.*)|saved_model\.pb", "its weights are those of TensorFlow alone"),
     (r"flax_model.*\.msgpack", "its weights are those of Flax alone"),

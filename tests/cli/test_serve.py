@@ -43,6 +43,7 @@ def test_it_serves_until_it_is_told_to_stop(sent: signal.Signals, tmp_path: Path
         (("--registry", "./nowhere"), 1, "There is no registry in ./nowhere. Check the folder given to --registry."),
         (("en-wo", "--registry", "./nowhere"), 1, "There is no registry in ./nowhere."),
         (("en-wo", "--registry", "demo", "--tasks", "pos,ner"), 1, "adapter for en-wo is not here"),
+        (("en-wo", "--registry", "demo", "--base", "./demo/demo"), 2, "The base ./demo/demo is a file"),
         (("en-wo", "--registry", "demo", "--base", "./demo"), 1, "demo has no config.json: it is no transformer."),
         (("--tasks", "nli"), 2, "has no place in CoNLL-U. Give --tasks of pos, dp, ner."),
         (("--tasks", "pso"), 2, "There is no task 'pso'"),
@@ -58,6 +59,7 @@ def test_what_it_does_not_start_with(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "demo").touch()
     result = run("serve", *words, "--offline")
     assert (result.code, result.out) == (code, "") and said in " ".join(result.err.split()), result
     assert "Traceback" not in result.err
