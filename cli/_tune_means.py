@@ -75,7 +75,7 @@ def _remarks(found: MeansTuning, job: MeansJob, registry: str | None) -> Iterato
             f"judged by {source} dev alone: the largest lambda that costs it at most {points}. "
             f"Some annotated sentences of {target} decide better: --dev"
         )
-        if found.bears(found.ends[1]):
+        if found.within_slack(found.ends[1]):
             yield f"{found.ends[1].setup}, the LA of {target} alone, costs no more than that: it needs no mean"
     if (rho := found.agreement()) is not None:
         yield f"{source} dev orders these {len(found.trials)} as {target} dev does: rho {rho:+.2f}"

@@ -83,7 +83,6 @@ class Sequential:
     """Runs steps in this process, in the given order; those that somebody else works on wait for the others."""
 
     def run(self, steps: Sequence[Step], work: Work, watcher: Watcher) -> tuple[StepOutcome, ...]:
-        """See `Executor.run`."""
         outcomes: dict[str, StepOutcome] = {}
         told, left = set[str](), list(steps)
         while left:

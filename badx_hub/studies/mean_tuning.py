@@ -6,7 +6,7 @@ anyway, and on the target's, where the user has some. So are both ends: without 
 "source-kept", and without the source's it is "mad-x". Scores are kept, so what was scored before is found again.
 
 The source's scores know nothing of the target: they are highest near the source's own LA. What they do tell is how much
-of the target's LA the task adapter bears. So they choose the largest lambda that costs it little.
+of the target's LA the task adapter tolerates. So they choose the largest lambda that costs it little.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from badx_hub.errors import UsageError
 from badx_hub.evaluation import evaluate
 from badx_hub.evaluation.results import Result, read_result, result_of
-from badx_hub.languages import Mixture, pair
+from badx_hub.languages import Mixture
 from badx_hub.modeling.memory import give_memory_back
 from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
@@ -30,17 +30,16 @@ from badx_hub.registry.merging import merge
 from badx_hub.registry.query import swapped_in
 from badx_hub.stack import load_entries
 from badx_hub.storage import atomic_write_text, digest_of, results_folder, scratch_folder
-from badx_hub.studies.ratio_tuning import RATIOS
+from badx_hub.studies.ratio_tuning import FEWEST_RATIOS, RATIOS, PairInRatios
 from badx_hub.tasks import task_named
 
 SETUP = "mad-x-merged"
 _SOURCE_ALONE, _TARGET_ALONE = "source-kept", "mad-x"
 SLACK = 0.01
-_FEWEST = 2
 
 
 @dataclass(frozen=True)
-class MeansJob:
+class MeansJob(PairInRatios):
     """What is scored, and on what.
 
     Attributes:
@@ -66,23 +65,10 @@ class MeansJob:
 
     def __post_init__(self) -> None:
         task_named(self.task)
-        if self.languages.kind != "bilingual":
-            raise UsageError(f"{self.languages} is no pair: a ratio is of a source and a target, as in en-wo.")
+        self.check_pair()
         if not 0 <= self.slack <= 1:
             raise UsageError(f"The slack is a fraction from 0 to 1; got {self.slack:g}. A hundredth is a point.")
-        shares = {share_of(mixture) for mixture in self.mixtures}
-        if len(shares) < max(_FEWEST, len(self.mixtures)):
-            raise UsageError(f"The ratios are {', '.join(self.ratios) or 'none'}: expected two or more, each once.")
-
-    @property
-    def mixtures(self) -> tuple[Mixture, ...]:
-        """The pair in each of the ratios."""
-        return tuple(pair(self.languages.source, self.target, ratio) for ratio in self.ratios)
-
-    @property
-    def target(self) -> str:
-        """The language to transfer to."""
-        return self.languages.targets[0]
+        self.check_ratios(len({share_of(mixture) for mixture in self.mixtures}))
 
     def asks(self, setup: str, mixture: Mixture | None = None) -> AdapterQuery:
         """The stack of a setup; `mixture`: the pair in a ratio."""
@@ -128,17 +114,17 @@ class MeansTuning:
 
     @property
     def best(self) -> MeansTrial:
-        """The mean with the highest score of the target. Where that is not known, of those that the task adapter bears
-        (`bears`) the one with the most of the target's LA; if there is none, the source's score decides.
+        """The mean with the highest score of the target; where that is not known, the one with the most of the target's
+        LA among those that cost the source little (`within_slack`). If there is none, the source's score decides.
         """
         means = [one for one in self.trials if one.mean]
         if self.by_target:
             return max(means, key=lambda one: (one.target_score or 0.0, one.share))
-        if borne := [one for one in means if self.bears(one)]:
-            return borne[-1]
+        if within := [one for one in means if self.within_slack(one)]:
+            return within[-1]
         return max(means, key=lambda one: one.source_score)
 
-    def bears(self, trial: MeansTrial) -> bool:
+    def within_slack(self, trial: MeansTrial) -> bool:
         """Whether the source's score is within `slack` of the highest of all trials."""
         return trial.source_score >= max(one.source_score for one in self.trials) - self.slack
 
@@ -151,7 +137,7 @@ class MeansTuning:
         """How far the source's scores order all trials as the target's do: Spearman's rho; None where it has none."""
         source = [one.source_score for one in self.trials]
         target = [one.target_score for one in self.trials if one.target_score is not None]
-        if len(target) < len(source) or min(len(set(source)), len(set(target))) < _FEWEST:
+        if len(target) < len(source) or min(len(set(source)), len(set(target))) < FEWEST_RATIOS:
             return None
         return float(spearmanr(source, target).statistic)
 

@@ -56,18 +56,15 @@ class RayWorkers:
 
     @property
     def free(self) -> int:
-        """See `Workers.free`."""
         return self.count - len(self._running)
 
     def begin(self, step: Step, work: Work) -> None:
-        """See `Workers.begin`."""
         packed = self._ray.cloudpickle.dumps((step, work))  # also what a script defines in itself
         needed = self._memory.get(step.name)
         asked = {} if needed is None else {"memory": min(needed, self._largest())}
         self._running[self._task.options(name=step.name, **asked).remote(packed, self._threads)] = step
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
-        """See `Workers.ended`."""
         if not self._running:
             time.sleep(seconds)
             return ()
@@ -75,7 +72,6 @@ class RayWorkers:
         return [self._attempt(reference) for reference in done]
 
     def stop(self) -> None:
-        """See `Workers.stop`."""
         if not self._running:
             return
         for reference in self._running:

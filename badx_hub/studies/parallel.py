@@ -198,23 +198,19 @@ class LocalWorkers:
 
     @property
     def free(self) -> int:
-        """See `Workers.free`."""
         return self.count - len(self._running)
 
     def begin(self, step: Step, work: Work) -> None:
-        """See `Workers.begin`."""
         process = self._idle.pop() if self._idle else self._new()
         self._running[process.submit(timed, pickle.dumps((step, work)), self._threads)] = step, process
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
-        """See `Workers.ended`."""
         if not self._running:
             time.sleep(seconds)
         done, _ = wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
         return [self._attempt(future) for future in done]
 
     def stop(self) -> None:
-        """See `Workers.stop`."""
         for _, process in self._running.values():
             for pid in _pids(process):
                 with suppress(ProcessLookupError):

@@ -62,11 +62,9 @@ class Pinned:
 
     @property
     def mends(self) -> bool:
-        """As the registry."""
         return self.registry.mends
 
     def require_publishable(self, names: Sequence[AdapterName]) -> None:
-        """As the registry."""
         self.registry.require_publishable(names)
 
     def publish(self, folder: Path) -> Entry:

@@ -33,12 +33,39 @@ from badx_hub.training.runs import run_label
 from badx_hub.training.task_adapter import TaskJob, train_job
 
 RATIOS = ("5:1", "2:1", "1:1", "1:2", "1:5")
-_FEWEST = 2
+FEWEST_RATIOS = 2
 _LABEL = "rung"
 
 
+class PairInRatios:
+    """A pair of languages in several ratios: what both kinds of jobs are about."""
+
+    languages: Mixture
+    ratios: tuple[str, ...]
+
+    @property
+    def mixtures(self) -> tuple[Mixture, ...]:
+        """The pair in each of the ratios."""
+        return tuple(pair(self.languages.source, self.target, ratio) for ratio in self.ratios)
+
+    @property
+    def target(self) -> str:
+        """The language to transfer to."""
+        return self.languages.targets[0]
+
+    def check_pair(self) -> None:
+        """Raises UsageError for languages that are no pair."""
+        if self.languages.kind != "bilingual":
+            raise UsageError(f"{self.languages} is no pair: a ratio is of a source and a target, as in en-wo.")
+
+    def check_ratios(self, different: int) -> None:
+        """Raises UsageError unless all ratios, two or more, are `different`."""
+        if different < max(FEWEST_RATIOS, len(self.ratios)):
+            raise UsageError(f"The ratios are {', '.join(self.ratios) or 'none'}: expected two or more, each once.")
+
+
 @dataclass(frozen=True)
-class TuningJob:
+class TuningJob(PairInRatios):
     """What is tuned, and on what.
 
     Attributes:
@@ -64,11 +91,9 @@ class TuningJob:
     base: str | None = None
 
     def __post_init__(self) -> None:
-        if self.languages.kind != "bilingual":
-            raise UsageError(f"{self.languages} is no pair: a ratio is of a source and a target, as in en-wo.")
+        self.check_pair()
         mixtures = self.mixtures
-        if len(set(mixtures)) < max(_FEWEST, len(mixtures)):
-            raise UsageError(f"The ratios are {', '.join(self.ratios) or 'none'}: expected two or more, each once.")
+        self.check_ratios(len(set(mixtures)))
         longest = max(len(one.cycle) for one in mixtures)
         if (least := min(steps for _, steps in rungs(len(mixtures), self.budget))) < longest:
             enough = longest * len(mixtures) * len(rungs(len(mixtures), self.budget))
@@ -77,16 +102,6 @@ class TuningJob:
                 f"{max(mixtures, key=lambda one: len(one.cycle)).ratio} takes {longest} to go round once.",
                 remedies=(Advice("Give at least {}.", (("budget", enough),)),),
             )
-
-    @property
-    def mixtures(self) -> tuple[Mixture, ...]:
-        """The pair in each of the ratios."""
-        return tuple(pair(self.languages.source, self.target, ratio) for ratio in self.ratios)
-
-    @property
-    def target(self) -> str:
-        """The language to transfer to."""
-        return self.languages.targets[0]
 
 
 @dataclass(frozen=True)
@@ -126,19 +141,19 @@ class Tuning:
             "perplexity": [-trial.perplexity for trial in first],
             "source dev": [trial.source_score for trial in first],
         }
-        if len(scores) <= _FEWEST or len(set(scores)) < _FEWEST:
+        if len(scores) <= FEWEST_RATIOS or len(set(scores)) < FEWEST_RATIOS:
             return {}
         return {
             name: float(spearmanr(values, scores).statistic)
             for name, values in signs.items()
-            if len(set(values)) >= _FEWEST
+            if len(set(values)) >= FEWEST_RATIOS
         }
 
 
 def rungs(ratios: int, budget: int) -> tuple[tuple[int, int], ...]:
     """For each rung the ratios in it and the steps of each: half of them stay, down to two, and rungs cost the same."""
     counts = [ratios]
-    while counts[-1] > _FEWEST:
+    while counts[-1] > FEWEST_RATIOS:
         counts.append(-(-counts[-1] // 2))
     return tuple((count, budget // (len(counts) * count)) for count in counts)
 

@@ -42,15 +42,12 @@ class Recording:
     study: str
 
     def started(self, step: Step) -> None:
-        """See `Watcher.started`."""
         self.watcher.started(step)
 
     def again(self, step: Step, reason: str) -> None:
-        """See `Watcher.again`."""
         self.watcher.again(step, reason)
 
     def ended(self, outcome: StepOutcome) -> None:
-        """See `Watcher.ended`."""
         if outcome.end is StepEnd.RAN:
             step = outcome.step
             one = Timing(
