@@ -16,12 +16,11 @@ from badx_hub.languages import pair
 from badx_hub.manifest import Manifest
 from badx_hub.modeling.adapter_configs import ExpectedHead
 from badx_hub.modeling.base import Base, base_of
-from badx_hub.modeling.bfloat16 import hold
+from badx_hub.modeling.bfloat16 import place
 from badx_hub.modeling.device import usable_device
 from badx_hub.modeling.full_finetuning import load_model
 from badx_hub.modeling.loading import load_encoder, load_tokenizer
 from badx_hub.modeling.model_adapters import activate, are_active, load_adapter, use_vocabulary
-from badx_hub.modeling.precision import settled
 from badx_hub.names import AdapterName
 from badx_hub.recipes.model import MAX_LENGTH, MIN_LENGTH
 from badx_hub.registry import AdapterQuery, Entry, Registry
@@ -274,21 +273,10 @@ class StackLoader:
         tokenizer = shared.tokenizer(part.entries, folders)
         task = _task(part)
         shared.add(part.entries, folders, task)
-        _place(shared.model, self._device, self._dtype)
+        place(shared.model, self._device, self._dtype)
         if not any(shared is model for model in self._models):  # Not before: half a fine-tuned base is nobody's.
             self._models.append(shared)
         return BilingualStack(shared.model, tokenizer, task, part.entries, chosen.name)
-
-
-def _place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:
-    """Put the model on the device, computing in `dtype`, or in what the device is best at; ready to predict."""
-    best = dtype is None and settled("auto", device) == "bf16"
-    if best or dtype == torch.bfloat16:
-        hold(model, embeddings=device.type != "cpu")
-        model.to(device)
-    else:
-        model.to(device=device, dtype=dtype or torch.float32)
-    model.eval()
 
 
 @dataclass(frozen=True)

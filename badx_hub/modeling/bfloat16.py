@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from badx_hub.modeling.heads import ParsingHead
 from badx_hub.modeling.memory import MappedWeights
+from badx_hub.modeling.precision import settled
 
 _MARK = "_badx_computes_in_bfloat16"
 
@@ -87,3 +88,14 @@ def _compute_in_bfloat16(encoder: Any) -> None:
 
 def _narrowed(_module: nn.Module, _inputs: Any, output: Any) -> Any:
     return output.to(torch.bfloat16) if isinstance(output, Tensor) else output
+
+
+def place(model: Any, device: torch.device, dtype: torch.dtype | None) -> None:
+    """Put the model on the device, computing in `dtype`, or in what the device is best at; ready to predict."""
+    best = dtype is None and settled("auto", device) == "bf16"
+    if best or dtype == torch.bfloat16:
+        hold(model, embeddings=device.type != "cpu")
+        model.to(device)
+    else:
+        model.to(device=device, dtype=dtype or torch.float32)
+    model.eval()
