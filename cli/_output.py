@@ -8,24 +8,21 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import Enum
 from io import TextIOWrapper
-from itertools import zip_longest
 from typing import Any
 
 import typer
 
 from badx_hub.cli._errors import message
+from badx_hub.cli._layout import laid_out
 from badx_hub.control_characters import escaped
 from badx_hub.errors import StorageError
 from badx_hub.remedies import Notice
 from badx_hub.table import Table
 
-_BETWEEN = "   "
-_RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _MAX_TOLD = 1800
 _WITHOUT_TERMINAL = 80
 _UNWRITABLE = "The output cannot be written ({}). Send it to another file or disk."
@@ -210,26 +207,16 @@ def _write_tables(tables: Iterable[Table]) -> None:
 
 
 def _write_table(table: Table) -> None:
-    width = _columns()
-    lines = _fitting(table, width) or _fitting(_folding_by_words(table), width)
-    if lines is None:
-        _print(_rich(table))
-        return
-    if sys.stdout.isatty():
-        _print(lines.pop(0), style="bold", soft_wrap=True)
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-
-
-def _folding_by_words(table: Table) -> Table:
-    """The table where only columns with several words in a cell give way: names stay whole if these are enough."""
-    several = {
-        column for row in table.rows for column, cell in zip(table.header, row, strict=True) if " " in cell.text.strip()
-    }
-    return replace(table, folding=tuple(column for column in table.folding if column in several))
+    layout = laid_out(table, _columns(), printable)
+    head = list(layout.head)
+    if sys.stdout.isatty() and head:
+        _print("\n".join(head[:-1]), style="bold", soft_wrap=True)
+        head = head[-1:]
+    sys.stdout.write("".join(f"{line}\n" for line in (*head, *layout.body)))
 
 
 def _columns() -> int:
-    """How wide rich draws: as COLUMNS says, or a terminal that any stream leads to (`badx-hub list | less`), or 80."""
+    """How wide to draw: as COLUMNS says, or a terminal that any stream leads to (`badx-hub list | less`), or 80."""
     if not os.environ.get("COLUMNS", "").isdigit():
         for stream in range(3):
             with suppress(OSError):
@@ -241,90 +228,3 @@ def _print(what: object, **options: Any) -> None:
     from rich.console import Console
 
     Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(what, **options)
-
-
-def _fitting(table: Table, width: int) -> list[str] | None:
-    """The lines that rich draws of a table: it takes longer over 1,000 rows than reading them does.
-
-    None if more than one column has to give way to `width`, a word has to be cut, or a cell has lines of its own.
-    """
-    from rich.cells import cell_len
-
-    texts = (table.header, *([cell.text for cell in row] for row in table.rows))
-    columns = [list(map(printable, column)) for column in zip(*texts, strict=True)]
-    if any("\n" in cell for column in columns for cell in column):
-        return None
-    natural = [max(map(cell_len, column)) for column in columns]
-    widths = _narrowed(natural, [column in table.folding for column in table.header], width)
-    if widths is None:
-        return None
-    folded = [[_folded(cell, wide) for cell in column] for column, wide in zip(columns, widths, strict=True)]
-    if not all(lines for column in folded for lines in column) or any(len(column[0]) > 1 for column in folded):
-        return None
-    head, *rows = (
-        _BETWEEN.join(
-            _aligned(cell, wide - cell_len(cell), right)
-            for cell, wide, right in zip(line, widths, table.numbers, strict=True)
-        )
-        for row in zip(*folded, strict=True)
-        for line in zip_longest(*row, fillvalue="")
-    )
-    return [head, _RULE * (sum(widths) + len(_BETWEEN) * (len(widths) - 1)), *rows]
-
-
-def _narrowed(widths: Sequence[int], folding: Sequence[bool], width: int) -> list[int] | None:
-    """The widths of columns within `width`: the widest that folds gives way, as in rich. None if that is not enough."""
-    last = len(widths) - 1
-    narrowed = list(widths)
-    excess = sum(widths) + len(_BETWEEN) * last - width
-    if excess <= 0:
-        return narrowed
-    # rich compares them with the blanks around them, which the first and the last have on one side.
-    wide = sorted((widths[at] + (at > 0) + (at < last), at) for at, folds in enumerate(folding) if folds)
-    if not wide:
-        return None
-    most, widest = wide[-1]
-    if most - excess < (wide[-2][0] if wide[1:] else 0) or narrowed[widest] <= excess:
-        return None
-    narrowed[widest] -= excess
-    return narrowed
-
-
-def _folded(cell: str, width: int) -> list[str]:
-    """The lines of a cell in a column of this width; none if a word is wider, or they are not one space apart."""
-    from rich.cells import cell_len
-
-    if cell_len(cell) <= width:
-        return [cell]
-    lines: list[str] = []
-    for word in (words := cell.split(" ")):
-        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines if words == cell.split() and max(map(cell_len, lines)) <= width else []
-
-
-def _aligned(cell: str, missing: int, right: bool) -> str:
-    if not right:
-        return cell + " " * missing
-    end = cell.rstrip()
-    return " " * (missing + len(cell) - len(end)) + end
-
-
-def _rich(table: Table) -> object:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column, number in zip(table.header, table.numbers, strict=True):
-        drawn.add_column(
-            Text(printable(column)),
-            justify="right" if number else "left",
-            no_wrap=column not in table.folding,
-            overflow="fold",
-        )
-    for row in table.rows:
-        drawn.add_row(*(Text(printable(cell.text)) for cell in row))
-    return drawn

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.cells import cell_len
 
 from badx_hub.cli import _output
-from badx_hub.table import Cell, Table
+from badx_hub.cli._layout import Layout, laid_out
+from badx_hub.table import Table
 
 
 @pytest.mark.parametrize("records", [[], [{"words": ["Nanga", "d\u00e9f"]}], [{"a": 1}, {"b": [1, 2]}]])
@@ -37,32 +38,71 @@ def _tables(draw: st.DrawFn) -> Table:
     return Table.of(columns, rows, numbers=numbers, folding=folding)
 
 
-@given(_tables(), st.integers(20, 90))
-def test_a_table_that_fits_looks_as_rich_draws_it(table: Table, width: int) -> None:
-    drawn = StringIO()
-    Console(file=drawn, width=width, highlight=False, markup=False, emoji=False).print(_output._rich(table))
-    lines = _output._fitting(table, width)
-    assert lines is None or drawn.getvalue() == "".join(f"{line}\n" for line in lines)
+@given(_tables(), st.integers(1, 90))
+def test_no_word_is_broken_and_none_is_left_out(table: Table, width: int) -> None:
+    """In any width; only what is wider in one word makes a line wider than that."""
+    layout = laid_out(table, width)
+    words = " ".join((*layout.head, *layout.body)).replace(":", " ").split()
+    texts = [cell.text for row in table.rows for cell in row]
+    assert not [word for text in texts for word in text.replace(":", " ").split() if word not in words]
+    longest = max(cell_len(part) for text in (*texts, *table.header) for part in _unbroken(text))
+    if set(table.folding) == set(table.header):
+        assert max(map(cell_len, layout.body)) <= max(width, longest + len("  : "))
 
 
-def test_what_does_not_fit_is_left_to_rich() -> None:
-    table = Table.of(("name",), (("mbert/en-wo",),), folding=("name",))
-    assert _output._fitting(table, 11) is not None
-    assert _output._fitting(table, 10) is None
-    wide = Table.of(("name", "metric"), (("mbert/en-wo", "zero-shot wo accuracy 47.5 %"),), folding=("metric",))
-    assert _output._fitting(wide, 38) == [
-        "name          metric" + 18 * " ",
-        38 * "\N{BOX DRAWINGS LIGHT HORIZONTAL}",
-        "mbert/en-wo   zero-shot wo accuracy   ",
-        14 * " " + "47.5 %" + 18 * " ",
-    ]
-    assert _output._fitting(wide, 22) is None
+def _unbroken(text: str) -> list[str]:
+    return text.split(" ") if text.split(" ") == text.split() else text.split("\n")
 
 
-def test_a_name_is_not_cut_where_other_columns_can_give_way() -> None:
-    name = "mbert/en-wo/pos#merged-seed2"
-    row = (Cell.of_text(name), Cell.of_text("accuracy 47.5 %"))
-    table = Table(("name", "metric"), (row,), folding=("name", "metric"))
-    assert _output._fitting(table, 40) is None
-    assert name in "".join(_output._fitting(_output._folding_by_words(table), 40) or ())
-    assert _output._fitting(Table.of(("name",), (("two\nlines",),)), 80) is None
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (
+            34,
+            """
+            step              done   remark
+            ──────────────────────────────────
+            mbert/en-wo          1
+            └─ pos/wo/bad-x   12.5   accuracy
+                                     80.7 %
+            """,
+        ),
+        (
+            30,
+            """
+            step          done   remark
+            ──────────────────────────────
+            mbert/en-wo      1
+            └─ pos/wo/bad-x
+                          12.5   accuracy
+                                 80.7 %
+            """,
+        ),
+        (
+            19,
+            """
+            mbert/en-wo
+              done: 1
+            └─ pos/wo/bad-x
+                 done: 12.5
+                 remark:
+                 accuracy
+                 80.7 %
+            """,
+        ),
+    ],
+)
+def test_where_it_is_too_narrow_other_cells_fold_then_headings_stand_alone_then_rows_are_blocks(
+    width: int, lines: str
+) -> None:
+    rows = [("mbert/en-wo", "1", "", ""), ("└─ pos/wo/bad-x", "12.5", "", "accuracy 80.7 %")]
+    table = Table.of(("step", "done", "time left", "remark"), rows, numbers=("done",), folding=("remark",))
+    layout = laid_out(table, width)
+    expected = dedent(lines).strip("\n").splitlines()
+    assert [line.rstrip() for line in (*layout.head, *layout.body)] == expected
+    assert len(laid_out(table, 80).head[0]) == 52
+
+
+def test_a_table_of_one_column_is_a_list_of_whole_words() -> None:
+    table = Table.of(("name",), (("mbert/en-wo",), ("漢字",)), folding=("name",))
+    assert laid_out(table, 10) == Layout(("name       ", "─" * 10), ("mbert/en-wo", "漢字       "))
