@@ -276,9 +276,14 @@ def _new_folder_in(staging: Path) -> Path:
         if staging.is_symlink():  # In a shared folder it may lead to other people's files.
             raise StorageError(f"{staging} is a link.", remedies=(Advice("Delete it."), RunAgain()))
         temporary = staging / uuid.uuid4().hex
-        with suppress(FileNotFoundError):  # another writer has just removed the empty staging folder
-            temporary.mkdir()
-            return temporary
+        try:
+            with suppress(FileNotFoundError):  # another writer has just removed the empty staging folder
+                temporary.mkdir()
+                return temporary
+        except BaseException:  # Ctrl-C, a full disk
+            with suppress(OSError):
+                staging.rmdir()
+            raise
 
 
 def _sweep_abandoned(staging: Path) -> None:

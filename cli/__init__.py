@@ -1,8 +1,8 @@
 """The command line: thin, typed commands over the library.
 
 Data goes to stdout and everything else to stderr. Exit codes: 0; 1 for a known error; 2 for wrong usage; 130
-after Ctrl-C; 143 and 129 for a training that saved its work after SIGTERM and SIGHUP. Nothing here imports torch
-before a command that needs tensors runs.
+after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. Nothing here imports torch before a command that needs tensors
+runs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from signal import Signals
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from badx_hub.errors import BadxError, TrainingInterrupted, UsageError, is_panic
 
 DEBUG_VARIABLE = "BADX_HUB_DEBUG"
 INTERRUPTED = 130
+_SIGNALLED = (INTERRUPTED, 143, 129)
 
 # Name, module and function, example. A command's module is imported when the command is: none pays for the others.
 _COMMANDS = (
@@ -137,8 +139,9 @@ def _run() -> int:
         _output.error(f"The system refused: {_reason(error)}. Check that, then run the same command again.")
         return 1
     except SystemExit as stop:
-        # Typer turns Ctrl-C into this code and says nothing.
-        return _interrupted() if stop.code == INTERRUPTED else int(stop.code or 0)
+        # Typer turns Ctrl-C into its code and says nothing; `badx_hub.__main__` does that with other signals.
+        code = int(stop.code or 0)
+        return _interrupted(code) if code in _SIGNALLED else code
     except BaseException as error:
         if not is_panic(error):
             raise
@@ -154,10 +157,12 @@ def _reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename is not None else reason
 
 
-def _interrupted() -> int:
+def _interrupted(code: int = INTERRUPTED) -> int:
+    _processes.end_by_oneself()
     if _processes.is_first():
-        _output.error("Interrupted. Nothing half-written was kept.")
-    return INTERRUPTED
+        cause = "Interrupted" if code == INTERRUPTED else f"Stopped by {Signals(code - 128).name}"
+        _output.error(f"{cause}. Nothing half-written was kept. Run the same command again to do what is left.")
+    return code
 
 
 def _exit_code(error: BadxError) -> int:

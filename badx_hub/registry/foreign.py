@@ -15,6 +15,7 @@ from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.json_toml_yaml import read_json
 from badx_hub.languages import Mixture, normalise
+from badx_hub.leftovers import sweep
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.families import plain_type
@@ -23,7 +24,7 @@ from badx_hub.pickles import MAX_PICKLE_BYTES, PickledTensor, pickled_tensors, w
 from badx_hub.registry.adapter_folder import prepare
 from badx_hub.registry.protocol import Entry, Registry, newest
 from badx_hub.remedies import Advice, ConvertWeights, PullAdapter
-from badx_hub.storage import atomic_file, scratch_folder, sha256_file, storage_errors
+from badx_hub.storage import TEMPORARY, atomic_file, scratch_folder, sha256_file, storage_errors
 from badx_hub.untrusted_files import copy_plain, open_plain
 from badx_hub.user_paths import user_path
 
@@ -110,6 +111,7 @@ def convert(folder: Path) -> Converted:
     pickles = {pickled: safe for pickled, safe in SAFE_NAMES.items() if os.path.lexists(folder / pickled)}
     if not pickles:
         raise NotFoundError(f"{folder} has nothing to convert: neither {' nor '.join(SAFE_NAMES)} is there.")
+    sweep(folder, TEMPORARY)
     already = tuple(safe for safe in pickles.values() if os.path.lexists(folder / safe))
     with ExitStack() as opened:
         tensors = {

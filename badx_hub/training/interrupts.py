@@ -58,7 +58,8 @@ def watched(request: StopRequest) -> Iterator[None]:
 
     A Ctrl-C after that interrupts at once. Further SIGTERM and SIGHUP change nothing, since batch systems and shells
     send them to a process and to its group. A signal that is ignored stays so (`nohup`). Signals reach the main
-    thread alone: on another one nothing is watched.
+    thread alone: on another one nothing is watched. A request that the block has not seen because it was at its end is
+    made once more after it, to whoever handles signals there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -78,3 +79,5 @@ def watched(request: StopRequest) -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+    if request.signal is not None:
+        signal.raise_signal(request.signal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,8 +28,15 @@ class Ended:
     modules: tuple[str, ...] = ()
 
 
-def run(world: World, typed: Sequence[str], token: str, *, kill_at: int | None = None) -> Ended:
-    """`badx-hub TYPED` in this world, in a process of its own; killed at event `kill_at` if it comes so far."""
+def run(
+    world: World,
+    typed: Sequence[str],
+    token: str,
+    *,
+    kill_at: int | None = None,
+    sent: Sequence[signal.Signals] = (signal.SIGKILL,),
+) -> Ended:
+    """`badx-hub TYPED` in this world, in a process of its own, which gets signals from event `kill_at` on."""
     log, counted = world.root.with_name("log"), world.root.with_name("events")
     log.write_text("")
     counted.write_text("[0, []]")
@@ -36,7 +44,7 @@ def run(world: World, typed: Sequence[str], token: str, *, kill_at: int | None =
     if not pid:
         code = 70
         try:
-            watch, before = Watch(world.root, kill_at), set(sys.modules)
+            watch, before = Watch(world.root, kill_at, sent), set(sys.modules)
             code = _command(world, typed, token, log, watch)
             counted.write_text(json.dumps([watch.seen, sorted(set(sys.modules) - before)]))
         finally:
@@ -51,7 +59,7 @@ def _command(world: World, typed: Sequence[str], token: str, log: Path, watch: W
     """The command in this process, which is one's own: all of it may be changed."""
     from huggingface_hub import constants
 
-    from badx_hub.cli import main
+    from badx_hub.__main__ import main
 
     told = os.open(log, os.O_WRONLY)
     os.dup2(told, 1)
@@ -62,6 +70,7 @@ def _command(world: World, typed: Sequence[str], token: str, log: Path, watch: W
     tempfile.tempdir = str(world.temporary)
     constants.HF_HUB_CACHE = str(world.root / "huggingface")
     sys.argv = ["badx-hub", *typed]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # It is ignored in what a shell runs in the background.
     watch.start()
     try:
         main()

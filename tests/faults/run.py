@@ -13,19 +13,30 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from tests.faults.commands import COMMANDS, ORG, STACK, Command, write_inputs
+from tests.faults.commands import COMMANDS, ORG, SECOND, STACK, Command, write_inputs
 from tests.faults.hub import Hub, apart
 
 SEED = 20261126
+_STOPS = {
+    "SIGTERM": (signal.SIGTERM,),
+    "SIGHUP": (signal.SIGHUP,),
+    "Ctrl-C": (signal.SIGINT,),
+    "SIGTERM twice": (signal.SIGTERM, signal.SIGTERM),
+    "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
+}
+_SENT = {"kill": (signal.SIGKILL,), **_STOPS}
+"""The faults that are signals, at one event or at two after each other."""
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Nothing here has to outlive a power cut."""
 
@@ -83,6 +94,8 @@ class Suite:
         self._next("plain", "carrier", COMMANDS[0].typed)
         self._next("carrier", "trained", COMMANDS[1].typed)
         self._foreign()
+        if any(one.world == "two" for one in commands):
+            self._next("trained", "two", SECOND)
         if self.hub is not None:
             self.hub.keep("empty")
             self._next("trained", "pushed", ("push", *STACK, "--to", ORG))
@@ -98,13 +111,18 @@ class Suite:
         shutil.copytree(self.world.root, self.template(after).root, symlinks=True)
 
     def _foreign(self) -> None:
-        """The language adapter as plain `adapters` saves it, in another world too."""
-        registry = self.template("trained").registries[0]
-        source = Path(registry.get("tiny/en-wo").location)
-        target = self.template("trained").root / "foreign"
-        target.mkdir()
+        """The language adapter as plain `adapters` saves it, in another world too; and the same as a pickle."""
+        import torch
+        from safetensors.torch import load_file
+
+        trained = self.template("trained")
+        source = Path(trained.registries[0].get("tiny/en-wo").location)
+        plain, pickled = trained.root / "foreign", trained.root / "pickled"
+        plain.mkdir()
         for name in ("adapter_config.json", "adapter.safetensors"):
-            shutil.copy(source / name, target / name)
+            shutil.copy(source / name, plain / name)
+        shutil.copytree(plain, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+        torch.save(load_file(source / "adapter.safetensors"), pickled / "pytorch_adapter.bin")
 
     def _measure(self, command: Command) -> None:
         self._start(command)
@@ -137,15 +155,27 @@ class Suite:
         began = time.perf_counter()
         command = next(one for one in COMMANDS if one.name == point.command)
         self._start(command)
-        kill_at = point.number if point.fault == "kill" else None
-        if kill_at is None and self.hub is not None:
+        sent = _SENT.get(point.fault)
+        if sent is None and self.hub is not None:
             self.hub.cut(cuts()[point.fault], point.number)
-        first = run(self.world, command.typed, self._token, kill_at=kill_at)
+        kill_at = None if sent is None else point.number
+        first = run(self.world, command.typed, self._token, kill_at=kill_at, sent=sent or ())
         cut = self.hub is not None and self.hub.revive()
+        rude = [*_rude(first, point.fault), *(() if point.fault == "Ctrl-C twice" else self._half_written(first))]
         second = run(self.world, command.typed, self._token)
-        losses = [*_rude(first), *_refused(second, command, first), *self._differences(command)]
-        struck = cut if kill_at is None else first.code is None
+        losses = [*rude, *_refused(second, command, first), *self._differences(command)]
+        struck = cut if sent is None else first.code is None or first.code >= 128
         return Tried(point, struck, tuple(losses), time.perf_counter() - began)
+
+    def _half_written(self, first: Any) -> Iterator[str]:
+        """Temporary files and folders that a command left that was not killed."""
+        from badx_hub.storage import SCRATCH, STAGING, TEMPORARY
+
+        if first.code is None:
+            return
+        for one in self.world.root.rglob("*"):
+            if TEMPORARY.fullmatch(one.name) or SCRATCH.fullmatch(one.name) or one.name == STAGING:
+                yield f"half-written: {one.relative_to(self.world.root)}"
 
     def _differences(self, command: Command) -> Iterator[str]:
         wrong = self.world.faults()
@@ -161,8 +191,15 @@ class Suite:
             yield "differs: the repositories on the Hub"
 
 
-def _rude(first: Any) -> Iterator[str]:
-    if "Traceback" in first.told or first.code not in (None, 0, 1):
+def _rude(first: Any, fault: str) -> Iterator[str]:
+    """What the command says that was stopped, and how it ends."""
+    lines = [line for line in first.told.splitlines() if line.startswith("error: ")]
+    if fault in _STOPS:
+        told = len(lines) == 1 and "same command" in lines[0]
+        polite = first.code == 0 or (first.code == 128 + _STOPS[fault][0] and (told or fault == "Ctrl-C twice"))
+    else:
+        polite = first.code in (None, 0, 1)
+    if "Traceback" in first.told or not polite:
         yield f"the first ended with {first.code}: {first.told[-600:]}"
 
 
@@ -194,6 +231,7 @@ def points_of(suite: Suite, commands: Sequence[Command], *, few: bool) -> list[P
     chance = random.Random(SEED)
     found: list[Point] = []
     for command in commands:
+        found += _stops(command, suite.events[command.name], few=few)
         events = [Point(command.name, "kill", number) for number in range(suite.events[command.name])]
         everything, answered = suite.requests[command.name]
         wires = [
@@ -205,6 +243,14 @@ def points_of(suite: Suite, commands: Sequence[Command], *, few: bool) -> list[P
             drawn = chance.sample(all_, min(len(all_), wanted))
             found += sorted(drawn, key=lambda one: (one.fault, one.number))
     return found
+
+
+def _stops(command: Command, events: int, *, few: bool) -> list[Point]:
+    """Moments at which a signal comes, spread over all of the command, and each sort of signal in turn."""
+    wanted = min(command.few_stops if few else command.stops, events)
+    chance = random.Random(f"{SEED} {command.name}")
+    moments = sorted(chance.sample(range(events), wanted))
+    return [Point(command.name, fault, moment) for fault, moment in zip(cycle(_STOPS), moments, strict=False)]
 
 
 @contextmanager
@@ -264,12 +310,14 @@ def write(out: Path, suite: Suite, known: Sequence[dict[str, Any]]) -> None:
 def table(known: Sequence[dict[str, Any]]) -> str:
     """Points tried, faults survived and losses by command, in Markdown."""
     known = [one for one in known if one["struck"]]
-    lines = ["| Command | kills | cuts | survived | losses |", "|---|---:|---:|---:|---:|"]
+    lines = ["| Command | kills | signals | cuts | survived | losses |", "|---|---:|---:|---:|---:|---:|"]
     rows = [(command.name, [one for one in known if one["point"]["command"] == command.name]) for command in COMMANDS]
     for name, ours in [*rows, ("in all", list(known))]:
         kills = sum(one["point"]["fault"] == "kill" for one in ours)
+        stops = sum(one["point"]["fault"] in _STOPS for one in ours)
         lost = sum(bool(one["losses"]) for one in ours)
-        lines.append(f"| {name} | {kills:,} | {len(ours) - kills:,} | {len(ours) - lost:,} | {lost:,} |")
+        cut = len(ours) - kills - stops
+        lines.append(f"| {name} | {kills:,} | {stops:,} | {cut:,} | {len(ours) - lost:,} | {lost:,} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The events at which a process can be killed: each change of a file or folder in the world, each act on the network.
+"""The events at which a process can be stopped: each change of a file or folder in the world, each act on the network.
 
 They are what `sys.addaudithook` tells, and `fsync`. A file that is opened for writing counts twice: a process may die
 before it, and with a file of nothing behind it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 
 
 class Watch:
-    """Counts the events of this process below `root` and on the network; at number `kill_at` it is gone (SIGKILL)."""
+    """Counts the events of this process below `root` and on the network; from number `kill_at` on signals come.
 
-    def __init__(self, root: Path, kill_at: int | None) -> None:
+    `sent` has one signal, or one for each of as many events.
+    """
+
+    def __init__(self, root: Path, kill_at: int | None, sent: Sequence[signal.Signals] = (signal.SIGKILL,)) -> None:
         self.seen = 0
-        self._root, self._kill_at, self._busy = str(root), kill_at, False
+        self._root, self._kill_at, self._sent, self._busy = str(root), kill_at, list(sent), False
 
     def start(self) -> None:
         """From now on; there is no end."""
@@ -47,7 +51,7 @@ class Watch:
             self._event()
         elif event == "open" and arguments[2] & _WRITES and self._is_inside(arguments):
             self._event()
-            if self.seen == self._kill_at:
+            if self.seen == self._kill_at and self._sent == [signal.SIGKILL]:
                 self._busy = True
                 os.close(os.open(arguments[0], os.O_WRONLY | os.O_CREAT, 0o644))
             self._event()
@@ -56,6 +60,6 @@ class Watch:
         return any(isinstance(one, str | bytes | Path) and os.fsdecode(one).startswith(self._root) for one in arguments)
 
     def _event(self) -> None:
-        if self.seen == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
         self.seen += 1
+        if self._kill_at is not None and self.seen > self._kill_at and self._sent:
+            os.kill(os.getpid(), self._sent.pop(0))

@@ -78,7 +78,7 @@ class World:
         left: list[Finding] = []
         own, shared = self.registries
         for registry in (own, shared) if shared.list() else (own,):
-            findings = examine(registry, self.home / "results", beside=(self.root,)).findings
+            findings = examine(registry, self.home / "results", beside=(self.root, self.root / "pickled")).findings
             left += [one for one in findings if one.mend is None or not one.mend()]
         return left
 

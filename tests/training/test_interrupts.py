@@ -54,12 +54,19 @@ def test_a_limit_of_time_saves_and_stops(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_comes_twice_tears_nothing(again: signal.Signals) -> None:
-    """`timeout` and shells send it to the process and to its group."""
-    request = StopRequest()
-    with watched(request):
-        os.kill(os.getpid(), again)
-        os.kill(os.getpid(), again)
+    """`timeout` and shells send it to the process and to its group. What saw nothing of it does not swallow it."""
+    passed: list[int] = []
+    before = signal.signal(again, lambda number, _: passed.append(number))
+    try:
+        request = StopRequest()
+        with watched(request):
+            os.kill(os.getpid(), again)
+            os.kill(os.getpid(), again)
+            assert not passed
+    finally:
+        signal.signal(again, before)
     assert request.signal is again
+    assert passed == [again]
 
 
 def test_the_second_ctrl_c_interrupts_at_once() -> None:
