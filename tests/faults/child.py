@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.faults.watch import Watch
+from tests.faults.watch import KILL, Strike, Watch
 from tests.faults.world import World
 
 
@@ -33,10 +33,10 @@ def run(
     typed: Sequence[str],
     token: str,
     *,
-    kill_at: int | None = None,
-    sent: Sequence[signal.Signals] = (signal.SIGKILL,),
+    at: int | None = None,
+    strike: Strike = KILL,
 ) -> Ended:
-    """`badx-hub TYPED` in this world, in a process of its own, which gets signals from event `kill_at` on."""
+    """`badx-hub TYPED` in this world, in a process of its own, which is struck from event `at` on."""
     log, counted = world.root.with_name("log"), world.root.with_name("events")
     log.write_text("")
     counted.write_text("[0, []]")
@@ -44,7 +44,7 @@ def run(
     if not pid:
         code = 70
         try:
-            watch, before = Watch(world.root, kill_at, sent), set(sys.modules)
+            watch, before = Watch(world.root, at, strike), set(sys.modules)
             code = _command(world, typed, token, log, watch)
             counted.write_text(json.dumps([watch.seen, sorted(set(sys.modules) - before)]))
         finally:

@@ -21,7 +21,8 @@ class Command:
     Attributes:
         typed: behind `badx-hub`; paths start at the world.
         world, hub: the templates it starts from; without `hub` it needs none.
-        kills, stops, cuts: how many points of each sort there are in all of the suite; stops are signals that end it.
+        kills, stops, cuts: how many points of each sort there are in all of the suite; stops are signals
+            that end it, and disks that refuse from then on.
         few, few_stops: how many there are in the sample that each test run tries.
         twice: what the second one may say, with exit code 1, because the killed one had done all of it.
     """
@@ -86,7 +87,9 @@ def write_inputs(root: Path, base: Path) -> None:
         "train": {"pos": "corpora/en"},
         "test": {"pos": {"wo": "corpora/wo"}},
     }
-    (root / "recipe.yaml").write_text(yaml.safe_dump(recipe(language_steps=2, task_steps=2)), encoding="utf-8")
+    (root / "recipe.yaml").write_text(
+        yaml.safe_dump({"name": "tiny", **recipe(language_steps=2, task_steps=2)}), encoding="utf-8"
+    )
     (root / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     for folder in ("home", "temporary", "shared"):
         (root / folder).mkdir()

@@ -8,6 +8,7 @@ are not tried again.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import json
 import os
@@ -26,6 +27,7 @@ from typing import Any
 
 from tests.faults.commands import COMMANDS, ORG, SECOND, STACK, Command, write_inputs
 from tests.faults.hub import Hub, apart
+from tests.faults.watch import KILL, Strike
 
 SEED = 20261126
 _STOPS = {
@@ -35,8 +37,12 @@ _STOPS = {
     "SIGTERM twice": (signal.SIGTERM, signal.SIGTERM),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
 }
-_SENT = {"kill": (signal.SIGKILL,), **_STOPS}
-"""The faults that are signals, at one event or at two after each other."""
+"""Signals that end a command, at one event or at two after each other."""
+_DISKS = {"disk full": errno.ENOSPC, "disk read-only": errno.EROFS}
+_CHANCES = {**{name: Strike(sent) for name, sent in _STOPS.items()}, **{n: Strike(error=e) for n, e in _DISKS.items()}}
+_STRIKES = {"kill": KILL, **_CHANCES}
+_UNTIDY = ("kill", "Ctrl-C twice", "disk read-only")
+"""After these a command cannot remove what it had begun."""
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Nothing here has to outlive a power cut."""
 
@@ -155,26 +161,24 @@ class Suite:
         began = time.perf_counter()
         command = next(one for one in COMMANDS if one.name == point.command)
         self._start(command)
-        sent = _SENT.get(point.fault)
-        if sent is None and self.hub is not None:
+        strike = _STRIKES.get(point.fault)
+        if strike is None and self.hub is not None:
             self.hub.cut(cuts()[point.fault], point.number)
-        kill_at = None if sent is None else point.number
-        first = run(self.world, command.typed, self._token, kill_at=kill_at, sent=sent or ())
+        at = None if strike is None else point.number
+        first = run(self.world, command.typed, self._token, at=at, strike=strike or KILL)
         cut = self.hub is not None and self.hub.revive()
-        rude = [*_rude(first, point.fault), *(() if point.fault == "Ctrl-C twice" else self._half_written(first))]
+        rude = [*_rude(first, point.fault), *(() if point.fault in _UNTIDY else self._half_written())]
         second = run(self.world, command.typed, self._token)
         losses = [*rude, *_refused(second, command, first), *self._differences(command)]
-        struck = cut if sent is None else first.code is None or first.code >= 128
+        struck = cut if strike is None else first.code != 0
         return Tried(point, struck, tuple(losses), time.perf_counter() - began)
 
-    def _half_written(self, first: Any) -> Iterator[str]:
+    def _half_written(self) -> Iterator[str]:
         """Temporary files and folders that a command left that was not killed."""
         from badx_hub.storage import SCRATCH, STAGING, TEMPORARY
 
-        if first.code is None:
-            return
         for one in self.world.root.rglob("*"):
-            if TEMPORARY.fullmatch(one.name) or SCRATCH.fullmatch(one.name) or one.name == STAGING:
+            if TEMPORARY.fullmatch(one.name) or SCRATCH.fullmatch(one.name) or one.parent.name == STAGING:
                 yield f"half-written: {one.relative_to(self.world.root)}"
 
     def _differences(self, command: Command) -> Iterator[str]:
@@ -192,11 +196,13 @@ class Suite:
 
 
 def _rude(first: Any, fault: str) -> Iterator[str]:
-    """What the command says that was stopped, and how it ends."""
+    """What is wrong in how the command ended that was struck."""
     lines = [line for line in first.told.splitlines() if line.startswith("error: ")]
     if fault in _STOPS:
         told = len(lines) == 1 and "same command" in lines[0]
         polite = first.code == 0 or (first.code == 128 + _STOPS[fault][0] and (told or fault == "Ctrl-C twice"))
+    elif fault in _DISKS:
+        polite = first.code == 0 or (first.code == 1 and len(lines) == 1 and os.strerror(_DISKS[fault]) in lines[0])
     else:
         polite = first.code in (None, 0, 1)
     if "Traceback" in first.told or not polite:
@@ -204,7 +210,7 @@ def _rude(first: Any, fault: str) -> Iterator[str]:
 
 
 def _refused(second: Any, command: Command, first: Any) -> Iterator[str]:
-    had_done_it = command.twice is not None and command.twice in second.told and first.code is None
+    had_done_it = command.twice is not None and command.twice in second.told and first.code != 0
     if second.code != 0 and not (second.code == 1 and had_done_it):
         yield f"the second ended with {second.code}: {second.told[-600:]}"
 
@@ -246,11 +252,11 @@ def points_of(suite: Suite, commands: Sequence[Command], *, few: bool) -> list[P
 
 
 def _stops(command: Command, events: int, *, few: bool) -> list[Point]:
-    """Moments at which a signal comes, spread over all of the command, and each sort of signal in turn."""
+    """Moments at which a signal comes or the disk refuses, spread over all of the command, each sort in turn."""
     wanted = min(command.few_stops if few else command.stops, events)
     chance = random.Random(f"{SEED} {command.name}")
     moments = sorted(chance.sample(range(events), wanted))
-    return [Point(command.name, fault, moment) for fault, moment in zip(cycle(_STOPS), moments, strict=False)]
+    return [Point(command.name, fault, moment) for fault, moment in zip(cycle(_CHANCES), moments, strict=False)]
 
 
 @contextmanager
@@ -310,14 +316,15 @@ def write(out: Path, suite: Suite, known: Sequence[dict[str, Any]]) -> None:
 def table(known: Sequence[dict[str, Any]]) -> str:
     """Points tried, faults survived and losses by command, in Markdown."""
     known = [one for one in known if one["struck"]]
-    lines = ["| Command | kills | signals | cuts | survived | losses |", "|---|---:|---:|---:|---:|---:|"]
+    lines = ["| Command | kills | signals | disks | cuts | survived | losses |", f"|---|{'---:|' * 6}"]
     rows = [(command.name, [one for one in known if one["point"]["command"] == command.name]) for command in COMMANDS]
     for name, ours in [*rows, ("in all", list(known))]:
         kills = sum(one["point"]["fault"] == "kill" for one in ours)
         stops = sum(one["point"]["fault"] in _STOPS for one in ours)
+        disks = sum(one["point"]["fault"] in _DISKS for one in ours)
         lost = sum(bool(one["losses"]) for one in ours)
-        cut = len(ours) - kills - stops
-        lines.append(f"| {name} | {kills:,} | {stops:,} | {cut:,} | {len(ours) - lost:,} | {lost:,} |")
+        cut = len(ours) - kills - stops - disks
+        lines.append(f"| {name} | {kills:,} | {stops:,} | {disks:,} | {cut:,} | {len(ours) - lost:,} | {lost:,} |")
     return "\n".join(lines) + "\n"
 
 

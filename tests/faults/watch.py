@@ -6,10 +6,11 @@ before it, and with a file of nothing behind it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,32 @@ _CHANGES = frozenset(
     )
 )
 _NETWORK = frozenset(("socket.connect", "http.client.send"))
+_REFUSED = {
+    errno.ENOSPC: frozenset(("open", "os.mkdir", "os.link", "os.symlink", "fsync")),
+    errno.EROFS: frozenset(("open", "fsync", *_CHANGES)) - {"fcntl.flock"},
+}
+"""What a full disk refuses, and one that may only be read."""
 _WRITES = os.O_WRONLY | os.O_RDWR
 
 
+@dataclass(frozen=True)
+class Strike:
+    """What happens from an event on: signals, one at each event, or errors of the file system at every change."""
+
+    signals: tuple[signal.Signals, ...] = ()
+    error: int | None = None
+
+
+KILL = Strike((signal.SIGKILL,))
+
+
 class Watch:
-    """Counts the events of this process below `root` and on the network; from number `kill_at` on signals come.
+    """Counts the events of this process below `root` and on the network; from number `at` on the strike comes."""
 
-    `sent` has one signal, or one for each of as many events.
-    """
-
-    def __init__(self, root: Path, kill_at: int | None, sent: Sequence[signal.Signals] = (signal.SIGKILL,)) -> None:
+    def __init__(self, root: Path, at: int | None, strike: Strike = KILL) -> None:
         self.seen = 0
-        self._root, self._kill_at, self._sent, self._busy = str(root), kill_at, list(sent), False
+        self._root, self._at, self._strike, self._busy = str(root), at, strike, False
+        self._signals = list(strike.signals)
 
     def start(self) -> None:
         """From now on; there is no end."""
@@ -39,7 +54,7 @@ class Watch:
         sync = os.fsync
 
         def synced(descriptor: int) -> None:
-            self._event()
+            self._event("fsync")
             sync(descriptor)
 
         os.fsync = synced
@@ -48,18 +63,22 @@ class Watch:
         if self._busy:
             return
         if event in _NETWORK or (event in _CHANGES and (event == "fcntl.flock" or self._is_inside(arguments))):
-            self._event()
+            self._event(event)
         elif event == "open" and arguments[2] & _WRITES and self._is_inside(arguments):
-            self._event()
-            if self.seen == self._kill_at and self._sent == [signal.SIGKILL]:
+            self._event(event)
+            if self.seen == self._at and self._strike == KILL:
                 self._busy = True
                 os.close(os.open(arguments[0], os.O_WRONLY | os.O_CREAT, 0o644))
-            self._event()
+            self._event(event)
 
     def _is_inside(self, arguments: tuple[Any, ...]) -> bool:
         return any(isinstance(one, str | bytes | Path) and os.fsdecode(one).startswith(self._root) for one in arguments)
 
-    def _event(self) -> None:
+    def _event(self, event: str) -> None:
         self.seen += 1
-        if self._kill_at is not None and self.seen > self._kill_at and self._sent:
-            os.kill(os.getpid(), self._sent.pop(0))
+        if self._at is None or self.seen <= self._at:
+            return
+        if self._signals:
+            os.kill(os.getpid(), self._signals.pop(0))
+        elif (error := self._strike.error) is not None and event in _REFUSED[error]:
+            raise OSError(error, os.strerror(error))
