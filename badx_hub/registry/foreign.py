@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
+from badx_hub.abandoned_files import sweep
 from badx_hub.adapter_files import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_WEIGHTS_FILE, MANIFEST_FILE
 from badx_hub.errors import DataError, IntegrityError, NotFoundError, UsageError
 from badx_hub.hub.ref import HubRef
 from badx_hub.json_toml_yaml import read_json
 from badx_hub.languages import Mixture, normalise
-from badx_hub.leftovers import sweep
 from badx_hub.manifest import IMPORTED, ManifestDraft, Training
 from badx_hub.modeling.base import Base, resolve_base
 from badx_hub.modeling.families import plain_type

@@ -54,12 +54,11 @@ def test_list_shows_each_entry(run: Run, stack: Stack) -> None:
     assert run("list", "--format", "quiet").out == "mbert/en-wo\nmbert/en-wo/pos\n"
 
 
-def test_long_names_are_folded_in_the_table_and_whole_elsewhere(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
+def test_long_names_are_whole_in_the_table_and_elsewhere(run: Run, own: LocalRegistry, tmp_path: Path) -> None:
     own.publish(build(tmp_path / "long", LONG))
     table = run("list").out
     assert max(map(len, table.splitlines())) <= 80
-    folded = "".join(line.split("  ")[0].strip() for line in table.splitlines()[2:])
-    assert LONG.replace(" ", "") in folded.replace(" ", "")
+    assert LONG in table.splitlines()
     assert run("list", "--format", "quiet").out == f"{LONG}\n"
     assert run("list", "--format", "json").json[0]["name"] == LONG
 
