@@ -7,6 +7,7 @@ with arguments it has them done there: what a script calls in place of `badx-hub
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -106,6 +107,7 @@ def _load() -> None:
 
     import badx_hub.cli.train
     import badx_hub.evaluation
+    import badx_hub.registry.hub
     import badx_hub.training.language_adapter
     import badx_hub.training.task_adapter  # noqa: F401
 
@@ -129,6 +131,8 @@ def _begin(asker: socket.socket) -> int:
 
 def _command(asked: Mapping[str, object], streams: Sequence[int]) -> int:
     """The exit code of `badx-hub ARGUMENTS` in this process, which is its own."""
+    from huggingface_hub import constants, file_download
+
     from badx_hub.__main__ import main
 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -139,7 +143,10 @@ def _command(asked: Mapping[str, object], streams: Sequence[int]) -> int:
     assert isinstance(asked["env"], dict) and isinstance(asked["arguments"], list)
     os.environ.clear()
     os.environ.update(asked["env"])
+    # What the environment says was read when these were loaded.
     tempfile.tempdir = None
+    importlib.reload(constants)
+    importlib.reload(file_download)  # It has a copy of the address.
     sys.argv = ["badx-hub", *asked["arguments"]]
     try:
         main()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.server import HubServer, running
+from tests.preloaded import Command
 from tests.test_story import SENTENCE, write_data
 from tests.tiny import write_tiny_base
 
@@ -29,10 +30,14 @@ class Machine:
 
     home: Path
     environment: Mapping[str, str]
+    preloaded: Path
 
     def run(self, *command: str) -> str:
         """The output of `badx-hub COMMAND`; fails with its error."""
-        return self.python("-m", "badx_hub", *command)
+        done = Command(self.preloaded, command, cwd=self.home, env=self.environment)
+        out, told = done.communicate()
+        assert done.returncode == 0, f"{command}: {told}"
+        return out
 
     def python(self, *arguments: str) -> str:
         """The output of a Python process on this machine."""
@@ -49,12 +54,13 @@ class Machine:
 
     def offline(self) -> Machine:
         """The same machine with the network down."""
-        return Machine(self.home, {**self.environment, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"})
+        down = {**self.environment, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+        return Machine(self.home, down, self.preloaded)
 
 
-def machine(hub: HubServer, home: Path) -> Machine:
+def machine(hub: HubServer, home: Path, preloaded: Path) -> Machine:
     home.mkdir()
-    return Machine(home, {**hub.env(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"})
+    return Machine(home, {**hub.env(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}, preloaded)
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,11 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(preloaded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("hub-story")
     base, data = write_tiny_base(folder / "tiny"), write_data(folder / "data")
     with running(folder / "hub") as hub:
-        first, second = machine(hub, folder / "first"), machine(hub, folder / "second")
+        first, second = (machine(hub, folder / name, preloaded) for name in ("first", "second"))
         small = ("--recipe", "demo", "--steps", "4", "--batch-size", "4", "--eval-every", "2", "--base", str(base))
         text = [f"--text={language}={data / f'{language}.txt'}" for language in ("en", "wo")]
         first.run("train", "en-wo", *small, "--max-length", "32", *text)
@@ -164,7 +170,7 @@ def test_the_commands_of_the_readme_work_as_they_stand(story: Story, tmp_path: P
     commands = [line.split()[1:] for line in re.findall(r"^    (badx-hub .*)$", readme, flags=re.MULTILINE)]
     sharing = [command for command in commands if command[0] in ("push", "search", "pull")]
     assert [command[0] for command in sharing] == ["push", "search", "pull"]
-    third = machine(story.hub, tmp_path / "third")
+    third = machine(story.hub, tmp_path / "third", story.first.preloaded)
     for command in sharing:
         where = story.first if command[0] == "push" else third
         output = where.run(*(word.replace("ORG", story.hub.org) for word in command))
