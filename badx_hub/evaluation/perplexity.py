@@ -107,8 +107,8 @@ def _recipe_of(entry: Entry) -> LanguageRecipe:
     """The recipe of the adapter, as far as it decides what is measured. Raises UsageError for impossible values."""
     stored = entry.manifest.recipe
     known = {field: stored[field] for field in _MEASURING if field in stored}
-    head = {"head": "frozen"} if stored.get("head", "frozen") == "frozen" else {}
-    return override(load_recipe("paper").language, {**known, **head})
+    # What was trained is not held in bfloat16, so this decides numbers too.
+    return override(load_recipe("paper").language, {**known, "head": stored.get("head", "frozen")})
 
 
 def _require_held_out(language: str, store: BlockStore) -> None:

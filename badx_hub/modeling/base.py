@@ -90,7 +90,7 @@ def resolve_base(spec: str, *, offline: bool = False, expected: BaseRef | None =
     if folder.is_file():
         raise UsageError(
             f"The base {spec} is a file; a base is a folder with config.json, weights and tokenizer.",
-            remedies=(Advice("Give that folder: {}.", (("base", str(Path(spec).parent)),)),),
+            remedies=(Advice("Give that folder: {}.", (("base", spec.removesuffix(Path(spec).name) or "./"),)),),
         )
     raise NotFoundError(f"No folder {spec!r} with a base.", remedies=(_NAME_ONE,))
 
