@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import runpy
 import shlex
@@ -20,6 +21,7 @@ from badx_hub.cli import application
 from badx_hub.modeling.base import resolve_base
 from badx_hub.recipes import load_recipe
 from badx_hub.studies.study import load_study
+from tests.tiny import demo_data
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -32,6 +34,7 @@ LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (?P<title>.+)$", re.MULTILINE)
 DEMO_USE = re.compile(r'registry(=|\()"demo"')
 BEHIND_THE_COMMAND = {">", "|", "&&", "#"}
+SENTENCES = 100
 
 
 def id_of(value: object) -> str | None:
@@ -71,6 +74,8 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     examples = blocks(page, "python")
     if any(DEMO_USE.search(example) for example in examples):
         copy_the_demo_stack(tmp_path)
+    write_short_data(tmp_path / "short")
+    monkeypatch.setattr("badx_hub.data.demo_data.files", lambda _: tmp_path / "short")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for example in examples:
@@ -84,6 +89,14 @@ def test_the_page_about_files_shows_what_the_shipped_tagger_says() -> None:
     stack = load_bilingual_stack("en", "wo", "pos", registry="demo")
     sentences = sentences_in([(number, f"{text}\n") for number, text in enumerate(texts, start=1)], "the page")
     assert "".join(map(str, annotated([stack], sentences))) == printed
+
+
+def write_short_data(root: Path) -> None:
+    """The data of the package, its treebanks cut: the examples show how to train, not how long it takes."""
+    data = shutil.copytree(demo_data(), root / "demo" / "data")
+    for path in data.glob("ud/*/*.conllu.gz"):
+        blocks = gzip.decompress(path.read_bytes()).split(b"\n\n")[:SENTENCES]
+        path.write_bytes(gzip.compress(b"\n\n".join([*blocks, b""]), mtime=0))
 
 
 def copy_the_demo_stack(folder: Path) -> None:
