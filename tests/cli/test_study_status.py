@@ -18,7 +18,6 @@ from badx_hub.training.progress_file import Noted, RunProgress, progress_of
 from badx_hub.training.unfinished_runs import claim_of, folder_of
 from tests.cli.conftest import Run
 from tests.studies.conftest import WriteStudy
-from tests.studies.conftest import no_pictures as no_pictures
 from tests.studies.conftest import recipe as recipe_of
 from tests.studies.conftest import write_study as write_study
 from tests.training.regression import Regression, recipe
