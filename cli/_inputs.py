@@ -22,7 +22,7 @@ def sentences(text: str | None, file: Path | None) -> Iterator[RawSentence]:
     from badx_hub.annotation import read_sentences, sentences_in
 
     if text is not None:
-        return sentences_in([(1, text)], "TEXT")
+        return sentences_in([(1, _typed(text))], "TEXT")
     if file is not None and str(file) != _STDIN:
         return read_sentences(user_path(file))
     return sentences_in(_stdin(whole=True), "stdin")
@@ -33,12 +33,28 @@ def lines(text: str | None, file: Path | None) -> Iterator[str]:
     from badx_hub.data.lines import numbered_lines
 
     if text is not None:
-        numbered = iter([(1, text)])
+        numbered = iter([(1, _typed(text))])
     elif file is not None and str(file) != _STDIN:
         numbered = numbered_lines(user_path(file))
     else:
         numbered = _stdin(whole=False)
     return (stripped for _, line in numbered if (stripped := line.strip()))
+
+
+def _typed(text: str) -> str:
+    """An argument as UTF-8, also where the locale is another: there Python hides its bytes in surrogates (PEP 383).
+
+    Raises UsageError for what is not UTF-8.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UsageError(
+            f"TEXT is not UTF-8 (byte 0x{byte:02x}). Write it to a file in UTF-8 and give that."
+        ) from error
+    except UnicodeEncodeError:
+        return text  # Half a pair that is no byte: told by who reads it.
 
 
 def _stdin(*, whole: bool) -> Iterator[tuple[int, str]]:

@@ -25,6 +25,11 @@ def test_printable_escapes_what_steers_a_terminal() -> None:
     assert _output.printable("\x1b[2J w\u00f6rd \u202e\n") == "\\x1b[2J w\u00f6rd \\u202e\n"
 
 
+def test_a_message_is_one_line_whatever_a_file_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    _output.error("new\nline.txt and caf\udce9.txt are not there.")
+    assert capsys.readouterr().err == "error: new\\nline.txt and caf\\xe9.txt are not there.\n"
+
+
 _CELLS = st.text(max_size=12) | st.lists(st.sampled_from(("a", "w\u00f6rd", "\u6f22\u5b57", "12.5")), max_size=9).map(
     " ".join
 )

@@ -57,6 +57,12 @@ def opened(browser: Browser, path: Path, width: int = 1000) -> Iterator[Page]:
     assert (faults, asked) == ([], [path.as_uri()])
 
 
+def test_a_file_whose_name_is_not_utf_8_has_a_page_too(tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.conllu"
+    path.write_text(sentence(1), encoding="utf-8")
+    assert "caf\\udce9.conllu" in write_view(path).read_text(encoding="utf-8")
+
+
 def test_the_page_goes_beside_the_file_or_where_it_is_told(files: tuple[Path, Path], tmp_path: Path) -> None:
     ours, _ = files
     assert write_view(ours) == tmp_path / "wo.html"
