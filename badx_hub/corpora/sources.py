@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from badx_hub.control_characters import escaped
 from badx_hub.data.conllu import read_raw_conllu
 from badx_hub.data.dataset_rows import Rows, first_line, open_rows, parsed
 from badx_hub.data.demo_data import embedded
@@ -145,7 +146,7 @@ def _open_files(language: str, path: Path) -> FileSource:
     files = tuple(_open_file(file) for file in paths)
     if all(size == 0 for size, _ in (file.stamp for file in files)):
         raise DataError(f"{path} is empty; expected one sentence or paragraph a line.")
-    return FileSource(path.absolute().name, files)
+    return FileSource(escaped(path.absolute().name, breaks=False), files)
 
 
 def _paths_in(folder: Path) -> tuple[Path, ...]:

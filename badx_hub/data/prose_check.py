@@ -18,7 +18,6 @@ _WORD_AND_TAG = re.compile(r"[^\t ]+[\t ](?:.*[\t ])?(?:O|[BIESLU]-[^\t ]+)\s*\Z
 _NAME_TAG = re.compile(r".*[\t ][BS]-[A-Z]{2,}\s*\Z")
 _WORD_AND_CAPITALS = re.compile(r"[^\t ]+\t[A-Z]{1,5}\s*\Z")
 _JSON = re.compile(r'\s*(?:\{\s*(?:"|\Z)|\[\s*[\[{"]|\[\s*\Z)')
-_JSON_OBJECT = re.compile(r'\s*\{\s*"[^"]*"\s*:.*\}\s*\Z')
 _MARKUP = re.compile(r"\s*(?:<\?xml|<!doctype|<html)", re.IGNORECASE)
 _OTHER_FILES = re.compile(
     r".*\.(csv|tsv|jsonl?|parquet|xml|html?|pdf|docx?|odt|rtf|xlsx?|ann|conllup|cupt|conllx|conll0\d)(?:\.gz)?",
@@ -43,11 +42,7 @@ def no_prose(lines: Sequence[str]) -> str | None:
         len(filled) > 1 and all(map(_WORD_AND_CAPITALS.match, filled))
     ):
         return "columns of words and their tags, not text. Give the text itself."
-    if (
-        filled
-        and _JSON.match(filled[0])
-        and (len(filled) > 1 or filled[0].lstrip().startswith("[") or _JSON_OBJECT.match(filled[0]))
-    ):
+    if filled and _JSON.match(filled[0]) and (len(filled) > 1 or filled[0].lstrip().startswith("[")):
         return "JSON, not text. Write its sentences to a text file, one a line."
     if filled and _MARKUP.match(filled[0]):
         return "XML or HTML, not text. Write its sentences to a text file, one a line."

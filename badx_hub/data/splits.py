@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from badx_hub.control_characters import escaped
 from badx_hub.errors import NotFoundError, UsageError
 from badx_hub.storage import sha256_file
 from badx_hub.user_paths import user_path
@@ -43,7 +44,7 @@ class DataReference:
 
     @classmethod
     def of(cls, path: Path) -> DataReference:
-        return cls(path.name, sha256_file(path))
+        return cls(escaped(path.name, breaks=False), sha256_file(path))
 
 
 @dataclass(frozen=True)

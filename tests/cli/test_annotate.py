@@ -190,7 +190,6 @@ def test_a_file_without_a_word_is_refused(run: Run, arguments: list[str], treeba
         ("a.txt", "1 Nanga _ _ _ _ 0 root _ _\n", "a table of words like CoNLL-U"),
         ("a.txt", "# text = Nanga\n1\tNanga\tINTJ\n", "a table of words like CoNLL-U"),
         ("a.txt", "Nanga\tINTJ\ndef\tVERB\n\n", "columns of words and their tags"),
-        ("a.txt", '{"text": "Nanga def?"}\n', "is JSON, not text"),
         ("a.txt", "Nanga def?\rMaa ngi fi.\r", "a.txt:1: a carriage return inside a line"),
         (".", "", "Name a file in it"),
     ],

@@ -16,6 +16,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from badx_hub.corpora.sources import default_source, open_source
 from badx_hub.data import lines
+from badx_hub.data.splits import DataReference
 from badx_hub.errors import DataError, NotFoundError, StorageError, UsageError
 from tests.refusals import refused
 
@@ -118,6 +119,11 @@ def test_digest_follows_content_and_kind_not_the_name(tmp_path: Path) -> None:
     one, other = '{"text": "a"}\n', '{"text":  "a"}\n'
     assert digest("a.txt", one) == digest("b.txt", one)
     assert len({digest("a.txt", one), digest("a.txt", other), digest("a.jsonl", one)}) == 3
+
+
+def test_a_name_that_no_manifest_holds_is_escaped(tmp_path: Path) -> None:
+    assert open_source("wo", str(write(tmp_path / "a\n\x1b\udce9.txt", "text\n"))).name == r"a\u000a\u001b\udce9.txt"
+    assert DataReference.of(tmp_path / "a\n\x1b\udce9.txt").name == r"a\u000a\u001b\udce9.txt"
 
 
 def test_missing_paths_and_unknown_kinds(tmp_path: Path) -> None:
