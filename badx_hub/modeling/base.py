@@ -18,7 +18,7 @@ from badx_hub.manifest_fields import first_problem
 from badx_hub.modeling import base_files, converted_bases
 from badx_hub.modeling.base_configs import BaseConfig
 from badx_hub.modeling.base_file_names import needs_conversion, weights_among
-from badx_hub.modeling.base_files import another
+from badx_hub.modeling.base_files import RIGHT_BASE, another
 from badx_hub.modeling.base_hub import Found, found_on_hub
 from badx_hub.modeling.converted_bases import refuse_unconverted
 from badx_hub.modeling.tokenizer_files import read_vocabulary
@@ -119,8 +119,19 @@ def base_of(ref: BaseRef, spec: str | None = None, *, offline: bool = False) -> 
 
 
 def _meant(ref: BaseRef, place: str | None, offline: bool) -> Base:
-    if place := place or _remembered(ref.digest):
-        return resolve_base(place, offline=offline, expected=ref)
+    if (known := place or _remembered(ref.digest)) and (place or Path(known).is_dir()):
+        return resolve_base(known, offline=offline, expected=ref)
+    try:
+        return _by_name(ref, offline)
+    except NotFoundError as error:
+        if known is None:
+            raise
+        raise NotFoundError(
+            f"{ref.name} was in {known!r}, which is no longer there.", remedies=(RIGHT_BASE,)
+        ) from error
+
+
+def _by_name(ref: BaseRef, offline: bool) -> Base:
     if ref.revision is None:
         return resolve_base(ref.name, offline=offline, expected=ref)
     try:
@@ -200,11 +211,12 @@ def _remember(base: Base, folder: Path) -> None:
 
 
 def _remembered(digest: str) -> str | None:
+    """The folder where such a base was used last; it may be gone."""
     try:
         folder = str(json.loads(_memory(digest).read_text(encoding="utf-8"))["folder"])
     except (OSError, ValueError, KeyError):
         return None
-    return folder if Path(folder).is_dir() else None
+    return folder
 
 
 def _memory(digest: str) -> Path:

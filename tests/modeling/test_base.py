@@ -139,3 +139,12 @@ def test_the_demo_base_unpacks_once_into_an_ordinary_folder(home: Path) -> None:
     assert resolve_base("demo").ref == base.ref
     assert (base.folder / "model.safetensors").stat().st_mtime_ns == before
     assert home in base.folder.parents
+
+
+def test_a_folder_that_is_gone_is_named(tiny_base: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_base, tmp_path / "moved"))
+    ref = resolve_base(str(folder)).ref
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(NotFoundError, match=r"moved was in '.*moved', which is no longer there"):
+        base_of(ref, offline=True)
+    assert base_of(ref, str(tmp_path / "elsewhere")).ref.digest == ref.digest
