@@ -135,9 +135,7 @@ def atomic_folder(final: Path) -> Iterator[Path]:
             _rename_unless_taken(temporary, final)
             _sync_folder(final.parent)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            with suppress(OSError):  # another writer still stages here
-                staging.rmdir()
+            _clear(temporary, staging)
 
 
 def discard_folder(folder: Path) -> bool:
@@ -159,9 +157,7 @@ def discard_folder(folder: Path) -> bool:
                     folder.rename(trash / folder.name)
                     return True
             finally:
-                shutil.rmtree(trash, ignore_errors=True)
-                with suppress(OSError):  # another writer still stages here
-                    staging.rmdir()
+                _clear(trash, staging)
     return False
 
 
@@ -284,6 +280,18 @@ def _new_folder_in(staging: Path) -> Path:
             with suppress(OSError):
                 staging.rmdir()
             raise
+
+
+def _clear(folder: Path, staging: Path) -> None:
+    """Remove a folder in `staging`, and that if it is empty then, also if a signal comes meanwhile."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        with suppress(OSError):  # another writer still stages here
+            staging.rmdir()
 
 
 def _sweep_abandoned(staging: Path) -> None:

@@ -39,7 +39,7 @@ class Command:
     twice: str | None = None
 
 
-_TUNE = ("--ratios", "2:1,1:1", "--budget", "4", "--recipe", "recipe.yaml", *_TEXT)
+_TUNE = ("--ratios", "2:1,1:1", "--budget", "6", "--recipe", "recipe.yaml", *_TEXT)
 _BASE = ("--base", "base/tiny")
 _BA = ("train", "en-wo", *_BASE, *_TEXT)
 SECOND = (*_BA, *_TRAIN, "--seed", "2")

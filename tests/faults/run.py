@@ -169,7 +169,7 @@ class Suite:
         cut = self.hub is not None and self.hub.revive()
         rude = [*_rude(first, point.fault), *(() if point.fault in _UNTIDY else self._half_written())]
         second = run(self.world, command.typed, self._token)
-        losses = [*rude, *_refused(second, command, first), *self._differences(command)]
+        losses = [*rude, *_refused(second, command), *self._differences(command)]
         struck = cut if strike is None else first.code != 0
         return Tried(point, struck, tuple(losses), time.perf_counter() - began)
 
@@ -202,15 +202,15 @@ def _rude(first: Any, fault: str) -> Iterator[str]:
         told = len(lines) == 1 and "same command" in lines[0]
         polite = first.code == 0 or (first.code == 128 + _STOPS[fault][0] and (told or fault == "Ctrl-C twice"))
     elif fault in _DISKS:
-        polite = first.code == 0 or (first.code == 1 and len(lines) == 1 and os.strerror(_DISKS[fault]) in lines[0])
+        polite = first.code == 0 or (first.code == 1 and os.strerror(_DISKS[fault]) in "".join(lines[:1]))
     else:
         polite = first.code in (None, 0, 1)
     if "Traceback" in first.told or not polite:
         yield f"the first ended with {first.code}: {first.told[-600:]}"
 
 
-def _refused(second: Any, command: Command, first: Any) -> Iterator[str]:
-    had_done_it = command.twice is not None and command.twice in second.told and first.code != 0
+def _refused(second: Any, command: Command) -> Iterator[str]:
+    had_done_it = command.twice is not None and command.twice in second.told
     if second.code != 0 and not (second.code == 1 and had_done_it):
         yield f"the second ended with {second.code}: {second.told[-600:]}"
 
