@@ -49,7 +49,9 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
         RayWorkers()
 
 
-@pytest.mark.parametrize("error", [ConnectionError("timed out"), ImportError("no grpc"), ValueError("bad address")])
+@pytest.mark.parametrize(
+    "error", [ConnectionError("timed out"), ImportError("no grpc"), ValueError("bad address"), Exception("timed out")]
+)
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setitem(sys.modules, "ray", Cluster(error=error))
     with refused(BadxError, "There is no Ray cluster at ray://nowhere:1"):
