@@ -17,8 +17,6 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 def main() -> None:
     """The command; a signal while it is still being loaded ends it without a word, too."""
     gc.set_threshold(GC_THRESHOLD)
-    # Pydantic would look through every installed package for plug-ins, and run them.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _unwind_at_signals()
     try:
         from badx_hub.cli import main as run

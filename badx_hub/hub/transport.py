@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from huggingface_hub import HfApi, configure_http_backend, get_session, hf_hub_url
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from badx_hub.errors import BadxError, IntegrityError
 from badx_hub.hub.errors import FAILURES, asked_to_wait, cause_of, hub_error, is_passing
@@ -143,6 +144,19 @@ def read_file(api: HfApi, place: RepoAt, file: str, *, limit: int, retries: Retr
             return Answer(content, commit if commit and is_commit(commit) else None)
 
     return attempt(read, doing, retries)
+
+
+@contextmanager
+def download_bars_kept() -> Iterator[None]:
+    """Whether downloads draw bars is afterwards as it was before, whoever switches them in a `with` block."""
+    drawn = not are_progress_bars_disabled()
+    try:
+        yield
+    finally:
+        if drawn:
+            enable_progress_bars()
+        else:
+            disable_progress_bars()
 
 
 def download(api: HfApi, place: RepoAt, file: str, target: Path, *, limit: int, retries: RetryPolicy) -> None:

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as progress
 
 from badx_hub.errors import BadxError, IntegrityError, UsageError, is_panic
+from badx_hub.hub.transport import download_bars_kept
 from badx_hub.modeling.base import Base
 from badx_hub.modeling.base_file_names import TOKENIZER_FILE, has_tokenizer
 from badx_hub.modeling.families import family_of, for_transformers
@@ -221,17 +221,14 @@ def _opening(base: Base, what: str) -> Iterator[None]:
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """No bar of transformers, which draws one for every base in parts; those for downloads are of another library."""
-    downloads, parts = not are_progress_bars_disabled(), progress.is_progress_bar_enabled()
-    progress.disable_progress_bar()
-    if downloads:
-        enable_progress_bars()
-    try:
-        yield
-    finally:
-        if parts:
-            progress.enable_progress_bar()
-        if not downloads:
-            disable_progress_bars()
+    had_bars = progress.is_progress_bar_enabled()
+    with download_bars_kept():  # Transformers switches these too.
+        progress.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if had_bars:
+                progress.enable_progress_bar()
 
 
 def _reason(error: BaseException) -> str:

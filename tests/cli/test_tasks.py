@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import badx_hub.stack
+from badx_hub.modeling import bfloat16
 from badx_hub.registry import LocalRegistry
 from tests.cli.conftest import Run
 from tests.made import made
@@ -86,7 +86,7 @@ def test_precision_decides_in_place_of_the_machine(
 ) -> None:
     monkeypatch.setenv("BADX_HUB_PRECISION", "bf16")
     calls: list[object] = []
-    monkeypatch.setattr(badx_hub.stack, "hold", lambda model, **_: calls.append(model))
+    monkeypatch.setattr(bfloat16, "hold", lambda model, **_: calls.append(model))
     words = written(tmp_path / "wo.test.txt", WORDS.replace("DATE", "LOC"))
     data = ["--task", "ner", "--data", str(words), *flags]
     for command in (

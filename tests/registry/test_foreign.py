@@ -278,7 +278,7 @@ def test_a_pickle_that_asks_for_more_than_it_has_is_refused_before_it_is_loaded(
 ) -> None:
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
     (tmp_path / "pytorch_adapter.bin").write_bytes(content)
-    with pytest.raises(IntegrityError, match="not a pickle of tensors alone") as caught:
+    with pytest.raises(IntegrityError, match=r"not a pickle of tensors alone|is cut off or damaged") as caught:
         convert(tmp_path)
     assert str(caught.value).isprintable()
 

@@ -117,25 +117,24 @@ def test_a_link_put_there_after_the_look_is_not_followed(
     inner = tmp_path / "root" / "inner"
     inner.mkdir(parents=True)
     (inner / "x").write_text("x")
-    looked = untrusted_files._refuse_links
+    looked = os.stat
 
-    def exchange_file(path: Path, below: Path) -> None:
-        looked(path, below)
-        link(path, secret)
+    def exchange_file(*given: Any, **options: Any) -> os.stat_result:
+        seen = looked(*given, **options)
+        if given == ("x",):
+            link(inner / "x", secret)
+        return seen
 
     with monkeypatch.context() as patch:
-        patch.setattr(untrusted_files, "_refuse_links", exchange_file)
+        patch.setattr(os, "stat", exchange_file)
         with pytest.raises(IrregularFile):
             read_plain(inner / "x", limit=100, below=tmp_path)
     link_free = tmp_path / "elsewhere"
     link_free.mkdir()
     (link_free / "x").write_text(SECRET)
-
-    def exchange_folder(path: Path, below: Path) -> None:
-        shutil.rmtree(inner)
-        inner.symlink_to(link_free)
-
-    monkeypatch.setattr(untrusted_files, "_refuse_links", exchange_folder)
+    shutil.rmtree(inner)
+    inner.symlink_to(link_free)
+    monkeypatch.setattr(untrusted_files, "_refuse_links", lambda *_: None)  # Opening refuses it by itself.
     with pytest.raises(IrregularFile):
         read_plain(inner / "x", limit=100, below=tmp_path)
 
