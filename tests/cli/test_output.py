@@ -30,9 +30,11 @@ def test_a_message_is_one_line_whatever_a_file_is_called(capsys: pytest.CaptureF
     assert capsys.readouterr().err == "error: new\\nline.txt and caf\\xe9.txt are not there.\n"
 
 
-_CELLS = st.text(max_size=12) | st.lists(st.sampled_from(("a", "w\u00f6rd", "\u6f22\u5b57", "12.5")), max_size=9).map(
-    " ".join
-)
+# What steers a terminal is escaped before a table is laid out, and what has no width of its own is not measured here.
+_LETTERS = st.characters(categories=("L", "N", "P", "S"), include_characters=" \n")
+_CELLS = st.text(_LETTERS, max_size=12) | st.lists(
+    st.sampled_from(("a", "w\u00f6rd", "\u6f22\u5b57", "12.5")), max_size=9
+).map(" ".join)
 
 
 @st.composite
@@ -50,13 +52,10 @@ def test_no_word_is_broken_and_none_is_left_out(table: Table, width: int) -> Non
     words = " ".join((*layout.head, *layout.body)).replace(":", " ").split()
     texts = [cell.text for row in table.rows for cell in row]
     assert not [word for text in texts for word in text.replace(":", " ").split() if word not in words]
-    longest = max(cell_len(part) for text in (*texts, *table.header) for part in _unbroken(text))
-    if set(table.folding) == set(table.header):
+    parts = [*texts, *table.header]
+    if set(table.folding) == set(table.header) and all(not text or text.split(" ") == text.split() for text in parts):
+        longest = max(cell_len(word) for text in parts for word in text.split(" "))
         assert max(map(cell_len, layout.body)) <= max(width, longest + len("  : "))
-
-
-def _unbroken(text: str) -> list[str]:
-    return text.split(" ") if text.split(" ") == text.split() else text.split("\n")
 
 
 @pytest.mark.parametrize(
