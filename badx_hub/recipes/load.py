@@ -158,8 +158,8 @@ def validated(model: type[Section], data: Mapping[str, Any], *, where: str, cont
         around = {one["loc"][:length] for one in found for length in range(len(one["loc"]))}
         problems = [_describe(one) for one in found if not _follows(one, around)]
         more = f"; and {len(problems) - _MAX_PROBLEMS:,} more" if len(problems) > _MAX_PROBLEMS else ""
-        said = f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}."
-        raise UsageError(said.replace("?.", "?")) from error
+        said = f"{where[:1].upper()}{where[1:]} is not valid: {'; '.join(problems[:_MAX_PROBLEMS])}{more}"
+        raise UsageError(said if said.endswith("?") else f"{said}.") from error
 
 
 def _follows(problem: Any, around: Set[tuple[int | str, ...]]) -> bool:
